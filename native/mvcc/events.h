@@ -1,0 +1,39 @@
+// What apply publishes for watchers: the versions of one run of entries, and the state they made.
+#ifndef METASTORE_MVCC_EVENTS_H_
+#define METASTORE_MVCC_EVENTS_H_
+
+#include <memory>
+#include <vector>
+
+#include "engine/engine.h"
+
+namespace metastore {
+
+/// One published state. Readers hold one for the length of a request; everything in it belongs
+/// together. Immutable.
+struct View {
+  int64_t revision = 1;
+  /// Reads below it fail; -1 before the first compaction.
+  int64_t compact_revision = -1;
+  uint64_t applied_index = 0;
+  EngineSnapshotRef snapshot;
+};
+using ViewRef = std::shared_ptr<const View>;
+
+/// Published after the state is visible: `versions` ascending in (main, sub), whole revisions only.
+/// `view` is the state after them; `view->compact_revision` tells of compactions.
+struct Publication {
+  ViewRef view;
+  std::vector<VersionRef> versions;
+};
+
+/// Called on the apply thread for every publication, also those without versions (a compaction).
+class PublicationSink {
+ public:
+  virtual ~PublicationSink() = default;
+  virtual void Publish(Publication publication) = 0;
+};
+
+}  // namespace metastore
+
+#endif  // METASTORE_MVCC_EVENTS_H_

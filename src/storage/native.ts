@@ -1,0 +1,244 @@
+// The border: everything that TypeScript knows of the addon, declared once.
+//
+// A test compares the addon's exports with this file. Same nouns on both sides (MemberCore here is
+// native/member/core.h). Work crosses in batches: TypeScript submits requests one call each, native
+// code completes them through one queue that is drained once per wake-up. Nothing here blocks on
+// disk. Indexes, terms and revisions are numbers (below 2^53, checked natively); ids are bigints.
+
+/** Rows of native/base/errors.def in code order: the position is the code. */
+export interface ErrorRow {
+  readonly name: string;
+  readonly grpc: number;
+  readonly text: string;
+}
+
+/** Requests that the native side understands; values are exported by the addon. */
+export interface Methods {
+  readonly Range: number;
+  readonly Put: number;
+  readonly DeleteRange: number;
+  readonly Txn: number;
+  readonly Compact: number;
+  readonly LeaseGrant: number;
+  readonly LeaseRevoke: number;
+  readonly LeaseCheckpoint: number;
+  readonly Alarm: number;
+  readonly Hash: number;
+  readonly HashKv: number;
+  readonly Defragment: number;
+}
+
+/** What submit() did with a request that it accepted. */
+export interface Routes {
+  /** Waits in the proposal queue: call takeProposals() in this turn's batch. */
+  readonly Proposed: number;
+  /** A linearizable read waits: run a ReadIndex round, then releaseReads(). */
+  readonly ReadWaits: number;
+  /** Being served from the local state. */
+  readonly Serving: number;
+}
+
+export interface Addon {
+  readonly errors: readonly ErrorRow[];
+  readonly methods: Methods;
+  readonly routes: Routes;
+  readonly completions: Record<string, number>;
+  readonly syncSecondsBounds: readonly number[];
+  readonly batchEntriesBounds: readonly number[];
+  /** Opens log, engine, store, watch hub and readers; the promise settles once recovered. */
+  open(options: OpenOptions, onWake: () => void): Promise<OpenedCore>;
+}
+
+export interface OpenOptions {
+  readonly dataDir: string;
+  /** Directory of the log; by default <dataDir>/member/wal. */
+  readonly walDir: string | null;
+  readonly engine: 'memory' | 'rocksdb';
+  /** Identity for a directory that is created by this call; compared when it exists. */
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly unsafeNoFsync: boolean;
+  readonly quotaBytes: number;
+  readonly maxRequestBytes: number;
+  readonly maxTxnOps: number;
+  readonly minLeaseTtlSeconds: number;
+  readonly walSegmentBytes: number;
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepMs: number;
+  readonly watchProgressNotifyMs: number;
+  /** Proposals and reads that may wait, in operations and bytes; past them TooManyRequests. */
+  readonly maxQueuedOperations: number;
+  readonly maxQueuedBytes: number;
+  /** Committed but not applied entries above which proposals are refused (5000). */
+  readonly maxApplyBacklog: number;
+  readonly rocks: {
+    readonly blockCacheBytes: number;
+    readonly writeBufferBytes: number;
+    readonly metadataCacheBytes: number;
+    readonly backgroundJobs: number;
+    readonly bloomBitsPerKey: number;
+  };
+  /** Tests only: '' for the operating system's files, 'lossy:<seed>' to lose what is not synced. */
+  readonly fileLayer: string;
+}
+
+export interface Recovered {
+  readonly created: boolean;
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly term: number;
+  readonly vote: bigint;
+  readonly commit: number;
+  /** The log holds entries after (startIndex, startTerm] up to lastIndex. */
+  readonly startIndex: number;
+  readonly startTerm: number;
+  readonly lastIndex: number;
+  /** Applied to the state that was loaded; entries after it are to be applied again. */
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  readonly tornBytes: number;
+  readonly openMs: number;
+  /** Meta rows written by TypeScript earlier (putMeta), by name without their prefix. */
+  readonly meta: ReadonlyMap<string, Buffer>;
+  readonly leases: readonly LeaseInfo[];
+  readonly alarms: readonly { readonly memberId: bigint; readonly alarm: number }[];
+  readonly revision: number;
+}
+
+export interface LeaseInfo {
+  readonly id: bigint;
+  readonly ttlSeconds: number;
+  readonly remainingTtlSeconds: number;
+}
+
+export interface OpenedCore {
+  readonly core: MemberCore;
+  readonly recovered: Recovered;
+}
+
+/** Entries that append() takes: a run from the proposal queue, or single entries with their bytes. */
+export type AppendRun =
+  | { readonly kind: 'queued'; readonly firstIndex: number; readonly term: number; readonly count: number }
+  | {
+      readonly kind: 'inline';
+      readonly index: number;
+      readonly term: number;
+      readonly type: number;
+      readonly data: Uint8Array | null;
+    };
+
+export interface HardStateRecord {
+  readonly term: number;
+  readonly vote: bigint;
+  readonly commit: number;
+}
+
+export interface MemberCore {
+  /** Fields of response headers; the term changes with elections. */
+  setHeader(clusterId: bigint, memberId: bigint, raftTerm: number): void;
+  /** Highest committed index, for the backlog check. */
+  setCommitted(index: number): void;
+
+  /**
+   * Admits one request: decodes, validates in the stated order, checks limits, quota and queues.
+   * Returns a route (>= 0), or -(error code). `ticket` comes back with its result. `userName` and
+   * `authRevision` go into the proposal's header ('' and 0 without auth).
+   */
+  submit(
+    ticket: number,
+    method: number,
+    request: Uint8Array,
+    userName: string,
+    authRevision: number,
+  ): number;
+  /** Queues an internal request that TypeScript has encoded (an InternalRaftRequest without header). */
+  submitInternal(ticket: number, request: Uint8Array): number;
+
+  /**
+   * Takes what waits in the proposal queue, up to the limits; the payload sizes in bytes. The
+   * entries stay native: append() names them as a 'queued' run in the order taken.
+   */
+  takeProposals(maxOperations: number, maxBytes: number): Uint32Array;
+  /** Raft refused the `count` oldest taken proposals: they complete with the code. */
+  dropProposals(count: number, code: number): void;
+  /** All that waits, queued or in flight, completes with the code (leadership lost, stop). */
+  failAll(code: number): void;
+
+  /** Freezes the reads that wait now; 0 when none does. Name the batch in a ReadIndex round. */
+  freezeReads(): number;
+  /** Serves the batch once the applied index has reached `readIndex`. */
+  releaseReads(batch: number, readIndex: number): void;
+  /** The round failed: the batch completes with the code. */
+  failReads(batch: number, code: number): void;
+
+  /** Writes runs and hard state to the log; Completion 'durable' with `sequence` when it is. */
+  append(sequence: number, runs: readonly AppendRun[], hardState: HardStateRecord | null, sync: boolean): void;
+  /** Bookkeeping of entries [from, to] for the Raft core: [term, type, sizeBytes | -1] triples. */
+  entryInfos(from: number, to: number): Float64Array;
+  /** Payload of one entry, from memory or disk, or null when it has no data. Small reads only. */
+  entryData(index: number): Buffer | null;
+  /**
+   * Applies committed entries up to `index`; Completion 'applied' follows, with results before it.
+   * At an entry that TypeScript must decide (a conf change, an internal request), apply stops with
+   * Completion 'control' until controlDone().
+   */
+  apply(index: number): void;
+  /**
+   * Ends a control entry: writes the meta rows atomically with its applied index, completes the
+   * ticket of whoever proposed it with the reply or code, and goes on.
+   */
+  controlDone(index: number, meta: readonly MetaRow[], code: number, reply: Uint8Array | null): void;
+
+  /** Makes applied state durable without the log (image or flush); Completion 'checkpoint'. */
+  checkpoint(): void;
+  /** Forgets log entries up to `index`; only behind a checkpoint. Completion 'truncated'. */
+  truncateLog(index: number): void;
+
+  /** Keys attached to a lease: Completion 'result' for the ticket, length-prefixed keys. */
+  leaseKeys(ticket: number, leaseId: bigint): void;
+  /** The next number of the member's id generator (request and lease ids). */
+  nextId(): bigint;
+
+  watchOpen(stream: number): void;
+  /** Protobuf bytes of one WatchRequest; 0, or an error code that ends the stream. */
+  watchRequest(stream: number, request: Uint8Array): number;
+  watchRefuse(stream: number, reason: string): void;
+  watchCredit(stream: number, bytes: number): void;
+  watchClose(stream: number): void;
+
+  /** Everything completed since the last call, as records (src/storage/completions.ts), or null. */
+  drain(): Buffer | null;
+
+  status(): CoreStatus;
+  /** Refuses new work, drains, joins every thread, syncs and closes; then resolves. */
+  close(): Promise<void>;
+}
+
+export interface MetaRow {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+export interface CoreStatus {
+  readonly revision: number;
+  readonly compactRevision: number;
+  readonly appliedIndex: number;
+  readonly durableAppliedIndex: number;
+  readonly dbSizeBytes: number;
+  readonly dbSizeInUseBytes: number;
+  readonly logStartIndex: number;
+  readonly logLastIndex: number;
+  readonly logBytes: number;
+  readonly logSegments: number;
+  readonly logSyncs: number;
+  readonly logEntries: number;
+  readonly logSyncSeconds: { readonly buckets: readonly number[]; readonly sum: number };
+  readonly logBatchEntries: { readonly buckets: readonly number[]; readonly sum: number };
+  readonly queuedOperations: number;
+  readonly queuedBytes: number;
+  readonly watchStreams: number;
+  readonly watchers: number;
+  readonly slowWatchers: number;
+  readonly watchEvents: number;
+  readonly engine: readonly (readonly [string, number])[];
+}
