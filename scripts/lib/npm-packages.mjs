@@ -1,4 +1,4 @@
-// Keeps node_modules equal to package-lock.json. Called by the bootstrap before TypeScript is built.
+// Keeps node_modules equal to package-lock.json. Called by the bootstrap, before TypeScript.
 // Freshness is read from what npm itself records in node_modules, so no stamp of ours can lie:
 // a branch switch that changes the lock file is seen, a reinstall by hand is accepted.
 
