@@ -1,0 +1,220 @@
+// The log of the process: JSON objects, one a line (or tab-separated lines for people), on stderr
+// unless told otherwise. Service managers and test frameworks read these lines, so their form is
+// part of the interface: level, ts (RFC 3339, microseconds, zone), logger if named, caller, msg, and
+// then the fields. pino does the encoding; nobody else in the tree sees it.
+
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { pino } from 'pino';
+
+import { bytesOf } from './bytes.js';
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const;
+export type LogLevel = (typeof logLevels)[number];
+export type LogFields = Readonly<Record<string, unknown>>;
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** Logs at the highest level; the caller ends the process. */
+  fatal(message: string, fields?: LogFields): void;
+  /** The same log with a name of its own on each line. */
+  child(name: string): Logger;
+  enabled(level: LogLevel): boolean;
+}
+
+/** The root logger, whose level can be changed while it is in use. */
+export interface RootLogger extends Logger {
+  setLevel(level: LogLevel): void;
+  close(): void;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: 'json' | 'console';
+  /** 'stderr', 'stdout', 'default' (stderr), or a file to append to. */
+  readonly outputs: readonly string[];
+}
+
+/** Where finished lines go; injected by tests. */
+export interface LineSink {
+  write(line: string): void;
+  close(): void;
+}
+
+function twoDigits(value: number): string {
+  return value < 10 ? `0${value}` : String(value);
+}
+
+function zone(date: Date): string {
+  const minutes = -date.getTimezoneOffset();
+  if (minutes === 0) {
+    return 'Z';
+  }
+  const magnitude = Math.abs(minutes);
+  const sign = minutes < 0 ? '-' : '+';
+  return `${sign}${twoDigits(Math.floor(magnitude / 60))}${twoDigits(magnitude % 60)}`;
+}
+
+/** RFC 3339 with six digits of fraction and the local zone, `Z` for UTC. */
+export function formatTimestamp(unixMs: number): string {
+  const date = new Date(unixMs);
+  const micros = Math.floor((unixMs - Math.floor(unixMs)) * 1000);
+  const millis = String(date.getMilliseconds()).padStart(3, '0');
+  const day = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+  const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
+  return `${day}T${time}.${millis}${String(micros).padStart(3, '0')}${zone(date)}`;
+}
+
+function nowMicros(): string {
+  return formatTimestamp(performance.timeOrigin + performance.now());
+}
+
+/** `folder/file.js:line` of whoever called the logger. */
+function callerOf(stack: string | undefined): string {
+  const line = stack?.split('\n')[1] ?? '';
+  const match = /([^/\\(]+[/\\][^/\\]+:\d+):\d+\)?$/.exec(line);
+  return match?.[1] ?? 'unknown';
+}
+
+/** Values that JSON has no form for, in the form that tools expect. */
+function plainFields(fields: LogFields): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(fields)) {
+    if (typeof value === 'bigint') {
+      plain[key] = value.toString();
+    } else {
+      plain[key] = value instanceof Error ? value.message : value;
+    }
+  }
+  return plain;
+}
+
+function writeWhole(fd: number, line: string): void {
+  let rest = Buffer.from(line);
+  for (let attempt = 0; rest.length > 0 && attempt < 10_000; attempt++) {
+    try {
+      rest = rest.subarray(writeSync(fd, bytesOf(rest)));
+    } catch (error) {
+      // A pipe whose reader is slow: a line must stay whole, so wait for it.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') {
+        return;
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+}
+
+function openSink(outputs: readonly string[]): LineSink {
+  const own: number[] = [];
+  const fds = outputs.map((output) => {
+    if (output === 'default' || output === 'stderr') {
+      return 2;
+    }
+    if (output === 'stdout') {
+      return 1;
+    }
+    const fd = openSync(output, 'a', 0o600);
+    own.push(fd);
+    return fd;
+  });
+  return {
+    write: (line) => {
+      for (const fd of fds) {
+        writeWhole(fd, line);
+      }
+    },
+    close: () => own.splice(0).forEach(closeSync),
+  };
+}
+
+/** One JSON line as a person reads it: time, level, logger, caller, message, fields. */
+export function toConsoleLine(json: string): string {
+  const { level, ts, logger, caller, msg, ...fields } = JSON.parse(json) as Record<string, unknown>;
+  const head = logger === undefined ? [ts, level, caller, msg] : [ts, level, logger, caller, msg];
+  const parts = head.map(String);
+  if (Object.keys(fields).length > 0) {
+    parts.push(JSON.stringify(fields));
+  }
+  return `${parts.join('\t')}\n`;
+}
+
+type Pino = pino.Logger<'panic'>;
+
+class PinoLogger implements RootLogger {
+  readonly #pino: Pino;
+  readonly #sink: LineSink;
+  readonly #name: string | null;
+
+  constructor(instance: Pino, sink: LineSink, name: string | null) {
+    this.#pino = instance;
+    this.#sink = sink;
+    this.#name = name;
+  }
+
+  debug(message: string, fields: LogFields = {}): void {
+    this.#write('debug', message, fields, this.debug);
+  }
+
+  info(message: string, fields: LogFields = {}): void {
+    this.#write('info', message, fields, this.info);
+  }
+
+  warn(message: string, fields: LogFields = {}): void {
+    this.#write('warn', message, fields, this.warn);
+  }
+
+  error(message: string, fields: LogFields = {}): void {
+    this.#write('error', message, fields, this.error);
+  }
+
+  fatal(message: string, fields: LogFields = {}): void {
+    this.#write('fatal', message, fields, this.fatal);
+  }
+
+  child(name: string): Logger {
+    return new PinoLogger(this.#pino, this.#sink, name);
+  }
+
+  enabled(level: LogLevel): boolean {
+    return this.#pino.isLevelEnabled(level);
+  }
+
+  setLevel(level: LogLevel): void {
+    this.#pino.level = level;
+  }
+
+  close(): void {
+    this.#sink.close();
+  }
+
+  #write(level: LogLevel, message: string, fields: LogFields, from: unknown): void {
+    if (!this.#pino.isLevelEnabled(level)) {
+      return;
+    }
+    const place: { stack?: string } = {};
+    Error.captureStackTrace(place, from as (...args: never[]) => unknown);
+    const named = this.#name === null ? {} : { logger: this.#name };
+    const head = { ...named, caller: callerOf(place.stack), msg: message };
+    this.#pino[level]({ ...head, ...plainFields(fields) });
+  }
+}
+
+/** Opens the log. Throws when an output file cannot be opened. */
+export function createLogger(options: LogOptions, sink?: LineSink): RootLogger {
+  const lines = sink ?? openSink(options.outputs);
+  const write =
+    options.format === 'json' ? lines.write : (line: string) => lines.write(toConsoleLine(line));
+  const instance = pino<'panic'>(
+    {
+      level: options.level,
+      customLevels: { panic: 55 },
+      base: null,
+      timestamp: () => `,"ts":"${nowMicros()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write },
+  );
+  return new PinoLogger(instance, lines, null);
+}
