@@ -1,0 +1,154 @@
+// Entries and shards of the memory engine's hash table; see key_table.h.
+#include "engine/memory/key_table.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+#include "base/check.h"
+
+namespace metastore {
+
+void KeyEntry::Deleter::operator()(KeyEntry* entry) const {
+  entry->~KeyEntry();
+  ::operator delete(static_cast<void*>(entry));
+}
+
+KeyEntry::Owner KeyEntry::Make(std::string_view key, uint64_t hash) {
+  void* memory = ::operator new(sizeof(KeyEntry) + key.size());
+  auto* entry = new (memory) KeyEntry(static_cast<uint32_t>(key.size()), hash);
+  if (!key.empty()) std::memcpy(static_cast<void*>(entry + 1), key.data(), key.size());
+  return Owner(entry);
+}
+
+void KeyEntry::Append(VersionRef version) {
+  if (newest_) {
+    METASTORE_CHECK(newest_->rev() < version->rev(), "versions of a key ascend");
+    if (!older_) older_ = std::make_unique<Older>();
+    older_->versions.push_back(std::move(newest_));
+  }
+  newest_ = std::move(version);
+}
+
+VersionRef KeyEntry::Remove(Revision rev) {
+  if (!newest_) return VersionRef();
+  if (newest_->rev() != rev) return RemoveOlder(rev);
+  VersionRef removed = std::move(newest_);
+  if (older_) {
+    newest_ = std::move(older_->versions.back());
+    older_->versions.pop_back();
+    if (older_->versions.size() == older_->begin) older_.reset();
+  }
+  return removed;
+}
+
+VersionRef KeyEntry::RemoveOlder(Revision rev) {
+  if (!older_) return VersionRef();
+  auto& versions = older_->versions;
+  const auto first = versions.begin() + static_cast<ptrdiff_t>(older_->begin);
+  const auto found = std::lower_bound(
+      first, versions.end(), rev,
+      [](const VersionRef& version, Revision wanted) { return version->rev() < wanted; });
+  if (found == versions.end() || (*found)->rev() != rev) return VersionRef();
+  VersionRef removed = std::move(*found);
+  if (found == first) {
+    // Compaction drops the oldest again and again: leave a hole, and close it now and then.
+    ++older_->begin;
+    if (older_->begin == versions.size()) {
+      older_.reset();
+    } else if (older_->begin >= 32 && older_->begin * 2 >= versions.size()) {
+      versions.erase(versions.begin(), versions.begin() + static_cast<ptrdiff_t>(older_->begin));
+      older_->begin = 0;
+    }
+  } else {
+    versions.erase(found);
+  }
+  return removed;
+}
+
+const Version* KeyEntry::NewestAt(int64_t at) const {
+  if (!newest_) return nullptr;
+  if (newest_->rev().main <= at) return newest_.get();
+  if (!older_) return nullptr;
+  const auto first = older_->versions.begin() + static_cast<ptrdiff_t>(older_->begin);
+  const auto after = std::upper_bound(
+      first, older_->versions.end(), at,
+      [](int64_t wanted, const VersionRef& version) { return wanted < version->rev().main; });
+  return after == first ? nullptr : std::prev(after)->get();
+}
+
+KeyTable::~KeyTable() {
+  for (Shard& shard : shards_) {
+    for (const Slot& slot : shard.slots) {
+      if (slot.entry != nullptr) KeyEntry::Deleter()(slot.entry);
+    }
+  }
+}
+
+KeyEntry* KeyTable::Find(std::string_view key, uint64_t hash) const {
+  const Shard& shard = ShardOf(hash);
+  if (shard.slots.empty()) return nullptr;
+  const size_t mask = shard.slots.size() - 1;
+  for (size_t at = hash & mask;; at = (at + 1) & mask) {
+    const Slot& slot = shard.slots[at];
+    if (slot.entry == nullptr) return nullptr;
+    if (slot.hash == hash && slot.entry->key() == key) return slot.entry;
+  }
+}
+
+void KeyTable::Prefetch(uint64_t hash) const {
+  const Shard& shard = ShardOf(hash);
+  if (!shard.slots.empty()) {
+    __builtin_prefetch(&shard.slots[hash & (shard.slots.size() - 1)]);
+  }
+}
+
+void KeyTable::Place(std::vector<Slot>* slots, Slot slot) {
+  const size_t mask = slots->size() - 1;
+  size_t at = slot.hash & mask;
+  while ((*slots)[at].entry != nullptr) at = (at + 1) & mask;
+  (*slots)[at] = slot;
+}
+
+void KeyTable::Grow(Shard* shard) {
+  std::vector<Slot> larger(std::max<size_t>(16, shard->slots.size() * 2));
+  for (const Slot& slot : shard->slots) {
+    if (slot.entry != nullptr) Place(&larger, slot);
+  }
+  shard->slots.swap(larger);
+}
+
+void KeyTable::Insert(KeyEntry::Owner entry) {
+  Shard& shard = ShardOf(entry->hash());
+  if ((shard.used + 1) * 4 > shard.slots.size() * 3) Grow(&shard);
+  const uint64_t hash = entry->hash();
+  Place(&shard.slots, Slot{hash, entry.release()});
+  ++shard.used;
+  ++size_;
+}
+
+KeyEntry::Owner KeyTable::Erase(KeyEntry* entry) {
+  Shard& shard = ShardOf(entry->hash());
+  METASTORE_CHECK(!shard.slots.empty(), "the entry is in the table");
+  const size_t mask = shard.slots.size() - 1;
+  size_t hole = entry->hash() & mask;
+  while (shard.slots[hole].entry != entry) {
+    METASTORE_CHECK(shard.slots[hole].entry != nullptr, "the entry is in the table");
+    hole = (hole + 1) & mask;
+  }
+  // Shift back what probed past the hole, so that no search ends early.
+  for (size_t next = (hole + 1) & mask; shard.slots[next].entry != nullptr;
+       next = (next + 1) & mask) {
+    const size_t home = shard.slots[next].hash & mask;
+    if (((next - home) & mask) >= ((next - hole) & mask)) {
+      shard.slots[hole] = shard.slots[next];
+      hole = next;
+    }
+  }
+  shard.slots[hole] = Slot();
+  --shard.used;
+  --size_;
+  return KeyEntry::Owner(entry);
+}
+
+}  // namespace metastore
