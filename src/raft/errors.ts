@@ -8,7 +8,6 @@ export type RaftErrorCode =
   | 'step-peer-not-found'
   | 'invalid-message'
   | 'invalid-conf-change'
-  | 'invalid-config'
   | 'invalid-bootstrap';
 
 const raftErrorTexts: Record<RaftErrorCode, string> = {
@@ -17,7 +16,6 @@ const raftErrorTexts: Record<RaftErrorCode, string> = {
   'step-peer-not-found': 'raft: cannot step as peer not found',
   'invalid-message': 'raft: malformed message',
   'invalid-conf-change': 'raft: malformed configuration change',
-  'invalid-config': 'raft: invalid configuration',
   'invalid-bootstrap': 'raft: invalid bootstrap',
 };
 

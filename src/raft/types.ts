@@ -45,8 +45,7 @@ export const MessageType = {
 export type MessageType = (typeof MessageType)[keyof typeof MessageType];
 
 export const ConfChangeTransition = { Auto: 0, JointImplicit: 1, JointExplicit: 2 } as const;
-export type ConfChangeTransition =
-  (typeof ConfChangeTransition)[keyof typeof ConfChangeTransition];
+export type ConfChangeTransition = (typeof ConfChangeTransition)[keyof typeof ConfChangeTransition];
 
 export const ConfChangeType = {
   AddNode: 0,
@@ -198,7 +197,7 @@ export interface Storage {
   snapshot(): Snapshot;
 }
 
-/** Text of a log line, built only if the line is wanted. */
+/** Text of a log line, built only if the line is wanted, and only during the logging call. */
 export type LogText = () => string;
 
 /** Where the core's log lines go; an unwanted level simply does not call the text. */

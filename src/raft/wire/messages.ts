@@ -2,7 +2,6 @@
 // decodes them from the wire or the log. Building every object with all its fields in one order
 // keeps the engine's hidden classes the same, which the hot path relies on.
 
-import { EntryType, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MessageType, NONE } from './types.js';
 import type {
   ConfState,
   Entry,
@@ -12,7 +11,8 @@ import type {
   Payload,
   Snapshot,
   SoftState,
-} from './types.js';
+} from '../types.js';
+import { EntryType, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MessageType, NONE } from '../types.js';
 
 const noEntries: readonly Entry[] = [];
 const noMessages: readonly Message[] = [];
