@@ -78,75 +78,28 @@ const Version* KeyEntry::NewestAt(int64_t at) const {
 }
 
 KeyTable::~KeyTable() {
-  for (Shard& shard : shards_) {
-    for (const Slot& slot : shard.slots) {
-      if (slot.entry != nullptr) KeyEntry::Deleter()(slot.entry);
+  for (const Shard& shard : shards_) {
+    for (const auto& slot : shard.entries.slots()) {
+      if (slot.item != nullptr) KeyEntry::Deleter()(slot.item);
     }
   }
 }
 
 KeyEntry* KeyTable::Find(std::string_view key, uint64_t hash) const {
-  const Shard& shard = ShardOf(hash);
-  if (shard.slots.empty()) return nullptr;
-  const size_t mask = shard.slots.size() - 1;
-  for (size_t at = hash & mask;; at = (at + 1) & mask) {
-    const Slot& slot = shard.slots[at];
-    if (slot.entry == nullptr) return nullptr;
-    if (slot.hash == hash && slot.entry->key() == key) return slot.entry;
-  }
+  return ShardOf(hash).entries.Find(hash,
+                                    [&](const KeyEntry& entry) { return entry.key() == key; });
 }
 
-void KeyTable::Prefetch(uint64_t hash) const {
-  const Shard& shard = ShardOf(hash);
-  if (!shard.slots.empty()) {
-    __builtin_prefetch(&shard.slots[hash & (shard.slots.size() - 1)]);
-  }
-}
-
-void KeyTable::Place(std::vector<Slot>* slots, Slot slot) {
-  const size_t mask = slots->size() - 1;
-  size_t at = slot.hash & mask;
-  while ((*slots)[at].entry != nullptr) at = (at + 1) & mask;
-  (*slots)[at] = slot;
-}
-
-void KeyTable::Grow(Shard* shard) {
-  std::vector<Slot> larger(std::max<size_t>(16, shard->slots.size() * 2));
-  for (const Slot& slot : shard->slots) {
-    if (slot.entry != nullptr) Place(&larger, slot);
-  }
-  shard->slots.swap(larger);
-}
+void KeyTable::Prefetch(uint64_t hash) const { ShardOf(hash).entries.Prefetch(hash); }
 
 void KeyTable::Insert(KeyEntry::Owner entry) {
-  Shard& shard = ShardOf(entry->hash());
-  if ((shard.used + 1) * 4 > shard.slots.size() * 3) Grow(&shard);
   const uint64_t hash = entry->hash();
-  Place(&shard.slots, Slot{hash, entry.release()});
-  ++shard.used;
+  ShardOf(hash).entries.Insert(hash, entry.release());
   ++size_;
 }
 
 KeyEntry::Owner KeyTable::Erase(KeyEntry* entry) {
-  Shard& shard = ShardOf(entry->hash());
-  METASTORE_CHECK(!shard.slots.empty(), "the entry is in the table");
-  const size_t mask = shard.slots.size() - 1;
-  size_t hole = entry->hash() & mask;
-  while (shard.slots[hole].entry != entry) {
-    METASTORE_CHECK(shard.slots[hole].entry != nullptr, "the entry is in the table");
-    hole = (hole + 1) & mask;
-  }
-  // Shift back what probed past the hole, so that no search ends early.
-  for (size_t next = (hole + 1) & mask; shard.slots[next].entry != nullptr;
-       next = (next + 1) & mask) {
-    const size_t home = shard.slots[next].hash & mask;
-    if (((next - home) & mask) >= ((next - hole) & mask)) {
-      shard.slots[hole] = shard.slots[next];
-      hole = next;
-    }
-  }
-  shard.slots[hole] = Slot();
-  --shard.used;
+  ShardOf(entry->hash()).entries.Erase(entry->hash(), entry);
   --size_;
   return KeyEntry::Owner(entry);
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/hash.h"
+#include "engine/tables/flat_table.h"
 #include "engine/version.h"
 
 namespace metastore {
@@ -93,22 +94,14 @@ class KeyTable {
   static constexpr size_t kShards = 512;
   static constexpr int kShardBits = 9;
 
-  struct Slot {
-    uint64_t hash = 0;
-    KeyEntry* entry = nullptr;  // null: free
-  };
-  /// Open addressing, linear probing, deletion by shifting back; at most three quarters full.
   struct alignas(64) Shard {
     mutable std::mutex mutex;
-    std::vector<Slot> slots;  // a power of two, or none yet
-    size_t used = 0;
+    FlatTable<KeyEntry> entries;
   };
 
   // The top bits choose the shard, the low bits the slot in it.
   const Shard& ShardOf(uint64_t hash) const { return shards_[hash >> (64 - kShardBits)]; }
   Shard& ShardOf(uint64_t hash) { return shards_[hash >> (64 - kShardBits)]; }
-  static void Place(std::vector<Slot>* slots, Slot slot);
-  static void Grow(Shard* shard);
 
   std::array<Shard, kShards> shards_;
   size_t size_ = 0;

@@ -18,7 +18,7 @@
 #include "engine/memory/key_index.h"
 #include "engine/memory/key_table.h"
 #include "engine/memory/revision_log.h"
-#include "engine/memory/row_tree.h"
+#include "engine/tables/row_tree.h"
 
 namespace metastore {
 namespace {

@@ -2,8 +2,8 @@
 //
 // Holds the memory engine's meta rows and lease attachments, which a pinned snapshot must show
 // unchanged while the engine goes on. A treap with path copying: a write copies O(log n) nodes.
-#ifndef METASTORE_ENGINE_MEMORY_ROW_TREE_H_
-#define METASTORE_ENGINE_MEMORY_ROW_TREE_H_
+#ifndef METASTORE_ENGINE_TABLES_ROW_TREE_H_
+#define METASTORE_ENGINE_TABLES_ROW_TREE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -55,4 +55,4 @@ class RowTree {
 
 }  // namespace metastore
 
-#endif  // METASTORE_ENGINE_MEMORY_ROW_TREE_H_
+#endif  // METASTORE_ENGINE_TABLES_ROW_TREE_H_

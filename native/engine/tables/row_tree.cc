@@ -1,6 +1,6 @@
 // The treap behind row_tree.h. A row's priority is a seeded hash of its key, so the depth stays
 // logarithmic whatever keys clients choose, and recursion with it.
-#include "engine/memory/row_tree.h"
+#include "engine/tables/row_tree.h"
 
 #include <utility>
 
