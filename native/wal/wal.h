@@ -74,7 +74,8 @@ struct WalStats {
   uint64_t entries = 0;
   uint64_t bytes_written = 0;
   uint64_t segments = 0;
-  uint64_t log_bytes = 0;  // bytes of live segments on disk
+  uint64_t log_bytes = 0;  // bytes written to the segments that are live
+  uint64_t groups = 0;     // writes with entries in them; the number of batches counted below
   /// Cumulative counts per upper bound; the bounds are exported as constants (seconds; entries).
   std::vector<uint64_t> sync_seconds_buckets;
   double sync_seconds_sum = 0;
