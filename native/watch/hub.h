@@ -33,6 +33,17 @@ struct HubOptions {
   Executor* executor = nullptr;  // own thread when null
   /// Milliseconds on a monotonic clock; injected by tests.
   std::function<int64_t()> now_ms;
+  /// Events of one response stop at the revision that brings them to this many bytes.
+  uint64_t response_bytes = 8u << 20;
+  /// Bytes outstanding over all streams; above it a stream has one message outstanding at most.
+  uint64_t total_credit_bytes = 256u << 20;
+  /// Bytes of published changes that may wait for the hub; what comes above is read from history.
+  uint64_t queued_bytes = 64u << 20;
+  /// Requests of one stream that may wait, by number and by bytes; more are refused.
+  size_t stream_requests = 16384;
+  uint64_t stream_request_bytes = 4u << 20;
+  /// 64 random bits; draws each stream's share of the progress interval. Injected by tests.
+  std::function<uint64_t()> random;
 };
 
 using StreamId = uint64_t;
@@ -55,7 +66,9 @@ struct HubStats {
 
 class WatchHub : public PublicationSink {
  public:
-  /// The store is attached after construction, since the store wants its sink first.
+  /// The store is attached after construction, since the store wants its sink first; before the
+  /// first stream is opened. Attached again, when a snapshot has replaced the store, every watcher
+  /// goes on from the new one's history; the old store must outlive this call's task only.
   static std::unique_ptr<WatchHub> Create(const HubOptions& options, StreamSink* sink);
   virtual void Attach(Store* store) = 0;
   /// Fields of response headers; the term changes.
@@ -63,7 +76,8 @@ class WatchHub : public PublicationSink {
 
   /// Any thread. Requests of one stream are handled in the order given.
   virtual void Open(StreamId stream) = 0;
-  /// Protobuf bytes of one WatchRequest; kUnmarshal when they are not one (the stream is then to be
+  /// Protobuf bytes of one WatchRequest; kUnmarshal when they are not one, kTooManyRequests when
+  /// more than the stated number waits because the client does not read (the stream is then to be
   /// ended by the transport).
   virtual Status Request(StreamId stream, std::string_view bytes) = 0;
   /// A create_request that the caller has decided to refuse: answers created+canceled with the
@@ -76,6 +90,8 @@ class WatchHub : public PublicationSink {
   virtual void Tick() = 0;
 
   virtual HubStats stats() const = 0;
+  /// Refuses further calls, and joins the hub's own threads. With an executor of the caller's the
+  /// hub must outlive the tasks posted to it; after Stop they do nothing.
   virtual void Stop() = 0;
 };
 

@@ -1,0 +1,182 @@
+// The hub around the sequencer: the mailbox, its thread and the timer. See hub.h.
+#include "watch/hub.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "base/check.h"
+#include "watch/codec.h"
+#include "watch/mailbox.h"
+#include "watch/sequencer.h"
+
+namespace metastore::watch {
+namespace {
+
+constexpr auto kTickInterval = std::chrono::milliseconds(100);
+
+int64_t MonotonicMs() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+uint64_t RandomBits() {
+  static thread_local std::mt19937_64 generator{std::random_device{}()};
+  return generator();
+}
+
+HubOptions WithDefaults(HubOptions options) {
+  if (!options.now_ms) options.now_ms = MonotonicMs;
+  if (!options.random) options.random = RandomBits;
+  return options;
+}
+
+/// Calls `tick` every 100 ms on a thread of its own until it is destroyed.
+class Timer {
+ public:
+  explicit Timer(std::function<void()> tick) : tick_(std::move(tick)), thread_([this] { Run(); }) {}
+  ~Timer() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!wake_.wait_for(lock, kTickInterval, [this] { return stopping_; })) tick_();
+  }
+  std::function<void()> tick_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+class Hub final : public WatchHub {
+ public:
+  Hub(const HubOptions& options, StreamSink* sink)
+      : executor_(options.executor), mailbox_(options), sequencer_(options, sink, &counters_) {
+    if (executor_ != nullptr) return;
+    own_executor_ = std::make_unique<ThreadExecutor>("watch");
+    executor_ = own_executor_.get();
+    timer_ = std::make_unique<Timer>([this] {
+      if (counters_.streams.load(std::memory_order_relaxed) > 0) Tick();
+    });
+  }
+  ~Hub() override { Stop(); }
+
+  void Attach(Store* store) override { Put(AttachCommand{store}); }
+  void SetHeader(const HeaderInfo& header) override { Put(header); }
+  void Publish(Publication publication) override {
+    WakeIf(mailbox_.PutPublication(std::move(publication)));
+  }
+  void Open(StreamId stream) override { WakeIf(mailbox_.PutOpen(stream)); }
+  void Close(StreamId stream) override { WakeIf(mailbox_.PutClose(stream)); }
+  Status Request(StreamId stream, std::string_view bytes) override {
+    Incoming incoming;
+    METASTORE_RETURN_IF_ERROR(Decode(bytes, &incoming.request));
+    incoming.bytes = bytes.size();
+    return PutRequest(stream, std::move(incoming));
+  }
+  void Refuse(StreamId stream, std::string reason) override {
+    Incoming incoming;
+    incoming.refused = true;
+    incoming.reason = std::move(reason);
+    // Beyond the bound it is dropped; the caller learns of the bound by the next Request.
+    (void)PutRequest(stream, std::move(incoming));
+  }
+  void Credit(StreamId stream, uint64_t bytes) override { Put(CreditCommand{stream, bytes}); }
+  void Tick() override { Put(TickCommand{}); }
+
+  HubStats stats() const override {
+    HubStats stats;
+    stats.streams = counters_.streams.load(std::memory_order_relaxed);
+    stats.watchers = counters_.watchers.load(std::memory_order_relaxed);
+    stats.slow_watchers = counters_.slow_watchers.load(std::memory_order_relaxed);
+    stats.pending_events = mailbox_.queued_events();
+    stats.events_total = counters_.events_total.load(std::memory_order_relaxed);
+    return stats;
+  }
+
+  void Stop() override {
+    timer_.reset();
+    stopped_.store(true, std::memory_order_release);
+    mailbox_.Stop();
+    if (own_executor_ != nullptr) own_executor_->Stop();
+  }
+
+ private:
+  void Put(Command command) { WakeIf(mailbox_.Put(std::move(command))); }
+  Status PutRequest(StreamId stream, Incoming incoming) {
+    bool wake = false;
+    Status status = mailbox_.PutRequest(stream, std::move(incoming), &wake);
+    WakeIf(wake);
+    return status;
+  }
+  void WakeIf(bool wake) {
+    if (wake) executor_->Post([this] { Drain(); });
+  }
+
+  // ---- The hub's thread. ---------------------------------------------------------------------
+
+  void Drain() {
+    if (stopped_.load(std::memory_order_acquire)) return;
+    for (Command& command : mailbox_.Take()) {
+      std::visit([this](auto& what) { Do(what); }, command);
+    }
+    mailbox_.Release(sequencer_.TakeHandled());
+    // Through the executor and not in a loop, so that passes over history get their turn.
+    if (!mailbox_.Rest()) executor_->Post([this] { Drain(); });
+    ScheduleCatchUp();
+  }
+
+  void ScheduleCatchUp() {
+    if (pass_posted_ || !sequencer_.HasCatchUpWork()) return;
+    pass_posted_ = executor_->Post([this] {
+      pass_posted_ = false;
+      if (stopped_.load(std::memory_order_acquire)) return;
+      sequencer_.CatchUpPass();
+      ScheduleCatchUp();
+    });
+  }
+
+  void Do(AttachCommand& command) { sequencer_.Attach(command.store); }
+  void Do(HeaderInfo& header) { sequencer_.SetHeader(header); }
+  void Do(PublishCommand& command) {
+    mailbox_.Release(command);
+    sequencer_.Publish(std::move(command.publication));
+  }
+  void Do(OpenCommand& command) { sequencer_.Open(command.stream); }
+  void Do(CloseCommand& command) { sequencer_.Close(command.stream); }
+  void Do(RequestCommand& command) {
+    sequencer_.Handle(command.stream, std::move(command.incoming));
+  }
+  void Do(CreditCommand& command) { sequencer_.Credit(command.stream, command.bytes); }
+  void Do(TickCommand&) { sequencer_.Tick(); }
+
+  Counters counters_;
+  std::unique_ptr<ThreadExecutor> own_executor_;
+  Executor* executor_;
+  Mailbox mailbox_;
+  Sequencer sequencer_;  // the hub's thread only
+  bool pass_posted_ = false;
+  std::atomic<bool> stopped_{false};
+  std::unique_ptr<Timer> timer_;
+};
+
+}  // namespace
+
+std::unique_ptr<WatchHub> WatchHub::Create(const HubOptions& options, StreamSink* sink) {
+  METASTORE_CHECK(sink != nullptr, "messages have a sink");
+  return std::make_unique<Hub>(WithDefaults(options), sink);
+}
+
+}  // namespace metastore::watch

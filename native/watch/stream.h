@@ -1,0 +1,118 @@
+// Stream and Watcher: what the hub knows of one client's watch stream, and how its messages leave.
+//
+// Owned by the sequencer and touched on the hub's thread only. A stream sends while it has credit;
+// nothing waits inside it but the rest of one response that was cut into fragments, and requests
+// that came meanwhile. A watcher that missed a change for want of credit reads history later.
+#ifndef METASTORE_WATCH_STREAM_H_
+#define METASTORE_WATCH_STREAM_H_
+
+#include <cstdint>
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "watch/codec.h"
+#include "watch/event_batch.h"
+#include "watch/hub.h"
+#include "watch/matcher.h"
+
+namespace metastore::watch {
+
+struct Stream;
+
+enum class WatcherState : uint8_t {
+  kSynced,     // in the live matcher; has everything that the hub has seen
+  kUnsynced,   // reads history, from next_revision on
+  kCompacted,  // told that its history is gone; lives on only as an id in use
+};
+
+struct Watcher {
+  int64_t id = 0;
+  Stream* stream = nullptr;
+  Span span;
+  Shape shape;
+  bool fragment = false;
+  bool progress_notify = false;
+  bool had_events = false;  // since the last progress interval
+  WatcherState state = WatcherState::kSynced;
+  /// Events below it have been sent or are not wanted. Exact for an unsynced watcher; a synced
+  /// one has in truth also all that the hub has seen.
+  int64_t next_revision = 0;
+  /// No progress is told before the store has reached this revision.
+  int64_t progress_from = 0;
+  Group* group = nullptr;  // in the matcher it stands in, if any
+  size_t group_index = 0;
+  /// An unsynced watcher stands in exactly one of these lists: the hub's queue, or its stream's
+  /// list of those that wait for credit.
+  std::list<Watcher*>* list = nullptr;
+  std::list<Watcher*>::iterator place;
+};
+
+/// A request in its stream's order: the client's, or the caller's refusal of one.
+struct Incoming {
+  WatchRequest request;
+  bool refused = false;
+  std::string reason;
+  size_t bytes = 0;  // what the gate counted for it
+};
+
+struct Stream {
+  StreamId id = 0;
+  uint64_t outstanding_bytes = 0;  // handed to the transport, not yet written
+  std::map<int64_t, std::unique_ptr<Watcher>> watchers;
+  int64_t next_id = 0;
+  size_t not_synced = 0;  // watchers in another state than kSynced
+  std::deque<std::string> rest;    // fragments of one response, in order
+  std::deque<Incoming> held;       // requests that wait for credit
+  std::list<Watcher*> parked;      // unsynced watchers that wait for credit
+  int64_t progress_interval_ms = 0;
+  int64_t progress_due_ms = 0;
+};
+
+/// Hands messages to the sink and keeps the count of what is outstanding, per stream and in all.
+class Sender {
+ public:
+  Sender(const HubOptions& options, StreamSink* sink)
+      : sink_(sink),
+        fragment_bytes_(options.fragment_bytes),
+        stream_credit_bytes_(options.stream_credit_bytes),
+        total_credit_bytes_(options.total_credit_bytes) {}
+
+  /// Whether a new message may leave on the stream.
+  bool CanSend(const Stream& stream) const { return stream.rest.empty() && HasCredit(stream); }
+  /// Whether the streams together have used up half of what they may have outstanding.
+  bool Tight() const { return outstanding_bytes_ >= total_credit_bytes_ / 2; }
+
+  /// One message; the stream must be able to send.
+  void Send(Stream* stream, std::string bytes);
+  /// One response with the chunk's events, cut where the watcher asked for fragments and the
+  /// response has reached the limit. What the credit does not let through waits in stream->rest.
+  void SendChunk(Watcher* watcher, std::string_view header, const Chunk& chunk);
+  /// Takes credit back; sends what waits in stream->rest.
+  void Return(Stream* stream, uint64_t bytes);
+  /// A stream has gone, its outstanding bytes with it.
+  void Forget(const Stream& stream) { outstanding_bytes_ -= stream.outstanding_bytes; }
+
+ private:
+  // One message always passes, however small the credit. A stream that is refused has bytes
+  // outstanding, so its next Return comes and asks again: nobody waits for another stream's.
+  bool HasCredit(const Stream& stream) const {
+    return stream.outstanding_bytes == 0 ||
+           (stream.outstanding_bytes < stream_credit_bytes_ &&
+            outstanding_bytes_ < total_credit_bytes_);
+  }
+  void SendFragments(Watcher* watcher, std::string_view header, const Chunk& chunk);
+  void Hand(Stream* stream, std::string bytes);
+
+  StreamSink* sink_;
+  uint64_t fragment_bytes_;
+  uint64_t stream_credit_bytes_;
+  uint64_t total_credit_bytes_;
+  uint64_t outstanding_bytes_ = 0;  // of all streams
+};
+
+}  // namespace metastore::watch
+
+#endif  // METASTORE_WATCH_STREAM_H_
