@@ -23,6 +23,27 @@ const booleanOptions: Record<string, keyof Config> = {
   'step-down-on-removal': 'stepDownOnRemoval',
 };
 
+/** The project's own options: settings that the inherited ones leave at their defaults. */
+const ownBooleanOptions: Record<string, keyof Config> = {
+  'disable-proposal-forwarding': 'disableProposalForwarding',
+};
+
+const ownIntegerOptions: Record<string, keyof Config> = {
+  'max-size-per-msg': 'maxSizePerMsg',
+  'max-uncommitted-size': 'maxUncommittedEntriesSize',
+  'inflight-bytes': 'maxInflightBytes',
+};
+
+function takeOwnOption(options: NodeOptions, arg: Argument): void {
+  const flag = ownBooleanOptions[arg.key];
+  const limit = ownIntegerOptions[arg.key];
+  if (flag !== undefined) {
+    options.config = { ...options.config, [flag]: booleanOf(singleValue(arg)) };
+  } else if (limit !== undefined) {
+    options.config = { ...options.config, [limit]: integerOf(singleValue(arg)) };
+  }
+}
+
 function readOnlyOptionOf(text: string): ReadOnlyOption {
   if (text === 'safe') {
     return ReadOnlyOption.Safe;
@@ -82,6 +103,9 @@ export function addNodes(harness: Harness, count: number, args: readonly Argumen
   for (const arg of args) {
     if (arg.values.length > 0) {
       takeNodeOption(options, arg);
+      if (harness.options.extended === true) {
+        takeOwnOption(options, arg);
+      }
     }
   }
   const snapshot = snapshotOf(options);

@@ -6,6 +6,7 @@ import {
   ConfChangeTransition,
   ConfChangeType,
   messageTypeOf,
+  quote,
   stateName,
 } from '../../../src/raft/index.js';
 import { addNodes } from './add-nodes.js';
@@ -54,6 +55,17 @@ const changeTypes: Record<string, ConfChangeType> = {
   u: ConfChangeType.UpdateNode,
 };
 
+function changedId(text: string): bigint {
+  const quoted = quote(encoder.encode(text));
+  if (!/^\d+$/.test(text)) {
+    throw new HarnessError(`strconv.ParseUint: parsing ${quoted}: invalid syntax`);
+  }
+  if (BigInt(text) >= 2n ** 64n) {
+    throw new HarnessError(`strconv.ParseUint: parsing ${quoted}: value out of range`);
+  }
+  return BigInt(text);
+}
+
 /** Such as `v1 l2 r3 u4`. */
 export function parseChanges(input: string): ConfChangeSingle[] {
   const text = input.trim();
@@ -69,10 +81,7 @@ export function parseChanges(input: string): ConfChangeSingle[] {
       throw new HarnessError(`unknown input: ${token}`);
     }
     const number = token.slice(1);
-    if (!/^\d+$/.test(number)) {
-      throw new HarnessError(`strconv.ParseUint: parsing "${number}": invalid syntax`);
-    }
-    return { type, nodeId: BigInt(number) };
+    return { type, nodeId: changedId(number) };
   });
 }
 
@@ -284,7 +293,10 @@ const commands: Record<string, Command> = {
   'tick-election': ticks('electionTick'),
   'tick-heartbeat': ticks('heartbeatTick'),
   'transfer-leadership': transferLeadership,
-  // The project's own: what the inherited commands have no words for.
+};
+
+/** The project's own commands, where the inherited ones have no words. */
+const ownCommands: Record<string, Command> = {
   'read-index': readIndex,
   'report-snapshot': reportSnapshot,
 };
@@ -299,8 +311,9 @@ function isReported(error: unknown): error is Error {
 /** The handler for one interaction file. */
 export function interactionHandler(options: HarnessOptions): Handler {
   const harness = new Harness(options);
+  const known = options.extended === true ? { ...commands, ...ownCommands } : commands;
   return (directive) => {
-    const command = commands[directive.command];
+    const command = known[directive.command];
     let failure = '';
     try {
       if (command === undefined) {

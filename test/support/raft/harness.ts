@@ -10,6 +10,8 @@ import { Output } from './output.js';
 export interface HarnessOptions {
   /** What randomised election timeouts add to the election timeout. */
   readonly random: (n: number) => number;
+  /** Whether the project's own commands and options exist, besides the inherited ones. */
+  readonly extended?: boolean;
 }
 
 /** Rounds after which `stabilize` gives up: nodes with contradictory logs never come to rest. */

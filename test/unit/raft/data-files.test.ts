@@ -17,6 +17,7 @@ const someSpread = (n: number): number => n - 1;
 
 const interaction = (): Handler => interactionHandler({ random: noSpread });
 const spreadInteraction = (): Handler => interactionHandler({ random: someSpread });
+const ownInteraction = (): Handler => interactionHandler({ random: noSpread, extended: true });
 
 function runFolder(test: Test, folder: string, makeHandler: () => Handler): void {
   const files = dataFilesOf(folder);
@@ -41,7 +42,7 @@ t.test('given data files', { skip }, (test) => {
 t.test('own data files', (test) => {
   const own = join(process.cwd(), 'test/unit/raft/testdata');
   const folders: [string, () => Handler][] = [
-    ['interaction', interaction],
+    ['interaction', ownInteraction],
     ['quorum', quorumHandler],
     ['confchange', confChangeHandler],
   ];
