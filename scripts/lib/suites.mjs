@@ -55,7 +55,7 @@ async function runTapFile(file, { full, env }) {
   const label = relative(inRoot('dist', 'test'), file).replace(/\.js$/, '');
   const result = await collect(process.execPath, ['--enable-source-maps', file], {
     timeoutMs: fileTimeoutMs(full),
-    env: { ...env, TAP_CHILD_ID: undefined },
+    env: { ...env, TAP_TIMEOUT: String(fileTimeoutMs(full) / 1000) },
     onLine: (line) => counter.line(line),
   });
   for (const line of counter.comments) say(`   # ${line}`);
