@@ -1,0 +1,179 @@
+// Opening the rocksdb engine: options, families, format check; and closing.
+//
+// Opening reads the manifest and a bounded number of files, so its time does not depend on how many
+// keys there are. Why the options are as they are stands beside them.
+#include <rocksdb/convenience.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+
+#include <algorithm>
+
+#include "base/bytes.h"
+#include "engine/rocks/file_system.h"
+#include "engine/rocks/rocks_engine.h"
+
+namespace metastore::rocks {
+namespace {
+
+constexpr size_t kBlockBytes = 8 << 10;
+
+rocksdb::CompressionType BestCompression() {
+  const auto supported = rocksdb::GetSupportedCompressions();
+  const bool lz4 =
+      std::find(supported.begin(), supported.end(), rocksdb::kLZ4Compression) != supported.end();
+  return lz4 ? rocksdb::kLZ4Compression : rocksdb::kNoCompression;
+}
+
+rocksdb::DBOptions DatabaseOptions(const RocksOptions& options, const Database& database) {
+  rocksdb::DBOptions db;
+  db.create_if_missing = true;
+  db.create_missing_column_families = true;
+  db.atomic_flush = true;
+  if (database.env) db.env = database.env.get();
+  db.listeners = {database.listener};
+  db.max_background_jobs = options.background_jobs;
+  // One thread writes: what lets several writers work together only costs.
+  db.allow_concurrent_memtable_write = false;
+  db.enable_write_thread_adaptive_yield = false;
+  // A failed background job is final; nothing is tried again over pages that may be lost.
+  db.max_bgerror_resume_count = 0;
+  // With a bounded table cache rocksdb opens a few files at start and the rest on use.
+  db.max_open_files = 1000;
+  db.skip_stats_update_on_db_open = true;
+  db.skip_checking_sst_file_sizes_on_db_open = true;
+  // The manifest is replayed at opening.
+  db.max_manifest_file_size = 16 << 20;
+  db.bytes_per_sync = 1 << 20;
+  db.stats_dump_period_sec = 0;
+  db.stats_persist_period_sec = 0;
+  db.info_log_level = rocksdb::WARN_LEVEL;
+  db.max_log_file_size = 4 << 20;
+  db.keep_log_file_num = 4;
+  return db;
+}
+
+rocksdb::ColumnFamilyOptions FamilyOptions(const RocksOptions& options, const Database& database,
+                                           Family family) {
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = database.block_cache;
+  table.block_size = kBlockBytes;
+  table.format_version = 5;
+  // Indexes and filters live in the cache, so that one budget bounds them all. Those of the newest
+  // files, which every read asks, stay.
+  table.cache_index_and_filter_blocks = true;
+  table.pin_l0_filter_and_index_blocks_in_cache = true;
+  if (family == kKey && options.bloom_bits_per_key > 0) {
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(options.bloom_bits_per_key));
+    table.optimize_filters_for_memory = true;
+  }
+  rocksdb::ColumnFamilyOptions result;
+  result.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  result.compression = BestCompression();
+  result.level_compaction_dynamic_level_bytes = true;
+  const bool large = family == kRev || family == kKey;
+  result.write_buffer_size = large ? options.write_buffer_bytes : options.write_buffer_bytes / 4;
+  result.max_write_buffer_number = 4;
+  result.max_bytes_for_level_base = std::max<uint64_t>(4 * options.write_buffer_bytes, 64 << 20);
+  result.target_file_size_base = std::max<uint64_t>(options.write_buffer_bytes, 16 << 20);
+  if (family == kKey) {
+    // The lookup before a write asks for keys that are often new: let the memtables say no quickly.
+    result.memtable_prefix_bloom_size_ratio = 0.05;
+    result.memtable_whole_key_filtering = true;
+  }
+  // Compaction of revisions, and clients, delete in runs; a scan must not wade through them.
+  result.table_properties_collector_factories.push_back(
+      rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048));
+  return result;
+}
+
+/// Absent rows are empty.
+Status ReadOwn(const Database& database, std::string_view row, std::string* value) {
+  value->clear();
+  const rocksdb::Status got =
+      database.db->Get(rocksdb::ReadOptions(), database.family(kOwn), SliceOf(row), value);
+  return got.IsNotFound() ? Status::Ok() : FromRocks(got, "read own rows");
+}
+
+/// Writes the format row into a database that has never been written to, or checks it.
+Status CheckFormat(const Database& database, const std::string& directory) {
+  std::string format;
+  METASTORE_RETURN_IF_ERROR(ReadOwn(database, kFormatRow, &format));
+  if (format == kFormat) return Status::Ok();
+  if (!format.empty() || database.db->GetLatestSequenceNumber() != 0) {
+    return Status(Code::kWrongFormat,
+                  directory + " holds \"" + format + "\", wanted \"" + std::string(kFormat) + "\"");
+  }
+  rocksdb::WriteOptions options;
+  options.disableWAL = true;
+  METASTORE_RETURN_IF_ERROR(FromRocks(
+      database.db->Put(options, database.family(kOwn), SliceOf(kFormatRow), SliceOf(kFormat)),
+      "write the format"));
+  return FromRocks(database.db->Flush(rocksdb::FlushOptions(), database.families),
+                   "write the format");
+}
+
+}  // namespace
+
+Status FromRocks(const rocksdb::Status& status, const char* doing) {
+  if (status.ok()) [[likely]]
+    return Status::Ok();
+  const std::string detail = std::string("rocksdb, ") + doing + ": " + status.ToString();
+  if (status.IsCorruption()) return Status(Code::kDamaged, detail);
+  if (status.IsInvalidArgument() || status.IsNotSupported()) {
+    return Status(Code::kWrongFormat, detail);
+  }
+  const bool locked = status.IsIOError() && (detail.find("lock hold by") != std::string::npos ||
+                                             detail.find("lock file") != std::string::npos);
+  return Status(locked ? Code::kLocked : Code::kIo, detail);
+}
+
+Database::~Database() {
+  if (!db) return;
+  for (rocksdb::ColumnFamilyHandle* handle : families) db->DestroyColumnFamilyHandle(handle);
+  families.clear();
+  // Closing flushes what is not flushed yet. What fails here the log brings back.
+  db->Close().PermitUncheckedError();
+}
+
+Result<uint64_t> ReadAppliedIndex(const Database& database) {
+  std::string index;
+  METASTORE_RETURN_IF_ERROR(ReadOwn(database, kAppliedRow, &index));
+  if (index.empty()) return uint64_t{0};
+  if (index.size() != 8) return Status(Code::kDamaged, "applied index of another form");
+  return GetLittle64(index.data());
+}
+
+Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
+  auto database = std::make_shared<Database>();
+  if (options.file_layer != nullptr) database->env = NewEnvOver(options.file_layer);
+  database->block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (size_t i = 0; i < kFamilies; ++i) {
+    families.emplace_back(kFamilyNames[i],
+                          FamilyOptions(options, *database, static_cast<Family>(i)));
+  }
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::Open(
+      DatabaseOptions(options, *database), options.directory, families, &database->families, &db);
+  if (!opened.ok()) return FromRocks(opened, ("open " + options.directory).c_str());
+  database->db.reset(db);
+  METASTORE_RETURN_IF_ERROR(CheckFormat(*database, options.directory));
+  return database;
+}
+
+}  // namespace metastore::rocks
+
+namespace metastore {
+
+Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options) {
+  Result<rocks::DatabaseRef> database = rocks::OpenDatabase(options);
+  if (!database.ok()) return database.TakeStatus();
+  Result<uint64_t> applied_index = rocks::ReadAppliedIndex(**database);
+  if (!applied_index.ok()) return applied_index.TakeStatus();
+  std::unique_ptr<Engine> engine =
+      std::make_unique<rocks::RocksEngine>(*database, options, *applied_index);
+  return engine;
+}
+
+}  // namespace metastore
