@@ -54,6 +54,7 @@ TEST_F(WatchHubTest, CreatedThenEventsWithFullHeaders) {
   EXPECT_EQ(created.member_id, 22u);
   EXPECT_EQ(created.raft_term, 3u);
   h.hub->SetHeader({11, 22, 4});
+  h.store->GrantLease(77);
   h.Apply({{Change{"a", "v", 77}}});
   const Response put = h.Must(1);
   EXPECT_EQ(put.raft_term, 4u);

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "base/check.h"
-#include "watch/codec.h"
+#include "watch/events/codec.h"
 #include "watch/mailbox.h"
-#include "watch/sequencer.h"
+#include "watch/sequencer/sequencer.h"
 
 namespace metastore::watch {
 namespace {

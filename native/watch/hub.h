@@ -2,8 +2,9 @@
 //
 // One thread consumes what apply publishes and the requests of all streams, and alone decides the
 // order of each stream's messages. Matching: a hash table for single keys, an interval tree for
-// ranges. A stream that does not take its messages falls behind; its watchers then read history from
-// the store again, so memory stays bounded. Transports feed request bytes and take message bytes.
+// ranges. A stream that does not take its messages falls behind; its watchers then read history
+// from the store again, so memory stays bounded. Transports feed request bytes and take message
+// bytes. Inside: sequencer/ (streams, order, catch-up) over events/ (matching, encoding).
 #ifndef METASTORE_WATCH_HUB_H_
 #define METASTORE_WATCH_HUB_H_
 

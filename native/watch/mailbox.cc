@@ -34,7 +34,8 @@ bool Mailbox::Put(Command command) {
     tick_waits_ = true;
   }
   // Credit comes in once per written message; neighbours become one.
-  if (auto* credit = std::get_if<CreditCommand>(&command); credit != nullptr && !commands_.empty()) {
+  const auto* credit = std::get_if<CreditCommand>(&command);
+  if (credit != nullptr && !commands_.empty()) {
     auto* last = std::get_if<CreditCommand>(&commands_.back());
     if (last != nullptr && last->stream == credit->stream) {
       last->bytes += credit->bytes;

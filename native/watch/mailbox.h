@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "watch/hub.h"
-#include "watch/sequencer.h"
+#include "watch/sequencer/sequencer.h"
 
 namespace metastore::watch {
 

@@ -15,7 +15,7 @@
 
 #include "base/executor.h"
 #include "codec/wire.h"
-#include "test/support/watch_fake_store.h"
+#include "test/support/watch_store.h"
 #include "watch/hub.h"
 
 namespace metastore::watch_test {
@@ -202,8 +202,8 @@ struct Harness {
     options.executor = &executor;
     options.now_ms = [this] { return now_ms; };
     hub = WatchHub::Create(options, &sink);
-    store = std::make_unique<FakeStore>(hub.get());
-    hub->Attach(store.get());
+    store = std::make_unique<TestStore>(hub.get());
+    hub->Attach(store->store());
     hub->SetHeader({11, 22, 3});
     Run();
   }
@@ -250,8 +250,7 @@ struct Harness {
   }
   void Delete(std::string key) { Apply({{Change{std::move(key), std::nullopt}}}); }
   void Compact(int64_t revision) {
-    store->CompactTo(revision);
-    Run();
+    Apply({}, revision);
     EXPECT_TRUE(store->RemoveRows());
   }
   void Advance(int64_t ms) {
@@ -282,7 +281,7 @@ struct Harness {
   int64_t now_ms = 1000;
   ManualExecutor executor;
   Sink sink;
-  std::unique_ptr<FakeStore> store;
+  std::unique_ptr<TestStore> store;
   std::unique_ptr<WatchHub> hub;
 };
 

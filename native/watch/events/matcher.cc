@@ -1,10 +1,10 @@
 // The hash table and the interval tree of matcher.h.
-#include "watch/matcher.h"
+#include "watch/events/matcher.h"
 
 #include <utility>
 
 #include "base/check.h"
-#include "watch/stream.h"
+#include "watch/sequencer/stream.h"
 
 namespace metastore::watch {
 

@@ -3,8 +3,8 @@
 // Made by the sequencer for one publication, or by catch-up for one stretch of history, and thrown
 // away after its fan-out. Build() makes the events of one shape of watcher (filters, prev_kv) from
 // shared event bytes, cut into chunks that become one response each.
-#ifndef METASTORE_WATCH_EVENT_BATCH_H_
-#define METASTORE_WATCH_EVENT_BATCH_H_
+#ifndef METASTORE_WATCH_EVENTS_EVENT_BATCH_H_
+#define METASTORE_WATCH_EVENTS_EVENT_BATCH_H_
 
 #include <cstdint>
 #include <optional>
@@ -99,4 +99,4 @@ class EventBatch {
 
 }  // namespace metastore::watch
 
-#endif  // METASTORE_WATCH_EVENT_BATCH_H_
+#endif  // METASTORE_WATCH_EVENTS_EVENT_BATCH_H_

@@ -4,8 +4,8 @@
 // encoded once for all of them. Single keys live in a hash table, ranges in an interval tree (a
 // treap ordered by start, each node knowing the greatest end below it). The hub keeps one over its
 // synced watchers and makes a short-lived one for each pass over history. Not thread-safe.
-#ifndef METASTORE_WATCH_MATCHER_H_
-#define METASTORE_WATCH_MATCHER_H_
+#ifndef METASTORE_WATCH_EVENTS_MATCHER_H_
+#define METASTORE_WATCH_EVENTS_MATCHER_H_
 
 #include <cstdint>
 #include <memory>
@@ -85,4 +85,4 @@ class Matcher {
 
 }  // namespace metastore::watch
 
-#endif  // METASTORE_WATCH_MATCHER_H_
+#endif  // METASTORE_WATCH_EVENTS_MATCHER_H_

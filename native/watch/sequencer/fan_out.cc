@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "watch/sequencer.h"
+#include "watch/sequencer/sequencer.h"
 
 namespace metastore::watch {
 namespace {

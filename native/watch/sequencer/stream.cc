@@ -1,5 +1,5 @@
 // How messages leave a stream; see stream.h.
-#include "watch/stream.h"
+#include "watch/sequencer/stream.h"
 
 #include <algorithm>
 #include <utility>

@@ -1,10 +1,10 @@
 // Encoding of changes and the search for what they replaced; see event_batch.h.
-#include "watch/event_batch.h"
+#include "watch/events/event_batch.h"
 
 #include <algorithm>
 
 #include "base/check.h"
-#include "watch/codec.h"
+#include "watch/events/codec.h"
 
 namespace metastore::watch {
 namespace {

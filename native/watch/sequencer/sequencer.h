@@ -1,10 +1,10 @@
-// Sequencer: the hub's single-threaded part, which alone decides the order of every stream's messages.
+// Sequencer: the hub's single-threaded part, which alone orders every stream's messages.
 //
 // Called on the hub's thread by hub.cc, which carries calls over from other threads. Between two
 // calls every synced watcher has been given, or is known to have missed, all changes up to the
 // sequencer's view; so a progress answer is true by construction.
-#ifndef METASTORE_WATCH_SEQUENCER_H_
-#define METASTORE_WATCH_SEQUENCER_H_
+#ifndef METASTORE_WATCH_SEQUENCER_SEQUENCER_H_
+#define METASTORE_WATCH_SEQUENCER_SEQUENCER_H_
 
 #include <array>
 #include <atomic>
@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "watch/hub.h"
-#include "watch/stream.h"
+#include "watch/sequencer/stream.h"
 
 namespace metastore::watch {
 
@@ -104,4 +104,4 @@ class Sequencer {
 
 }  // namespace metastore::watch
 
-#endif  // METASTORE_WATCH_SEQUENCER_H_
+#endif  // METASTORE_WATCH_SEQUENCER_SEQUENCER_H_

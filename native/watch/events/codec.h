@@ -3,8 +3,8 @@
 // Used by the hub: requests on the transports' threads, responses on the hub's own. An event's
 // bytes do not depend on the watcher, so a response is header + small fields + shared event bytes.
 // Fields and numbers: etcd's rpc.proto and kv.proto (API reference v3.7).
-#ifndef METASTORE_WATCH_CODEC_H_
-#define METASTORE_WATCH_CODEC_H_
+#ifndef METASTORE_WATCH_EVENTS_CODEC_H_
+#define METASTORE_WATCH_EVENTS_CODEC_H_
 
 #include <cstdint>
 #include <string>
@@ -66,4 +66,4 @@ void AppendEvent(const VersionView& version, const VersionView* prev, std::strin
 
 }  // namespace metastore::watch
 
-#endif  // METASTORE_WATCH_CODEC_H_
+#endif  // METASTORE_WATCH_EVENTS_CODEC_H_

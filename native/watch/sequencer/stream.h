@@ -3,8 +3,8 @@
 // Owned by the sequencer and touched on the hub's thread only. A stream sends while it has credit;
 // nothing waits inside it but the rest of one response that was cut into fragments, and requests
 // that came meanwhile. A watcher that missed a change for want of credit reads history later.
-#ifndef METASTORE_WATCH_STREAM_H_
-#define METASTORE_WATCH_STREAM_H_
+#ifndef METASTORE_WATCH_SEQUENCER_STREAM_H_
+#define METASTORE_WATCH_SEQUENCER_STREAM_H_
 
 #include <cstdint>
 #include <deque>
@@ -13,10 +13,10 @@
 #include <memory>
 #include <string>
 
-#include "watch/codec.h"
-#include "watch/event_batch.h"
+#include "watch/events/codec.h"
+#include "watch/events/event_batch.h"
 #include "watch/hub.h"
-#include "watch/matcher.h"
+#include "watch/events/matcher.h"
 
 namespace metastore::watch {
 
@@ -115,4 +115,4 @@ class Sender {
 
 }  // namespace metastore::watch
 
-#endif  // METASTORE_WATCH_STREAM_H_
+#endif  // METASTORE_WATCH_SEQUENCER_STREAM_H_

@@ -1,5 +1,5 @@
 // Protobuf wire format of the watch service; see codec.h.
-#include "watch/codec.h"
+#include "watch/events/codec.h"
 
 #include "codec/replies.h"
 #include "codec/wire.h"

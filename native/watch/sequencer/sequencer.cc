@@ -1,5 +1,5 @@
 // Streams and their requests; see sequencer.h. Behaviour: docs of etcd's Watch API (v3.7).
-#include "watch/sequencer.h"
+#include "watch/sequencer/sequencer.h"
 
 #include <algorithm>
 
