@@ -16,7 +16,14 @@ struct View {
   /// Reads below it fail; -1 before the first compaction.
   int64_t compact_revision = -1;
   uint64_t applied_index = 0;
+  /// Live keys at `revision`.
+  int64_t key_count = 0;
+  /// All rows that compactions up to here drop were gone when the view was taken (a lower bound).
+  int64_t finished_compact_revision = 0;
   EngineSnapshotRef snapshot;
+  /// Shared by all views of one compact revision: when the last one goes, an engine that removes
+  /// in place may remove what only they could read.
+  std::shared_ptr<const void> generation;
 };
 using ViewRef = std::shared_ptr<const View>;
 

@@ -2,7 +2,12 @@
 //
 // The apply thread calls Begin / operations / Commit; any thread reads at a pinned View. Between
 // Begin and Commit nothing is visible outside; operations of one run see each other through the
-// overlay. Replies are appended as protobuf bytes. Deterministic: no clock, randomness or map order.
+// overlay. Replies are appended as protobuf bytes. Deterministic: no clock, randomness or map
+// order.
+//
+// A refusal that a client caused changes nothing (but for kNoSpace of a write that was the first
+// over the quota, see TakeQuotaExceeded). kIo, kDamaged and kInternal are failures of our own: on
+// the apply thread the caller ends the process.
 #ifndef METASTORE_MVCC_STORE_H_
 #define METASTORE_MVCC_STORE_H_
 
@@ -15,6 +20,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "codec/replies.h"
 #include "codec/requests.h"
 #include "engine/engine.h"
 #include "mvcc/events.h"
@@ -54,7 +60,7 @@ struct StoreSizes {
 
 struct HashResult {
   uint32_t hash = 0;
-  int64_t revision = 0;          // current revision, for the header
+  int64_t revision = 0;  // current revision, for the header
   int64_t compact_revision = -1;
   int64_t hash_revision = 0;
 };
@@ -66,8 +72,7 @@ class Store {
   /// Loads revision, compaction state, leases, alarms and sizes from the engine's meta rows. `sink`
   /// must outlive the store.
   static Result<std::unique_ptr<Store>> Open(const StoreOptions& options,
-                                             std::unique_ptr<Engine> engine,
-                                             PublicationSink* sink);
+                                             std::unique_ptr<Engine> engine, PublicationSink* sink);
 
   // ---- Apply thread. -------------------------------------------------------------------------
 
@@ -95,7 +100,11 @@ class Store {
   virtual Status Alarm(const codec::AlarmRequest& request, const HeaderInfo& header,
                        std::string* reply) = 0;
   /// Rows of the caller's own (membership, conf state, cluster version), atomically with the run.
+  /// The name must not begin with "mvcc/".
   virtual void PutMeta(std::string key, std::optional<std::string> value) = 0;
+  /// True once after a write was applied that found the store over its quota. Such a write takes
+  /// effect but answers kNoSpace; the caller raises the NOSPACE alarm unless it is active already.
+  virtual bool TakeQuotaExceeded() = 0;
   /// Commits the run: engine batch, in-memory tables, one publication, then events to the sink.
   /// `applied_index` and `term` are those of the run's last entry. A failure ends the process.
   virtual Status Commit(uint64_t applied_index, uint64_t term) = 0;
@@ -108,7 +117,7 @@ class Store {
   /// nothing that readers could notice. Waits for nothing: returns *more with no progress while
   /// readers still hold views that need the rows.
   virtual Status CompactStep(bool* more) = 0;
-  /// Highest compact revision whose rows are all removed.
+  /// Highest compact revision whose rows are all removed; -1 before the first. Any thread.
   virtual int64_t CompactionDone() const = 0;
   /// Sets dbSize to what is in use; for Maintenance.Defragment. Apply thread.
   virtual Status Defragment() = 0;
@@ -117,6 +126,8 @@ class Store {
 
   /// The newest published state.
   virtual ViewRef Pin() const = 0;
+  /// Term of the entry at Pin()->applied_index.
+  virtual uint64_t applied_term() const = 0;
   /// The current revision, one atomic load.
   int64_t revision() const { return revision_.load(std::memory_order_acquire); }
 
@@ -126,11 +137,18 @@ class Store {
   virtual Status ReadOnlyTxn(const View& view, const codec::TxnRequest& request,
                              const HeaderInfo& header, std::string* reply) const = 0;
   virtual Result<HashResult> HashKv(const View& view, int64_t revision) const = 0;
+  /// The remembered hashes of compactions, ascending by hash_revision, at most ten.
+  virtual std::vector<HashResult> CompactionHashes() const = 0;
   /// Hash over everything stored (Maintenance.Hash).
   virtual Result<uint32_t> Hash(const View& view) const = 0;
   virtual Status AttachedKeys(const View& view, int64_t lease,
                               std::vector<std::string>* keys) const = 0;
+  /// Visits exactly the version `rev` (tombstones too), or nothing when compaction has dropped it:
+  /// the previous value of a watch event, by VersionView::prev.
+  virtual Status GetVersion(const View& view, Revision rev, VersionVisitor visit) const = 0;
   virtual StoreSizes sizes() const = 0;
+  /// Active alarms, ordered by kind and member.
+  virtual std::vector<codec::AlarmMember> Alarms() const = 0;
   /// True when a write of `cost_bytes` may not grow the store (etcd's quota test).
   virtual bool OverQuota(int64_t cost_bytes) const = 0;
   virtual std::vector<LeaseRow> Leases() const = 0;  // ascending id

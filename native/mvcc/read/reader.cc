@@ -1,0 +1,30 @@
+// Reading at a pinned view; see reader.h.
+#include "mvcc/read/reader.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace metastore::mvcc {
+
+Status ReadSelected(const Reader& reader, const KeySelector& selector, int64_t at, bool keys_only,
+                    VersionVisitor visit) {
+  if (selector.single()) return reader.Get(selector.key, at, visit);
+  if (!selector.unbounded() && selector.range_end <= selector.key) return Status::Ok();
+  return reader.Scan(selector.range(), at, keys_only, visit);
+}
+
+Status ViewReader::Get(std::string_view key, int64_t at, VersionVisitor visit) const {
+  METASTORE_CHECK(at >= view_.compact_revision && at > 0, "the caller checks revisions");
+  METASTORE_CHECK(at == kCurrent || at <= view_.revision, "the caller checks revisions");
+  return engine_->Get(*view_.snapshot, key, std::min(at, view_.revision), visit);
+}
+
+Status ViewReader::Scan(const KeyRange& range, int64_t at, bool keys_only,
+                        VersionVisitor visit) const {
+  METASTORE_CHECK(at >= view_.compact_revision && at > 0, "the caller checks revisions");
+  METASTORE_CHECK(at == kCurrent || at <= view_.revision, "the caller checks revisions");
+  return engine_->Scan(*view_.snapshot, range, std::min(at, view_.revision), keys_only, visit);
+}
+
+}  // namespace metastore::mvcc

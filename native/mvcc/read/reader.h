@@ -1,0 +1,72 @@
+// Reader: one state to read from, whoever holds it: a pinned view (reader threads), or a view with
+// the uncommitted changes of the running entries on top (apply). Range, compares and transactions
+// are written against it once.
+#ifndef METASTORE_MVCC_READ_READER_H_
+#define METASTORE_MVCC_READ_READER_H_
+
+#include <cstdint>
+#include <limits>
+#include <string_view>
+
+#include "base/status.h"
+#include "engine/engine.h"
+#include "mvcc/events.h"
+
+namespace metastore::mvcc {
+
+/// Reads at this revision see everything there is, changes of the running transaction included.
+inline constexpr int64_t kCurrent = std::numeric_limits<int64_t>::max();
+
+class Reader {
+ public:
+  virtual ~Reader() = default;
+  /// Revision of the newest change that reads at kCurrent can see.
+  virtual int64_t revision() const = 0;
+  virtual int64_t compact_revision() const = 0;
+  /// Live keys at kCurrent.
+  virtual int64_t key_count() const = 0;
+  /// Visits the live version of `key` at `at`, or nothing. `at`: kCurrent or a readable revision.
+  virtual Status Get(std::string_view key, int64_t at, VersionVisitor visit) const = 0;
+  /// Visits the live versions of a range at `at`, ascending by key. With `keys_only` values may be
+  /// left empty.
+  virtual Status Scan(const KeyRange& range, int64_t at, bool keys_only,
+                      VersionVisitor visit) const = 0;
+};
+
+/// How a request names keys: one key, [key, end), or everything from key on (end = one zero byte).
+struct KeySelector {
+  std::string_view key;
+  std::string_view range_end;
+
+  bool single() const { return range_end.empty(); }
+  bool unbounded() const { return range_end == std::string_view("\0", 1); }
+  /// Every key there can be: keys are never empty, so the least one is a single zero byte.
+  bool everything() const { return unbounded() && (key.empty() || key == range_end); }
+  KeyRange range() const {
+    return {key, unbounded() ? std::string_view() : range_end, unbounded()};
+  }
+};
+
+/// Get or Scan, whichever the selector asks for. An inverted range selects nothing.
+Status ReadSelected(const Reader& reader, const KeySelector& selector, int64_t at, bool keys_only,
+                    VersionVisitor visit);
+
+/// A pinned view. Reads at revisions that the caller has checked against the view.
+class ViewReader final : public Reader {
+ public:
+  ViewReader(Engine* engine, const View& view) : engine_(engine), view_(view) {}
+  int64_t revision() const override { return view_.revision; }
+  int64_t compact_revision() const override { return view_.compact_revision; }
+  int64_t key_count() const override { return view_.key_count; }
+  Status Get(std::string_view key, int64_t at, VersionVisitor visit) const override;
+  Status Scan(const KeyRange& range, int64_t at, bool keys_only,
+              VersionVisitor visit) const override;
+
+ private:
+  Engine* engine_;
+  const View& view_;
+};
+
+}  // namespace metastore::mvcc
+
+#endif  // METASTORE_MVCC_READ_READER_H_
