@@ -69,6 +69,12 @@ Status Replayer::ChooseSegments(std::vector<uint64_t>* sequences) {
 
 Status Replayer::ReplaySegment(size_t n, bool last) {
   METASTORE_RETURN_IF_ERROR(CheckHeader(n));
+  auto segment = std::make_shared<Segment>();
+  segment->sequence = scanner_->header().sequence;
+  segment->seed = scanner_->header().crc;
+  segment->path = scanner_->path();
+  segment->base_index = scanner_->header().state.last_index;
+  out_->segments.push_back(segment);
   whole_end_ = scanner_->offset();
   whole_crc_ = scanner_->last_crc();
   any_record_ = sealed_ = clean_ = false;
@@ -82,13 +88,8 @@ Status Replayer::ReplaySegment(size_t n, bool last) {
   former_end_ = whole_end_;
   former_crc_ = whole_crc_;
   former_sealed_ = sealed_;
-  auto segment = std::make_shared<Segment>();
-  segment->sequence = former_.sequence;
-  segment->seed = former_.crc;
-  segment->path = former_path_;
   segment->size_bytes = whole_end_;
   segment->file = scanner_->TakeFile();
-  out_->segments.push_back(std::move(segment));
   return Status::Ok();
 }
 
@@ -205,6 +206,7 @@ Status Replayer::Apply(const PendingRecord& record) {
       state.start_index = state.last_index = record.index;
       state.start_term = state.last_term = record.term;
       table_->Reset(record.index);
+      for (const auto& segment : out_->segments) segment->base_index = record.index;
       return Status::Ok();
     default:
       return Status::Ok();
@@ -225,6 +227,7 @@ Status Replayer::ApplyEntry(const PendingRecord& record) {
   } else if (index <= table_->last()) {
     table_->CutTail(index);
   }
+  LowerBases(out_->segments, index);
   table_->Append(record.entry);
   table_->Locate(index, scanner_->header().sequence, record.offset);
   state.last_index = index;

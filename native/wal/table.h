@@ -48,8 +48,6 @@ class EntryTable {
   /// Whether the payload of a live entry is in memory; *payload is null when the entry has no data.
   bool Cached(uint64_t index, std::shared_ptr<const std::string>* payload) const;
   uint64_t cached_bytes() const { return cached_bytes_; }
-  /// Sequence of the oldest segment that holds a live entry; 0 when none is on disk.
-  uint64_t OldestSegment() const { return slots_.empty() ? 0 : slots_.front().segment; }
 
  private:
   void PopCacheFront();

@@ -29,6 +29,7 @@ Result<std::shared_ptr<Segment>> CreateSegment(FileLayer* files, const std::stri
   const std::string bytes = EncodeHeader(header);
   segment->seed = header->crc;
   segment->size_bytes = kHeaderBytes;
+  segment->base_index = header->state.last_index;
 
   const std::string temporary = segment->path + std::string(kTemporarySuffix);
   Result<std::unique_ptr<File>> file = files->Open(temporary, /*create=*/true);

@@ -21,7 +21,20 @@ struct Segment {
   std::string path;
   std::unique_ptr<File> file;
   uint64_t size_bytes = 0;  // of what has been written; guarded by the log's mutex
+  /// Reading the log from this segment on finds every entry behind this index. Older segments can go
+  /// once the durable start has reached it. Changed under the log's mutex.
+  uint64_t base_index = 0;
 };
+
+/// An entry at `index` has been written: whoever begins to read at a segment whose base lay behind
+/// it finds it, and nothing behind it that was there before.
+template <typename Segments>
+void LowerBases(const Segments& segments, uint64_t index) {
+  for (auto at = segments.rbegin(); at != segments.rend(); ++at) {
+    if ((*at)->base_index < index) return;  // bases never decrease towards newer segments
+    (*at)->base_index = index - 1;
+  }
+}
 
 class Tail {
  public:

@@ -44,7 +44,8 @@ struct WalOptions {
   uint64_t segment_bytes = 64ull << 20;
   /// Payload bytes kept in memory behind the last appended entry.
   uint64_t cache_bytes = 64ull << 20;
-  /// Skips every sync (--unsafe-no-fsync): an acknowledged write may then be lost.
+  /// Skips the syncs of appends (--unsafe-no-fsync): an acknowledged write may then be lost. The few
+  /// that creation, rotation and truncation need stay, so that what is left can be started from.
   bool unsafe_no_fsync = false;
   FileLayer* files = nullptr;      // FileLayer::Posix() when null
   Executor* executor = nullptr;    // own thread when null

@@ -73,11 +73,11 @@ void Log::StepWrite() {
   if (!failed_.ok()) return;
   Status status = WriteGroup();
   if (!status.ok()) return Fail(std::move(status));
-  bool sync = false;
   for (const Operation& operation : group_) {
-    sync = sync || operation.sync || operation.kind != Kind::kAppend;
+    // A new start is synced in any case: files are removed on the strength of it.
+    const bool start = operation.kind != Kind::kAppend;
+    if (start || (operation.sync && !options_.unsafe_no_fsync)) phase_ = Phase::kWritten;
   }
-  if (sync && !options_.unsafe_no_fsync) phase_ = Phase::kWritten;
 }
 
 Status Log::WriteGroup() {
@@ -107,7 +107,13 @@ void Log::Encode(const Operation& operation, RecordEncoder* encoder) {
     encoder->AddPoint(RecordType::kReset, operation.index, operation.term);
     written_.start_index = written_.last_index = operation.index;
     written_.start_term = written_.last_term = operation.term;
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (const auto& segment : segments_) segment->base_index = operation.index;
     return;
+  }
+  if (!operation.entries.empty() && operation.entries.front().index <= written_.last_index) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    LowerBases(segments_, operation.entries.front().index);
   }
   for (const Entry& entry : operation.entries) {
     const bool last = &entry == &operation.entries.back() && !operation.hard_state;
@@ -187,9 +193,9 @@ Status Log::RemoveSegments() {
   std::vector<std::shared_ptr<Segment>> removed;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    uint64_t needed = table_.OldestSegment();
-    if (needed == 0) needed = tail_->segment()->sequence;
-    while (segments_.front()->sequence < needed) {
+    // By what is written and durable, not by the table: it is ahead by all that is queued, and a
+    // crash now would need what only that makes superfluous.
+    while (segments_.size() > 1 && segments_[1]->base_index <= written_.start_index) {
       removed.push_back(std::move(segments_.front()));
       segments_.pop_front();
     }
