@@ -207,7 +207,9 @@ struct Harness {
     hub->SetHeader({11, 22, 3});
     Run();
   }
-  ~Harness() { hub->Stop(); }
+  ~Harness() {
+    if (hub != nullptr) hub->Stop();
+  }
 
   /// Runs every task; returns credit for what was sent where `auto_credit` says so.
   void Run() {
