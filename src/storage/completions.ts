@@ -3,6 +3,11 @@
 // Record layout (little-endian): u32 length of what follows, u8 kind, then the fields below. Kinds are
 // exported by the addon (`completions`). Byte fields are views into the drained Buffer: no copy.
 // Called by server/completions dispatch once per wake-up; kept free of closures for that reason.
+// Numbers travel as f64, 64-bit ids as u64 (lease ids i64), the last byte field of a record has no
+// length of its own.
+
+import { assert } from '../base/assert.js';
+import type { CompletionKinds } from './native.js';
 
 /** Handlers, one a kind; called in the order in which things happened. */
 export interface CompletionHandler {
@@ -31,4 +36,122 @@ export interface CompletionHandler {
   quotaExceeded(): void;
   /** Disk or engine failed: nothing may be acknowledged any more; end the process. */
   fatal(message: string): void;
+}
+
+type Decode = (records: Buffer, at: number, end: number, handler: CompletionHandler) => void;
+
+function decodeDurable(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  to.durable(records.readDoubleLE(at));
+}
+
+function decodeApplied(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  to.applied(records.readDoubleLE(at), records.readDoubleLE(at + 8));
+}
+
+function decodeResult(records: Buffer, at: number, end: number, to: CompletionHandler): void {
+  const reply = records.subarray(at + 10, end);
+  to.result(records.readDoubleLE(at), records.readUInt16LE(at + 8), reply);
+}
+
+function decodeControl(records: Buffer, at: number, end: number, to: CompletionHandler): void {
+  const index = records.readDoubleLE(at);
+  const term = records.readDoubleLE(at + 8);
+  to.control(index, term, records.readUInt8(at + 16), records.subarray(at + 17, end));
+}
+
+function decodeLease(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  to.lease(records.readBigInt64LE(at), records.readDoubleLE(at + 8));
+}
+
+function decodeLeaseCheckpoint(
+  records: Buffer,
+  at: number,
+  _end: number,
+  to: CompletionHandler,
+): void {
+  to.leaseCheckpoint(records.readBigInt64LE(at), records.readDoubleLE(at + 8));
+}
+
+function decodeWatch(records: Buffer, at: number, end: number, to: CompletionHandler): void {
+  to.watch(records.readDoubleLE(at), records.subarray(at + 8, end));
+}
+
+function decodeCheckpoint(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  to.checkpoint(records.readDoubleLE(at));
+}
+
+function decodeTruncated(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  to.truncated(records.readDoubleLE(at));
+}
+
+function decodeLog(records: Buffer, at: number, end: number, to: CompletionHandler): void {
+  const split = at + 5 + records.readUInt32LE(at + 1);
+  assert(split <= end, 'log record: message longer than the record');
+  const message = records.toString('utf8', at + 5, split);
+  to.log(records.readUInt8(at), message, records.toString('utf8', split, end));
+}
+
+function decodeAlarm(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  const memberId = records.readBigUInt64LE(at);
+  to.alarm(memberId, records.readInt32LE(at + 8), records.readUInt8(at + 12) !== 0);
+}
+
+function decodeQuotaExceeded(
+  _records: Buffer,
+  _at: number,
+  _end: number,
+  to: CompletionHandler,
+): void {
+  to.quotaExceeded();
+}
+
+function decodeFatal(records: Buffer, at: number, end: number, to: CompletionHandler): void {
+  to.fatal(records.toString('utf8', at, end));
+}
+
+/** Decodes drained Buffers; one per process is enough. */
+export class CompletionDecoder {
+  /** By kind. Invariant: exactly the kinds that the addon exports have a decoder. */
+  readonly #decoders: readonly (Decode | undefined)[];
+
+  /** `kinds` is the addon's `completions` export. */
+  constructor(kinds: CompletionKinds) {
+    const decoders: Record<keyof CompletionKinds, Decode> = {
+      durable: decodeDurable,
+      applied: decodeApplied,
+      result: decodeResult,
+      control: decodeControl,
+      lease: decodeLease,
+      leaseCheckpoint: decodeLeaseCheckpoint,
+      watch: decodeWatch,
+      checkpoint: decodeCheckpoint,
+      truncated: decodeTruncated,
+      log: decodeLog,
+      alarm: decodeAlarm,
+      quotaExceeded: decodeQuotaExceeded,
+      fatal: decodeFatal,
+    };
+    const table: (Decode | undefined)[] = [];
+    for (const [name, decode] of Object.entries(decoders)) {
+      table[kinds[name as keyof CompletionKinds]] = decode;
+    }
+    this.#decoders = table;
+  }
+
+  /**
+   * Calls the handler once per record, in order. `records` is what core.drain() returned; reply,
+   * request and message Buffers that the handler receives share its memory and stay valid as long as
+   * they are referenced. A handler that throws ends the process: later records would be lost.
+   */
+  decode(records: Buffer, handler: CompletionHandler): void {
+    let at = 0;
+    while (at < records.length) {
+      const end = at + 4 + records.readUInt32LE(at);
+      assert(end <= records.length, 'completion record runs past its buffer');
+      const decode = this.#decoders[records.readUInt8(at + 4)];
+      assert(decode !== undefined, 'completion record of an unknown kind');
+      decode(records, at + 5, end, handler);
+      at = end;
+    }
+  }
 }

@@ -38,14 +38,38 @@ export interface Routes {
   readonly Serving: number;
 }
 
+/** Kinds of completion records (layouts: src/storage/completions.ts). */
+export interface CompletionKinds {
+  readonly durable: number;
+  readonly applied: number;
+  readonly result: number;
+  readonly control: number;
+  readonly lease: number;
+  readonly leaseCheckpoint: number;
+  readonly watch: number;
+  readonly checkpoint: number;
+  readonly truncated: number;
+  readonly log: number;
+  readonly alarm: number;
+  readonly quotaExceeded: number;
+  readonly fatal: number;
+}
+
 export interface Addon {
   readonly errors: readonly ErrorRow[];
   readonly methods: Methods;
   readonly routes: Routes;
-  readonly completions: Record<string, number>;
+  readonly completions: CompletionKinds;
+  /** Leading byte of a normal entry's payload: the InternalRaftRequest follows it. */
+  readonly entryFormat: number;
   readonly syncSecondsBounds: readonly number[];
   readonly batchEntriesBounds: readonly number[];
-  /** Opens log, engine, store, watch hub and readers; the promise settles once recovered. */
+  /**
+   * Opens log, engine, store, watch hub and readers; the promise settles once recovered. `onWake`
+   * runs on the JavaScript thread when completions wait: call drain(). It does not keep the process
+   * alive by itself. A rejection is an Error whose `code` is a name of errors.def (Locked, Damaged,
+   * WrongFormat, Io, ...) and whose message says what and where.
+   */
   open(options: OpenOptions, onWake: () => void): Promise<OpenedCore>;
 }
 
@@ -161,7 +185,11 @@ export interface MemberCore {
   takeProposals(maxOperations: number, maxBytes: number): Uint32Array;
   /** Raft refused the `count` oldest taken proposals: they complete with the code. */
   dropProposals(count: number, code: number): void;
-  /** All that waits, queued or in flight, completes with the code (leadership lost, stop). */
+  /**
+   * All that waits, queued or in flight, reads too, completes with the code (leadership lost, stop).
+   * Proposals that were taken but not yet named to append() or dropProposals() keep their place in
+   * that order: name them still, only their tickets are gone.
+   */
   failAll(code: number): void;
 
   /** Freezes the reads that wait now; 0 when none does. Name the batch in a ReadIndex round. */
@@ -171,7 +199,12 @@ export interface MemberCore {
   /** The round failed: the batch completes with the code. */
   failReads(batch: number, code: number): void;
 
-  /** Writes runs and hard state to the log; Completion 'durable' with `sequence` when it is. */
+  /**
+   * Writes runs and hard state to the log, without waiting. Payloads of normal entries start with
+   * the entry format byte (see Addon.entryFormat); conf changes are as Raft encodes them; null is an
+   * entry without data. Completion 'durable' with `sequence` when it
+   * is durable (merely written when `sync` is false).
+   */
   append(sequence: number, runs: readonly AppendRun[], hardState: HardStateRecord | null, sync: boolean): void;
   /** Bookkeeping of entries [from, to] for the Raft core: [term, type, sizeBytes | -1] triples. */
   entryInfos(from: number, to: number): Float64Array;
@@ -191,10 +224,10 @@ export interface MemberCore {
 
   /** Makes applied state durable without the log (image or flush); Completion 'checkpoint'. */
   checkpoint(): void;
-  /** Forgets log entries up to `index`; only behind a checkpoint. Completion 'truncated'. */
+  /** Forgets log entries up to `index`; throws unless a checkpoint covers it. Completion 'truncated'. */
   truncateLog(index: number): void;
 
-  /** Keys attached to a lease: Completion 'result' for the ticket, length-prefixed keys. */
+  /** Keys attached to a lease: Completion 'result' for the ticket, u32-length-prefixed keys. */
   leaseKeys(ticket: number, leaseId: bigint): void;
   /** The next number of the member's id generator (request and lease ids). */
   nextId(): bigint;

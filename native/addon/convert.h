@@ -1,0 +1,32 @@
+// Whole structures between JavaScript and C++: options in, recovered state and status out. Names are
+// those of src/storage/native.ts.
+#ifndef METASTORE_ADDON_CONVERT_H_
+#define METASTORE_ADDON_CONVERT_H_
+
+#include <napi.h>
+
+#include <memory>
+#include <vector>
+
+#include "member/core.h"
+#include "member/options.h"
+
+namespace metastore::addon {
+
+/// False with a pending TypeError. `files` receives a file layer that must outlive the core, when
+/// the options name one.
+bool ReadOptions(const Napi::Value& value, member::MemberOptions* options,
+                 std::unique_ptr<FileLayer>* files);
+bool ReadRuns(const Napi::Value& value, std::vector<member::AppendRun>* runs);
+bool ReadHardState(const Napi::Value& value, wal::HardState* hard_state);
+bool ReadMetaRows(const Napi::Value& value, std::vector<apply::MetaChange>* rows);
+
+Napi::Object ToRecovered(Napi::Env env, const member::RecoveredState& recovered);
+Napi::Object ToStatus(Napi::Env env, const member::CoreStatus& status);
+/// An Error whose `code` is the status' name.
+Napi::Error ToError(Napi::Env env, const Status& status);
+Napi::Array ToNumbers(Napi::Env env, const std::vector<double>& values);
+
+}  // namespace metastore::addon
+
+#endif  // METASTORE_ADDON_CONVERT_H_

@@ -1,0 +1,72 @@
+// CoreHandle: one open core with its thread-safe function, owned by the JavaScript environment.
+//
+// Released in a stated order: the core's threads end first, then the function that they call, then
+// the memory. Either close() does it, or the environment's clean-up hook when nobody did.
+#ifndef METASTORE_ADDON_HANDLE_H_
+#define METASTORE_ADDON_HANDLE_H_
+
+#include <napi.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "member/core.h"
+
+namespace metastore::addon {
+
+/// Calls a JavaScript function on its thread, from any thread, without keeping the process alive.
+class Wake {
+ public:
+  Wake(Napi::Env env, const Napi::Function& on_wake);
+  /// Any thread. Calls collapse as the completion queue only wakes when it stops being empty.
+  void Notify();
+  /// JavaScript thread; Notify does nothing afterwards.
+  void Release();
+
+ private:
+  std::mutex mutex_;
+  Napi::ThreadSafeFunction function_;  // guarded by mutex_
+  bool released_ = false;              // guarded by mutex_
+};
+
+class CoreHandle {
+ public:
+  CoreHandle(Napi::Env env, const Napi::Function& on_wake);
+  ~CoreHandle() { Shut(); }
+  CoreHandle(const CoreHandle&) = delete;
+  CoreHandle& operator=(const CoreHandle&) = delete;
+
+  /// Pool thread. Opens unless the environment has ended meanwhile.
+  Status Open(const member::MemberOptions& options, member::RecoveredState* recovered);
+  /// Pool thread. Closes and frees the core, so that its directory can be opened again; what it had
+  /// completed last stays for Drain.
+  Status Close();
+  /// JavaScript thread: releases everything, closing the core when nobody has.
+  void Shut();
+
+  /// JavaScript thread: the core, or null once RefuseCalls was called.
+  member::MemberCore* core() { return refusing_ ? nullptr : core_.get(); }
+  void RefuseCalls() { refusing_ = true; }
+  std::string Drain();
+
+  /// Set before Open when the options name a layer; outlives the core.
+  std::unique_ptr<FileLayer> files;
+
+ private:
+  static void CleanUp(void* handle);
+
+  const Napi::Env env_;
+  const std::shared_ptr<Wake> wake_;
+  bool hooked_ = true;      // JavaScript thread
+  bool refusing_ = false;   // JavaScript thread
+  std::mutex life_mutex_;   // held while the core is opened or closed
+  bool ended_ = false;      // guarded by life_mutex_
+  std::mutex core_mutex_;   // guards the two below where JavaScript and the pool may meet
+  std::unique_ptr<member::MemberCore> core_;
+  std::string last_records_;
+};
+
+}  // namespace metastore::addon
+
+#endif  // METASTORE_ADDON_HANDLE_H_

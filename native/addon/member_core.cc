@@ -1,0 +1,276 @@
+// Methods of member_core.h.
+#include "addon/member_core.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/args.h"
+#include "addon/convert.h"
+
+namespace metastore::addon {
+namespace {
+
+/// A code that JavaScript names; outside the table is a mistake of the caller.
+bool ToCode(Args* args, size_t i, Napi::Env env, Code* code) {
+  const uint64_t value = args->Index(i, "code");
+  if (!args->ok()) return false;
+  if (value >= static_cast<uint64_t>(Code::kCount)) {
+    ThrowType(env, "code is not in the error table");
+    return false;
+  }
+  *code = static_cast<Code>(value);
+  return true;
+}
+
+Napi::Value Throw(Napi::Env env, const metastore::Status& status) {
+  ToError(env, status).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+Napi::Value RouteOrCode(Napi::Env env, const Result<intake::Route>& route) {
+  const int value = route.ok() ? static_cast<int>(*route)
+                               : -static_cast<int>(route.status().code());
+  return Napi::Number::New(env, value);
+}
+
+/// Closes off the JavaScript thread: syncing the log and the engine takes its time.
+class CloseWorker final : public Napi::AsyncWorker {
+ public:
+  CloseWorker(Napi::Env env, std::shared_ptr<CoreHandle> handle)
+      : Napi::AsyncWorker(env, "metastore close"),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        handle_(std::move(handle)) {}
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void Execute() override { status_ = handle_->Close(); }
+  void OnOK() override {
+    const Napi::Env env = Env();
+    if (status_.ok()) {
+      deferred_.Resolve(env.Undefined());
+    } else {
+      deferred_.Reject(ToError(env, status_).Value());
+    }
+  }
+
+ private:
+  Napi::Promise::Deferred deferred_;
+  std::shared_ptr<CoreHandle> handle_;
+  metastore::Status status_;
+};
+
+}  // namespace
+
+Napi::Function MemberCoreObject::Define(Napi::Env env) {
+  using Self = MemberCoreObject;
+  return DefineClass(env, "MemberCore",
+                     {
+                         InstanceMethod("setHeader", &Self::SetHeader),
+                         InstanceMethod("setCommitted", &Self::SetCommitted),
+                         InstanceMethod("submit", &Self::Submit),
+                         InstanceMethod("submitInternal", &Self::SubmitInternal),
+                         InstanceMethod("takeProposals", &Self::TakeProposals),
+                         InstanceMethod("dropProposals", &Self::DropProposals),
+                         InstanceMethod("failAll", &Self::FailAll),
+                         InstanceMethod("freezeReads", &Self::FreezeReads),
+                         InstanceMethod("releaseReads", &Self::ReleaseReads),
+                         InstanceMethod("failReads", &Self::FailReads),
+                         InstanceMethod("append", &Self::Append),
+                         InstanceMethod("entryInfos", &Self::EntryInfos),
+                         InstanceMethod("entryData", &Self::EntryData),
+                         InstanceMethod("apply", &Self::Apply),
+                         InstanceMethod("controlDone", &Self::ControlDone),
+                         InstanceMethod("checkpoint", &Self::Checkpoint),
+                         InstanceMethod("truncateLog", &Self::TruncateLog),
+                         InstanceMethod("leaseKeys", &Self::LeaseKeys),
+                         InstanceMethod("nextId", &Self::NextId),
+                         InstanceMethod("watchOpen", &Self::WatchOpen),
+                         InstanceMethod("watchRequest", &Self::WatchRequest),
+                         InstanceMethod("watchRefuse", &Self::WatchRefuse),
+                         InstanceMethod("watchCredit", &Self::WatchCredit),
+                         InstanceMethod("watchClose", &Self::WatchClose),
+                         InstanceMethod("drain", &Self::Drain),
+                         InstanceMethod("status", &Self::Status),
+                         InstanceMethod("close", &Self::Close),
+                     });
+}
+
+Napi::Object MemberCoreObject::Wrap(Napi::Env env, std::shared_ptr<CoreHandle> handle) {
+  const auto* data = env.GetInstanceData<InstanceData>();
+  auto external = Napi::External<std::shared_ptr<CoreHandle>>::New(env, &handle);
+  return data->member_core.New({external});
+}
+
+MemberCoreObject::MemberCoreObject(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<MemberCoreObject>(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    ThrowType(info.Env(), "a MemberCore comes from open()");
+    return;
+  }
+  handle_ = *info[0].As<Napi::External<std::shared_ptr<CoreHandle>>>().Data();
+}
+
+member::MemberCore* MemberCoreObject::Core(const Info& info) {
+  member::MemberCore* core = handle_ == nullptr ? nullptr : handle_->core();
+  if (core == nullptr) Throw(info.Env(), metastore::Status(Code::kStopped, "the core is closed"));
+  return core;
+}
+
+Napi::Value MemberCoreObject::SetHeader(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  HeaderInfo header;
+  header.cluster_id = args.Uint64(0, "clusterId");
+  header.member_id = args.Uint64(1, "memberId");
+  header.raft_term = args.Index(2, "raftTerm");
+  if (core != nullptr && args.ok()) core->SetHeader(header);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::SetCommitted(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t index = args.Index(0, "index");
+  if (core != nullptr && args.ok()) core->SetCommitted(index);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::Submit(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = handle_ == nullptr ? nullptr : handle_->core();
+  if (core == nullptr) {  // requests may still arrive while a server closes
+    return Napi::Number::New(env, -static_cast<int>(Code::kStopped));
+  }
+  Args args(info);
+  const uint64_t ticket = args.Index(0, "ticket");
+  const uint64_t method = args.Index(1, "method");
+  const std::string_view request = args.Bytes(2, "request");
+  const std::string user_name = args.Text(3, "userName");
+  const uint64_t auth_revision = args.Index(4, "authRevision");
+  if (!args.ok()) return env.Undefined();
+  if (method >= static_cast<uint64_t>(intake::Method::kCount)) {
+    ThrowType(env, "method is not one of the addon's methods");
+    return env.Undefined();
+  }
+  return RouteOrCode(env, core->Submit(ticket, static_cast<intake::Method>(method), request,
+                                       {user_name, auth_revision}));
+}
+
+Napi::Value MemberCoreObject::SubmitInternal(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = handle_ == nullptr ? nullptr : handle_->core();
+  if (core == nullptr) {  // requests may still arrive while a server closes
+    return Napi::Number::New(env, -static_cast<int>(Code::kStopped));
+  }
+  Args args(info);
+  const uint64_t ticket = args.Index(0, "ticket");
+  const std::string_view request = args.Bytes(1, "request");
+  if (!args.ok()) return env.Undefined();
+  return RouteOrCode(env, core->SubmitInternal(ticket, request));
+}
+
+Napi::Value MemberCoreObject::TakeProposals(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t max_operations = args.Index(0, "maxOperations");
+  const uint64_t max_bytes = args.Index(1, "maxBytes");
+  if (core == nullptr || !args.ok()) return info.Env().Undefined();
+  const std::vector<uint32_t> sizes = core->TakeProposals(max_operations, max_bytes);
+  Napi::Uint32Array array = Napi::Uint32Array::New(info.Env(), sizes.size());
+  std::copy(sizes.begin(), sizes.end(), array.Data());
+  return array;
+}
+
+Napi::Value MemberCoreObject::DropProposals(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t count = args.Index(0, "count");
+  Code code = Code::kOk;
+  if (core == nullptr || !ToCode(&args, 1, info.Env(), &code)) return info.Env().Undefined();
+  const metastore::Status status = core->DropProposals(count, code);
+  return status.ok() ? info.Env().Undefined() : Throw(info.Env(), status);
+}
+
+Napi::Value MemberCoreObject::FailAll(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  Code code = Code::kOk;
+  if (core != nullptr && ToCode(&args, 0, info.Env(), &code)) core->FailAll(code);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::FreezeReads(const Info& info) {
+  member::MemberCore* core = Core(info);
+  if (core == nullptr) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), core->FreezeReads());
+}
+
+Napi::Value MemberCoreObject::ReleaseReads(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t batch = args.Index(0, "batch");
+  const uint64_t read_index = args.Index(1, "readIndex");
+  if (core != nullptr && args.ok()) {
+    core->ReleaseReads(static_cast<uint32_t>(batch), read_index);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::FailReads(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t batch = args.Index(0, "batch");
+  Code code = Code::kOk;
+  if (core != nullptr && ToCode(&args, 1, info.Env(), &code)) {
+    core->FailReads(static_cast<uint32_t>(batch), code);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::NextId(const Info& info) {
+  member::MemberCore* core = Core(info);
+  if (core == nullptr) return info.Env().Undefined();
+  return Napi::BigInt::New(info.Env(), core->NextId());
+}
+
+Napi::Value MemberCoreObject::LeaseKeys(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t ticket = args.Index(0, "ticket");
+  const int64_t lease = args.Int64(1, "leaseId");
+  if (core == nullptr || !args.ok()) return info.Env().Undefined();
+  core->LeaseKeys(ticket, lease);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::Drain(const Info& info) {
+  const Napi::Env env = info.Env();
+  if (handle_ == nullptr) return env.Null();
+  auto records = std::make_unique<std::string>(handle_->Drain());
+  if (records->empty()) return env.Null();
+  constexpr size_t kCopyBelowBytes = 8192;  // cheaper than an external buffer's finalizer
+  if (records->size() < kCopyBelowBytes) {
+    return Napi::Buffer<char>::Copy(env, records->data(), records->size());
+  }
+  std::string* owned = records.release();
+  return Napi::Buffer<char>::New(
+      env, owned->data(), owned->size(),
+      [](Napi::Env, char*, std::string* string) { delete string; }, owned);
+}
+
+Napi::Value MemberCoreObject::Status(const Info& info) {
+  member::MemberCore* core = Core(info);
+  return core == nullptr ? info.Env().Undefined() : ToStatus(info.Env(), core->status());
+}
+
+Napi::Value MemberCoreObject::Close(const Info& info) {
+  member::MemberCore* core = Core(info);
+  if (core == nullptr) return info.Env().Undefined();
+  handle_->RefuseCalls();  // on this thread, before they reach the core
+  auto* worker = new CloseWorker(info.Env(), handle_);  // deletes itself
+  const Napi::Promise promise = worker->promise();
+  worker->Queue();
+  return promise;
+}
+
+}  // namespace metastore::addon

@@ -1,0 +1,66 @@
+// The JavaScript class MemberCore: one method for each of src/storage/native.ts, same names, same
+// order. Arguments are checked, work goes to member/core.h, nothing is decided here.
+#ifndef METASTORE_ADDON_MEMBER_CORE_H_
+#define METASTORE_ADDON_MEMBER_CORE_H_
+
+#include <napi.h>
+
+#include <memory>
+
+#include "addon/handle.h"
+
+namespace metastore::addon {
+
+class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
+ public:
+  /// Defines the class; its constructor is kept in the environment's instance data.
+  static Napi::Function Define(Napi::Env env);
+  /// Wraps an open core.
+  static Napi::Object Wrap(Napi::Env env, std::shared_ptr<CoreHandle> handle);
+
+  explicit MemberCoreObject(const Napi::CallbackInfo& info);
+
+ private:
+  using Info = Napi::CallbackInfo;
+  Napi::Value SetHeader(const Info& info);
+  Napi::Value SetCommitted(const Info& info);
+  Napi::Value Submit(const Info& info);
+  Napi::Value SubmitInternal(const Info& info);
+  Napi::Value TakeProposals(const Info& info);
+  Napi::Value DropProposals(const Info& info);
+  Napi::Value FailAll(const Info& info);
+  Napi::Value FreezeReads(const Info& info);
+  Napi::Value ReleaseReads(const Info& info);
+  Napi::Value FailReads(const Info& info);
+  Napi::Value Append(const Info& info);
+  Napi::Value EntryInfos(const Info& info);
+  Napi::Value EntryData(const Info& info);
+  Napi::Value Apply(const Info& info);
+  Napi::Value ControlDone(const Info& info);
+  Napi::Value Checkpoint(const Info& info);
+  Napi::Value TruncateLog(const Info& info);
+  Napi::Value LeaseKeys(const Info& info);
+  Napi::Value NextId(const Info& info);
+  Napi::Value WatchOpen(const Info& info);
+  Napi::Value WatchRequest(const Info& info);
+  Napi::Value WatchRefuse(const Info& info);
+  Napi::Value WatchCredit(const Info& info);
+  Napi::Value WatchClose(const Info& info);
+  Napi::Value Drain(const Info& info);
+  Napi::Value Status(const Info& info);
+  Napi::Value Close(const Info& info);
+
+  /// The core, or null with a pending Error once close() has been called.
+  member::MemberCore* Core(const Info& info);
+
+  std::shared_ptr<CoreHandle> handle_;
+};
+
+/// What the addon keeps per environment.
+struct InstanceData {
+  Napi::FunctionReference member_core;
+};
+
+}  // namespace metastore::addon
+
+#endif  // METASTORE_ADDON_MEMBER_CORE_H_

@@ -1,0 +1,157 @@
+// Methods of member_core.h that drive the log, apply and the watch streams.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "addon/args.h"
+#include "addon/convert.h"
+#include "addon/member_core.h"
+
+namespace metastore::addon {
+namespace {
+
+Napi::Value Throw(Napi::Env env, const metastore::Status& status) {
+  ToError(env, status).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+constexpr size_t kInfoFields = 3;
+
+}  // namespace
+
+Napi::Value MemberCoreObject::Append(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t sequence = args.Index(0, "sequence");
+  const bool sync = args.Bool(3, "sync");
+  std::vector<member::AppendRun> runs;
+  if (core == nullptr || !args.ok() || !ReadRuns(info[1], &runs)) return env.Undefined();
+  wal::HardState hard_state;
+  const bool has_state = !info[2].IsNull();
+  if (has_state && !ReadHardState(info[2], &hard_state)) return env.Undefined();
+  const metastore::Status status =
+      core->Append(sequence, std::move(runs), has_state ? &hard_state : nullptr, sync);
+  return status.ok() ? env.Undefined() : Throw(env, status);
+}
+
+Napi::Value MemberCoreObject::EntryInfos(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t from = args.Index(0, "from");
+  const uint64_t to = args.Index(1, "to");
+  if (core == nullptr || !args.ok()) return env.Undefined();
+  std::vector<wal::EntryInfo> infos;
+  const metastore::Status status = core->EntryInfos(from, to, &infos);
+  if (!status.ok()) return Throw(env, status);
+  Napi::Float64Array array = Napi::Float64Array::New(env, infos.size() * kInfoFields);
+  double* out = array.Data();
+  for (const wal::EntryInfo& entry : infos) {
+    *out++ = static_cast<double>(entry.term);
+    *out++ = entry.type;
+    *out++ = entry.has_data ? static_cast<double>(entry.size_bytes) : -1.0;
+  }
+  return array;
+}
+
+Napi::Value MemberCoreObject::EntryData(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t index = args.Index(0, "index");
+  if (core == nullptr || !args.ok()) return env.Undefined();
+  std::shared_ptr<const std::string> data;
+  const metastore::Status status = core->EntryData(index, &data);
+  if (!status.ok()) return Throw(env, status);
+  if (data == nullptr) return env.Null();
+  return Napi::Buffer<char>::Copy(env, data->data(), data->size());
+}
+
+Napi::Value MemberCoreObject::Apply(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t index = args.Index(0, "index");
+  if (core != nullptr && args.ok()) core->Apply(index);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::ControlDone(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t index = args.Index(0, "index");
+  const uint64_t code = args.Index(2, "code");
+  std::vector<apply::MetaChange> rows;
+  if (core == nullptr || !args.ok() || !ReadMetaRows(info[1], &rows)) return env.Undefined();
+  if (code >= static_cast<uint64_t>(Code::kCount)) {
+    ThrowType(env, "code is not in the error table");
+    return env.Undefined();
+  }
+  std::string_view reply;
+  if (!info[3].IsNull() && !ToBytes(info[3], "reply", &reply)) return env.Undefined();
+  core->ControlDone(index, std::move(rows), static_cast<Code>(code), std::string(reply));
+  return env.Undefined();
+}
+
+Napi::Value MemberCoreObject::Checkpoint(const Info& info) {
+  member::MemberCore* core = Core(info);
+  if (core != nullptr) core->Checkpoint();
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::TruncateLog(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t index = args.Index(0, "index");
+  if (core == nullptr || !args.ok()) return info.Env().Undefined();
+  const metastore::Status status = core->TruncateLog(index);
+  return status.ok() ? info.Env().Undefined() : Throw(info.Env(), status);
+}
+
+Napi::Value MemberCoreObject::WatchOpen(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t stream = args.Index(0, "stream");
+  if (core != nullptr && args.ok()) core->hub().Open(stream);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::WatchRequest(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t stream = args.Index(0, "stream");
+  const std::string_view request = args.Bytes(1, "request");
+  if (core == nullptr || !args.ok()) return env.Undefined();
+  const metastore::Status status = core->hub().Request(stream, request);
+  return Napi::Number::New(env, static_cast<int>(status.code()));
+}
+
+Napi::Value MemberCoreObject::WatchRefuse(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t stream = args.Index(0, "stream");
+  std::string reason = args.Text(1, "reason");
+  if (core != nullptr && args.ok()) core->hub().Refuse(stream, std::move(reason));
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::WatchCredit(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t stream = args.Index(0, "stream");
+  const uint64_t bytes = args.Index(1, "bytes");
+  if (core != nullptr && args.ok()) core->hub().Credit(stream, bytes);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::WatchClose(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t stream = args.Index(0, "stream");
+  if (core != nullptr && args.ok()) core->hub().Close(stream);
+  return info.Env().Undefined();
+}
+
+}  // namespace metastore::addon

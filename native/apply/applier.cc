@@ -1,0 +1,182 @@
+// The loop of applier.h.
+#include "apply/applier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "intake/raft_request.h"
+
+namespace metastore::apply {
+
+Applier::Applier(const ApplierOptions& options, ApplierParts parts, uint64_t applied)
+    : options_(options),
+      parts_(std::move(parts)),
+      target_(applied),
+      applied_(applied),
+      runner_(parts_.store, parts_.tickets) {}
+
+void Applier::ApplyTo(uint64_t index) {
+  uint64_t known = target_.load();
+  while (known < index && !target_.compare_exchange_weak(known, index)) {
+  }
+  Schedule();
+}
+
+void Applier::Schedule() {
+  if (!scheduled_.exchange(true)) parts_.executor->Post([this] { Step(); });
+}
+
+void Applier::Step() {
+  // Cleared before the target is read: a later ApplyTo either is seen here or posts a new step.
+  scheduled_.store(false);
+  if (idle()) return;
+  const uint64_t target = target_.load();
+  if (applied_.load() >= target) return;
+  RunOnce(target);
+  if (!idle() && applied_.load() < target_.load()) Schedule();
+}
+
+void Applier::RunOnce(uint64_t target) {
+  const uint64_t from = applied_.load() + 1;
+  const uint64_t to = std::min(target, from + options_.max_run_entries - 1);
+  entries_.clear();
+  Status status = parts_.log->Read(from, to, options_.max_run_bytes, &entries_);
+  if (!status.ok()) return Fail(std::move(status), from);
+  METASTORE_CHECK(!entries_.empty() && entries_.front().index == from, "log returned another run");
+  Result<size_t> count = DecodeRun();
+  if (!count.ok()) return Fail(count.TakeStatus(), from + requests_.size() - 1);
+  if (*count > 0) {
+    status = ApplyRun(*count);
+    if (!status.ok()) return Fail(std::move(status), entries_[*count - 1].index);
+  }
+  if (*count < entries_.size()) Halt(entries_[*count], requests_[*count]);
+  entries_.clear();
+  requests_.clear();
+}
+
+Result<size_t> Applier::DecodeRun() {
+  requests_.clear();
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const wal::Entry& entry = entries_[i];
+    intake::RaftRequest& request = requests_.emplace_back();
+    const bool has_data = entry.payload != nullptr && !entry.payload->empty();
+    if (entry.type != 0) {
+      if (has_data) request.message = *entry.payload;
+      return i;
+    }
+    if (!has_data) continue;  // a new leader's empty entry
+    METASTORE_RETURN_IF_ERROR(intake::DecodeEntry(*entry.payload, &request));
+    if (!intake::IsNativeField(request.field)) return i;
+  }
+  return entries_.size();
+}
+
+Status Applier::ApplyRun(size_t count) {
+  std::vector<std::string> keys;
+  for (size_t i = 0; i < count; ++i) Runner::CollectKeys(requests_[i], &keys);
+  const HeaderInfo header = parts_.header->Get();
+  parts_.store->Begin(std::move(keys));
+  for (size_t i = 0; i < count; ++i) {
+    if (requests_[i].field == 0) continue;
+    METASTORE_RETURN_IF_ERROR(runner_.Execute(requests_[i], header, &batch_));
+  }
+  const wal::Entry& last = entries_[count - 1];
+  METASTORE_RETURN_IF_ERROR(parts_.store->Commit(last.index, last.term));
+  Publish(last.index);
+  return Status::Ok();
+}
+
+void Applier::Publish(uint64_t index) {
+  METASTORE_CHECK(index > applied_.load(), "applied index goes forward");
+  applied_.store(index);
+  batch_.Applied(index, parts_.store->revision());
+  parts_.completions->Append(&batch_);
+  parts_.on_applied(index);
+  if (runner_.TakeCompacted()) parts_.on_compacted();
+}
+
+void Applier::Halt(const wal::Entry& entry, const intake::RaftRequest& request) {
+  halted_at_ = entry.index;
+  halted_term_ = entry.term;
+  halted_request_ = request.header.id;
+  batch_.Control(entry.index, entry.term, entry.type, request.message);
+  parts_.completions->Append(&batch_);
+}
+
+void Applier::ControlDone(uint64_t index, std::vector<MetaChange> meta, Code code,
+                          std::string reply) {
+  parts_.executor->Post([this, index, meta = std::move(meta), code, reply = std::move(reply)] {
+    FinishControl(index, meta, code, reply);
+  });
+}
+
+void Applier::FinishControl(uint64_t index, std::vector<MetaChange> meta, Code code,
+                            const std::string& reply) {
+  if (failed_) return;
+  if (index == 0 || index != halted_at_) {
+    return Fail(Status(Code::kInternal, "controlDone for an entry at which apply does not stand"),
+                index);
+  }
+  Status status = CommitControl(std::move(meta));
+  if (!status.ok()) return Fail(std::move(status), index);
+  halted_at_ = 0;
+  if (halted_request_ != 0) {
+    const auto ticket = parts_.tickets->Take(halted_request_);
+    if (ticket.has_value()) batch_.Result(*ticket, code, reply);
+  }
+  Publish(index);
+  if (!idle() && applied_.load() < target_.load()) Schedule();
+}
+
+Status Applier::CommitControl(std::vector<MetaChange> meta) {
+  parts_.store->Begin({});
+  for (MetaChange& row : meta) {
+    parts_.store->PutMeta(std::string(kMetaPrefix) + row.key, std::move(row.value));
+  }
+  return parts_.store->Commit(halted_at_, halted_term_);
+}
+
+void Applier::CompactStep(std::function<void(bool more)> done) {
+  parts_.executor->Post([this, done = std::move(done)] {
+    if (failed_ || stopping_.load()) return;
+    bool more = false;
+    Status status = parts_.store->CompactStep(&more);
+    if (!status.ok()) return Fail(std::move(status), applied_.load());
+    AnswerHeld();
+    done(more);
+  });
+}
+
+void Applier::AnswerHeld() {
+  std::vector<HeldReply>* held = runner_.held();
+  if (held->empty()) return;
+  const int64_t done = parts_.store->CompactionDone();
+  const auto is_done = [&](const HeldReply& reply) {
+    if (reply.revision > done) return false;
+    const auto ticket = parts_.tickets->Take(reply.request_id);
+    if (ticket.has_value()) batch_.Result(*ticket, Code::kOk, reply.reply);
+    return true;
+  };
+  held->erase(std::remove_if(held->begin(), held->end(), is_done), held->end());
+  parts_.completions->Append(&batch_);
+}
+
+void Applier::Defragment(intake::Ticket ticket) {
+  parts_.executor->Post([this, ticket] {
+    if (failed_) return;
+    Status status = parts_.store->Defragment();
+    if (IsStorageFailure(status.code())) return Fail(std::move(status), applied_.load());
+    batch_.Result(ticket, status.code(), {});
+    parts_.completions->Append(&batch_);
+  });
+}
+
+void Applier::Fail(Status status, uint64_t index) {
+  failed_ = true;
+  batch_ = CompletionBatch();
+  parts_.on_failure(Status(status.code(), "apply at index " + std::to_string(index) + ": " +
+                                              std::string(status.detail())));
+}
+
+}  // namespace metastore::apply

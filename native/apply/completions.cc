@@ -1,0 +1,210 @@
+// Encoding of completion records; see completions.h.
+#include "apply/completions.h"
+
+#include <bit>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/check.h"
+
+namespace metastore::apply {
+namespace {
+
+constexpr size_t kLengthBytes = 4;
+/// kind, ticket, code: what stands before a result's reply, after the length.
+constexpr size_t kResultHeadBytes = 1 + 8 + 2;
+constexpr size_t kMaxReplyBytes = 0x7fffffff;
+
+void AppendCode(std::string* out, Code code) {
+  const auto value = static_cast<uint16_t>(code);
+  out->push_back(static_cast<char>(value & 0xff));
+  out->push_back(static_cast<char>(value >> 8));
+}
+
+}  // namespace
+
+void CompletionBatch::Begin(Kind kind) {
+  record_ = bytes_.size();
+  bytes_.append(kLengthBytes, '\0');
+  bytes_.push_back(static_cast<char>(kind));
+}
+
+void CompletionBatch::End() {
+  const size_t length = bytes_.size() - record_ - kLengthBytes;
+  METASTORE_CHECK(length <= UINT32_MAX, "completion record too long");
+  PutLittle32(bytes_.data() + record_, static_cast<uint32_t>(length));
+}
+
+/// Numbers cross as doubles: exact below 2^53, and one read in JavaScript.
+void CompletionBatch::Number(uint64_t value) {
+  AppendLittle64(&bytes_, std::bit_cast<uint64_t>(static_cast<double>(value)));
+}
+
+void CompletionBatch::SignedNumber(int64_t value) {
+  AppendLittle64(&bytes_, std::bit_cast<uint64_t>(static_cast<double>(value)));
+}
+
+void CompletionBatch::Durable(uint64_t sequence) {
+  Begin(Kind::kDurable);
+  Number(sequence);
+  End();
+}
+
+void CompletionBatch::Applied(uint64_t index, int64_t revision) {
+  Begin(Kind::kApplied);
+  Number(index);
+  SignedNumber(revision);
+  End();
+}
+
+void CompletionBatch::BeginResult(uint64_t ticket) {
+  Begin(Kind::kResult);
+  Number(ticket);
+  AppendCode(&bytes_, Code::kOk);
+}
+
+void CompletionBatch::EndResult(Code code) {
+  const size_t head = record_ + kLengthBytes + kResultHeadBytes;
+  if (bytes_.size() - head > kMaxReplyBytes) code = Code::kInternal;
+  if (code != Code::kOk) {
+    bytes_.resize(head - 2);
+    AppendCode(&bytes_, code);
+  }
+  End();
+}
+
+void CompletionBatch::Result(uint64_t ticket, Code code, std::string_view reply) {
+  BeginResult(ticket);
+  if (code == Code::kOk) bytes_.append(reply);
+  EndResult(code);
+}
+
+void CompletionBatch::Control(uint64_t index, uint64_t term, uint8_t type,
+                              std::string_view request) {
+  Begin(Kind::kControl);
+  Number(index);
+  Number(term);
+  bytes_.push_back(static_cast<char>(type));
+  bytes_.append(request);
+  End();
+}
+
+void CompletionBatch::Lease(int64_t id, int64_t ttl_seconds) {
+  Begin(Kind::kLease);
+  AppendLittle64(&bytes_, static_cast<uint64_t>(id));
+  SignedNumber(ttl_seconds);
+  End();
+}
+
+void CompletionBatch::LeaseCheckpoint(int64_t id, int64_t remaining_ttl_seconds) {
+  Begin(Kind::kLeaseCheckpoint);
+  AppendLittle64(&bytes_, static_cast<uint64_t>(id));
+  SignedNumber(remaining_ttl_seconds);
+  End();
+}
+
+void CompletionBatch::Watch(uint64_t stream, std::string_view message) {
+  Begin(Kind::kWatch);
+  Number(stream);
+  bytes_.append(message);
+  End();
+}
+
+void CompletionBatch::Checkpoint(uint64_t durable_applied_index) {
+  Begin(Kind::kCheckpoint);
+  Number(durable_applied_index);
+  End();
+}
+
+void CompletionBatch::Truncated(uint64_t start_index) {
+  Begin(Kind::kTruncated);
+  Number(start_index);
+  End();
+}
+
+void CompletionBatch::Log(uint8_t level, std::string_view message, std::string_view fields_json) {
+  Begin(Kind::kLog);
+  bytes_.push_back(static_cast<char>(level));
+  AppendLittle32(&bytes_, static_cast<uint32_t>(message.size()));
+  bytes_.append(message);
+  bytes_.append(fields_json);
+  End();
+}
+
+void CompletionBatch::Alarm(uint64_t member_id, int32_t alarm, bool active) {
+  Begin(Kind::kAlarm);
+  AppendLittle64(&bytes_, member_id);
+  AppendLittle32(&bytes_, static_cast<uint32_t>(alarm));
+  bytes_.push_back(active ? 1 : 0);
+  End();
+}
+
+void CompletionBatch::QuotaExceeded() {
+  Begin(Kind::kQuotaExceeded);
+  End();
+}
+
+void CompletionQueue::Append(CompletionBatch* batch) {
+  if (batch->bytes_.empty()) return;
+  bool was_empty = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (!failed_) {
+      was_empty = bytes_.empty();
+      if (was_empty) {
+        bytes_.swap(batch->bytes_);
+      } else {
+        bytes_.append(batch->bytes_);
+      }
+    }
+  }
+  batch->bytes_.clear();
+  if (was_empty) wake_();
+}
+
+void CompletionQueue::Fatal(std::string_view message) {
+  CompletionBatch batch;
+  batch.Begin(Kind::kFatal);
+  batch.bytes_.append(message);
+  batch.End();
+  bool was_empty = false;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (failed_) return;
+    failed_ = true;
+    was_empty = bytes_.empty();
+    bytes_.append(batch.bytes_);
+  }
+  room_.notify_all();
+  if (was_empty) wake_();
+}
+
+std::string CompletionQueue::Drain() {
+  std::string out;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    out.swap(bytes_);
+  }
+  if (out.size() > kRoomBytes) room_.notify_all();
+  return out;
+}
+
+void CompletionQueue::WaitForRoom() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  room_.wait(lock, [this] { return unbounded_ || failed_ || bytes_.size() <= kRoomBytes; });
+}
+
+void CompletionQueue::Open() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    unbounded_ = true;
+  }
+  room_.notify_all();
+}
+
+bool CompletionQueue::failed() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return failed_;
+}
+
+}  // namespace metastore::apply

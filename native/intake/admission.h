@@ -1,0 +1,99 @@
+// Admission: the one gate that every KV and Lease request passes, whatever its transport.
+//
+// It decodes, validates in the documented order (quota, then the request's own rules, then size and
+// backlog) and says how the request goes on. Called by MemberCore on any thread; it holds no state
+// of its own besides the limits.
+#ifndef METASTORE_INTAKE_ADMISSION_H_
+#define METASTORE_INTAKE_ADMISSION_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "intake/id_generator.h"
+#include "mvcc/store.h"
+
+namespace metastore::intake {
+
+/// Requests that the native side understands. Exported to TypeScript; append only.
+enum class Method : uint8_t {
+  kRange,
+  kPut,
+  kDeleteRange,
+  kTxn,
+  kCompact,
+  kLeaseGrant,
+  kLeaseRevoke,
+  kLeaseCheckpoint,
+  kAlarm,
+  kHash,
+  kHashKv,
+  kDefragment,
+  kCount
+};
+
+/// How an admitted request goes on. Exported to TypeScript; append only.
+enum class Route : uint8_t {
+  kProposed,   // waits in the proposal queue
+  kReadWaits,  // waits for a ReadIndex round
+  kServing,    // needs no other member
+};
+
+struct AdmissionLimits {
+  int64_t max_request_bytes = 1536 << 10;
+  int64_t max_txn_ops = 128;
+  /// Committed but not applied entries above which proposals are refused.
+  uint64_t max_apply_backlog = 5000;
+};
+
+struct Admitted {
+  Route route = Route::kServing;
+  /// A proposal's request id and entry payload.
+  uint64_t request_id = 0;
+  std::string payload;
+};
+
+/// Who asks, for the header of a proposal. Empty and 0 without auth.
+struct Caller {
+  std::string_view user_name;
+  uint64_t auth_revision = 0;
+};
+
+class Admission {
+ public:
+  /// `store` and `ids` must outlive the admission.
+  Admission(const AdmissionLimits& limits, const Store* store, IdGenerator* ids)
+      : limits_(limits), store_(store), ids_(ids) {}
+
+  /// The first check that fails as an error, or how the request goes on. `backlog` is the number of
+  /// entries committed but not applied. Accepts any bytes.
+  Result<Admitted> Admit(Method method, std::string_view request, const Caller& caller,
+                         uint64_t backlog) const;
+  /// An InternalRaftRequest without header, built by TypeScript.
+  Result<Admitted> AdmitInternal(std::string_view message, uint64_t backlog) const;
+
+ private:
+  Result<Admitted> Propose(uint32_t field, std::string_view body, std::string_view suffix,
+                           const Caller& caller, uint64_t backlog) const;
+  Result<Admitted> Limit(Admitted admitted, uint64_t backlog) const;
+  Result<Admitted> AdmitRange(std::string_view request) const;
+  Result<Admitted> AdmitPut(std::string_view request, const Caller& caller,
+                            uint64_t backlog) const;
+  Result<Admitted> AdmitDeleteRange(std::string_view request, const Caller& caller,
+                                    uint64_t backlog) const;
+  Result<Admitted> AdmitTxn(std::string_view request, const Caller& caller,
+                            uint64_t backlog) const;
+  Result<Admitted> AdmitLeaseGrant(std::string_view request, const Caller& caller,
+                                   uint64_t backlog) const;
+  Result<Admitted> AdmitAlarm(std::string_view request, const Caller& caller,
+                              uint64_t backlog) const;
+
+  const AdmissionLimits limits_;
+  const Store* const store_;
+  IdGenerator* const ids_;
+};
+
+}  // namespace metastore::intake
+
+#endif  // METASTORE_INTAKE_ADMISSION_H_

@@ -1,0 +1,254 @@
+// Requests, batches and shutdown of core.h; opening is in open.cc.
+#include "member/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "member/watch_sink.h"
+
+namespace metastore::member {
+
+MemberCore::~MemberCore() {
+  if (!closed_.load()) (void)Close();
+}
+
+void MemberCore::SetHeader(const HeaderInfo& header) {
+  header_.Set(header);
+  hub_->SetHeader(header);
+}
+
+uint64_t MemberCore::Backlog() const {
+  const uint64_t committed = committed_.load();
+  const uint64_t applied = applier_->applied().load();
+  return committed > applied ? committed - applied : 0;
+}
+
+Result<intake::Route> MemberCore::Refuse(Code code) {
+  // Before a proposal exists, only the quota refuses with this code: TypeScript is to raise the alarm.
+  if (code == Code::kNoSpace && !quota_told_.exchange(true)) {
+    apply::CompletionBatch batch;
+    batch.QuotaExceeded();
+    completions_.Append(&batch);
+  }
+  return code;
+}
+
+Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method method,
+                                         std::string_view request,
+                                         const intake::Caller& caller) {
+  if (closing_.load()) return Code::kStopped;
+  auto admitted = admission_->Admit(method, request, caller, Backlog());
+  if (!admitted.ok()) return Refuse(admitted.status().code());
+  if (admitted->route == intake::Route::kProposed) return Queue(ticket, std::move(*admitted));
+  if (method == intake::Method::kDefragment) {
+    applier_->Defragment(ticket);
+    return intake::Route::kServing;
+  }
+  intake::PendingRead read{ticket, method, std::nullopt, std::string(request)};
+  Code code = AdmitRead(read);
+  if (code != Code::kOk) return code;
+  if (admitted->route == intake::Route::kReadWaits) {
+    code = reads_.Add(std::move(read));
+    if (code != Code::kOk) return code;
+  } else {
+    intake::ReadBatch batch;
+    batch.push_back(std::move(read));
+    readers_->Serve(std::move(batch));
+  }
+  return admitted->route;
+}
+
+Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket,
+                                                 std::string_view request) {
+  if (closing_.load()) return Code::kStopped;
+  auto admitted = admission_->AdmitInternal(request, Backlog());
+  if (!admitted.ok()) return admitted.status().code();
+  return Queue(ticket, std::move(*admitted));
+}
+
+Result<intake::Route> MemberCore::Queue(intake::Ticket ticket, intake::Admitted admitted) {
+  const Code code = proposals_.Add(ticket, admitted.request_id, std::move(admitted.payload));
+  if (code != Code::kOk) return code;
+  return intake::Route::kProposed;
+}
+
+/// Reads that wait for a round and reads that wait for an executor share the limits.
+Code MemberCore::AdmitRead(const intake::PendingRead& read) const {
+  const intake::QueueUse waiting = reads_.use();
+  const intake::QueueUse serving = readers_->use();
+  const uint64_t operations = waiting.operations + serving.operations;
+  if (operations == 0) return Code::kOk;
+  const uint64_t bytes = waiting.bytes + serving.bytes + read.request.size();
+  const bool full = operations >= queue_limits_.operations || bytes > queue_limits_.bytes;
+  return full ? Code::kTooManyRequests : Code::kOk;
+}
+
+void MemberCore::LeaseKeys(intake::Ticket ticket, int64_t lease) {
+  intake::PendingRead read{ticket, intake::Method::kRange, lease, std::string()};
+  const Code code = closing_.load() ? Code::kStopped : AdmitRead(read);
+  intake::ReadBatch batch;
+  batch.push_back(std::move(read));
+  if (code != Code::kOk) return FailRead(batch, code);
+  readers_->Serve(std::move(batch));
+}
+
+std::vector<uint32_t> MemberCore::TakeProposals(uint64_t max_operations, uint64_t max_bytes) {
+  return proposals_.Take(max_operations, max_bytes);
+}
+
+Status MemberCore::DropProposals(uint64_t count, Code code) {
+  std::vector<intake::Ticket> failed;
+  if (!proposals_.Drop(count, &failed)) {
+    return Status(Code::kInternal, "dropProposals: fewer proposals are taken");
+  }
+  FailTickets(failed, code);
+  return Status::Ok();
+}
+
+void MemberCore::FailTickets(const std::vector<intake::Ticket>& tickets, Code code) {
+  apply::CompletionBatch batch;
+  for (const intake::Ticket ticket : tickets) batch.Result(ticket, code, {});
+  completions_.Append(&batch);
+}
+
+void MemberCore::FailRead(const intake::ReadBatch& reads, Code code) {
+  apply::CompletionBatch batch;
+  for (const intake::PendingRead& read : reads) batch.Result(read.ticket, code, {});
+  completions_.Append(&batch);
+}
+
+void MemberCore::FailAll(Code code) {
+  proposals_.Clear();
+  FailTickets(tickets_.TakeAll(), code);
+  FailRead(reads_.RemoveAll(), code);
+}
+
+void MemberCore::ReleaseReads(uint32_t batch, uint64_t read_index) {
+  readers_->Serve(reads_.Release(batch, read_index, applier_->applied()));
+}
+
+void MemberCore::FailReads(uint32_t batch, Code code) { FailRead(reads_.Remove(batch), code); }
+
+Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
+                          const wal::HardState* hard_state, bool sync) {
+  std::vector<wal::Entry> entries;
+  for (AppendRun& run : runs) {
+    if (!run.queued) {
+      entries.push_back({run.first_index, run.term, run.type, std::move(run.data)});
+      continue;
+    }
+    std::vector<std::shared_ptr<const std::string>> payloads;
+    if (!proposals_.Name(run.count, &payloads)) {
+      return Status(Code::kInternal, "append: a queued run names more proposals than are taken");
+    }
+    for (uint64_t i = 0; i < run.count; ++i) {
+      entries.push_back({run.first_index + i, run.term, 0, std::move(payloads[i])});
+    }
+  }
+  for (size_t i = 1; i < entries.size(); ++i) {
+    if (entries[i].index != entries[i - 1].index + 1) {
+      return Status(Code::kInternal, "append: entries are not contiguous");
+    }
+  }
+  log_->Append(std::move(entries), hard_state, sync, [this, sequence](Status status) {
+    if (!status.ok()) return OnFailure(status);
+    apply::CompletionBatch batch;
+    batch.Durable(sequence);
+    completions_.Append(&batch);
+  });
+  return Status::Ok();
+}
+
+Status MemberCore::EntryInfos(uint64_t from, uint64_t to, std::vector<wal::EntryInfo>* infos) {
+  return log_->Infos(from, to, infos);
+}
+
+Status MemberCore::EntryData(uint64_t index, std::shared_ptr<const std::string>* data) {
+  std::vector<wal::Entry> entries;
+  METASTORE_RETURN_IF_ERROR(log_->Read(index, index, 0, &entries));
+  METASTORE_CHECK(entries.size() == 1, "one entry was asked for");
+  *data = std::move(entries[0].payload);
+  return Status::Ok();
+}
+
+void MemberCore::ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
+                             std::string reply) {
+  applier_->ControlDone(index, std::move(meta), code, std::move(reply));
+}
+
+Status MemberCore::TruncateLog(uint64_t index) {
+  if (index > upkeep_->durable_applied()) {
+    return Status(Code::kInternal, "truncateLog: no checkpoint covers index " +
+                                       std::to_string(index));
+  }
+  const auto report = [this](const Status& status) {
+    if (!status.ok()) return OnFailure(status);
+    apply::CompletionBatch batch;
+    batch.Truncated(log_->start_index());
+    completions_.Append(&batch);
+  };
+  if (index <= log_->start_index()) {
+    report(Status::Ok());
+    return Status::Ok();
+  }
+  std::vector<wal::EntryInfo> infos;
+  METASTORE_RETURN_IF_ERROR(log_->Infos(index, index, &infos));
+  log_->Truncate(index, infos[0].term, report);
+  return Status::Ok();
+}
+
+std::string MemberCore::Drain() {
+  quota_told_.store(false);
+  return completions_.Drain();
+}
+
+void MemberCore::OnFailure(const Status& status) { completions_.Fatal(status.ToString()); }
+
+CoreStatus MemberCore::status() const {
+  const ViewRef view = store_->Pin();
+  CoreStatus status;
+  status.revision = view->revision;
+  status.compact_revision = view->compact_revision;
+  status.applied_index = applier_->applied().load();
+  status.durable_applied_index = upkeep_->durable_applied();
+  status.sizes = store_->sizes();
+  status.log_start_index = log_->start_index();
+  status.log_last_index = log_->last_index();
+  status.log = log_->stats();
+  const intake::QueueUse proposals = proposals_.use();
+  const intake::QueueUse waiting = reads_.use();
+  const intake::QueueUse serving = readers_->use();
+  status.queued = {proposals.operations + waiting.operations + serving.operations,
+                   proposals.bytes + waiting.bytes + serving.bytes};
+  status.watch = hub_->stats();
+  status.engine = store_->engine().Stats();
+  return status;
+}
+
+Status MemberCore::Close() {
+  METASTORE_CHECK(!closed_.exchange(true), "a core is closed once");
+  closing_.store(true);
+  if (applier_ == nullptr) {  // opening failed half-way: nothing runs but what was made so far
+    for (auto& executor : own_executors_) executor->Stop();
+    if (hub_ != nullptr) hub_->Stop();
+    return log_ != nullptr ? log_->Close() : Status::Ok();
+  }
+  FailAll(Code::kStopped);
+  completions_.Open();
+  readers_->Stop();
+  for (Executor* executor : read_executors_) executor->Stop();
+  applier_->Stop();
+  apply_executor_->Stop();
+  hub_->Stop();
+  upkeep_->Stop();
+  upkeep_executor_->Stop();
+  Status status = log_->Close();
+  if (status.ok() && !completions_.failed() && store_->engine().persistent()) {
+    status = store_->engine().Flush();  // the next start then has nothing to apply again
+  }
+  if (!status.ok()) OnFailure(status);
+  return status;
+}
+
+}  // namespace metastore::member

@@ -1,0 +1,151 @@
+// MemberCore: one member's native side, without Node. The addon is its only caller besides tests.
+//
+// Owns the data directory's lock, log, engine, store, watch hub and the threads over them. TypeScript
+// decides (Raft, membership, leases' deadlines) and drives it in batches; results, messages and
+// events come back through one queue. All methods are called on one thread unless they say
+// otherwise; none of them waits for disk but Open and Close.
+#ifndef METASTORE_MEMBER_CORE_H_
+#define METASTORE_MEMBER_CORE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apply/applier.h"
+#include "apply/completions.h"
+#include "apply/shared_header.h"
+#include "base/executor.h"
+#include "base/status.h"
+#include "intake/admission.h"
+#include "intake/id_generator.h"
+#include "intake/queues.h"
+#include "member/directory.h"
+#include "member/options.h"
+#include "member/readers.h"
+#include "member/upkeep.h"
+
+namespace metastore::member {
+
+/// One part of an append: a run of taken proposals, or a single entry with its bytes.
+struct AppendRun {
+  bool queued = false;
+  uint64_t first_index = 0;
+  uint64_t term = 0;
+  uint64_t count = 1;  // of a queued run
+  uint8_t type = 0;    // of an inline entry
+  std::shared_ptr<const std::string> data;
+};
+
+class MemberCore {
+ public:
+  /// Opens or creates the data directory, recovers the log and loads the state; nothing is served
+  /// before it returns. `wake` is called on any thread when completions wait. Fails with kLocked,
+  /// kWrongFormat, kDamaged or kIo, naming file and reason. Blocks.
+  static Result<std::unique_ptr<MemberCore>> Open(const MemberOptions& options,
+                                                  std::function<void()> wake,
+                                                  RecoveredState* recovered);
+  ~MemberCore();
+
+  void SetHeader(const HeaderInfo& header);
+  void SetCommitted(uint64_t index) { committed_.store(index); }
+
+  /// Any thread. The result comes as a completion unless this fails.
+  Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
+                               std::string_view request, const intake::Caller& caller);
+  Result<intake::Route> SubmitInternal(intake::Ticket ticket, std::string_view request);
+  /// Any thread. Keys attached to a lease, each behind its u32 length, as the ticket's result.
+  void LeaseKeys(intake::Ticket ticket, int64_t lease);
+
+  std::vector<uint32_t> TakeProposals(uint64_t max_operations, uint64_t max_bytes);
+  /// kInternal when fewer are taken.
+  Status DropProposals(uint64_t count, Code code);
+  void FailAll(Code code);
+
+  uint32_t FreezeReads() { return reads_.Freeze(); }
+  void ReleaseReads(uint32_t batch, uint64_t read_index);
+  void FailReads(uint32_t batch, Code code);
+
+  /// Completion 'durable' with the sequence follows. kInternal when the runs name proposals that
+  /// are not taken.
+  Status Append(uint64_t sequence, std::vector<AppendRun> runs, const wal::HardState* hard_state,
+                bool sync);
+  Status EntryInfos(uint64_t from, uint64_t to, std::vector<wal::EntryInfo>* infos);
+  /// Any thread; may read the disk.
+  Status EntryData(uint64_t index, std::shared_ptr<const std::string>* data);
+
+  void Apply(uint64_t index) { applier_->ApplyTo(index); }
+  void ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
+                   std::string reply);
+
+  void Checkpoint() { upkeep_->Checkpoint(); }
+  /// kInternal unless a checkpoint covers the index; then Completion 'truncated' follows.
+  Status TruncateLog(uint64_t index);
+
+  uint64_t NextId() { return ids_.Next(); }
+  watch::WatchHub& hub() { return *hub_; }
+
+  /// Completion records since the last call; empty when there are none.
+  std::string Drain();
+  CoreStatus status() const;
+
+  /// Refuses new work, fails what waits, stops readers, apply, watch and upkeep, closes the log,
+  /// then makes the engine's state durable. Blocks; once. Drain still works afterwards.
+  Status Close();
+
+ private:
+  struct Opened;  // what Open has found before the core can be built
+  class WatchSink;
+
+  MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id);
+  static Status OpenStore(const MemberOptions& options, MemberCore* core, uint64_t* image_index);
+  static Status FillRecovered(const wal::Recovered& log, MemberCore* core,
+                              RecoveredState* recovered);
+  void Start(const MemberOptions& options, const RecoveredState& recovered,
+             uint64_t image_index);
+  Executor* Own(Executor* given, const std::string& name);
+
+  uint64_t Backlog() const;
+  Result<intake::Route> Queue(intake::Ticket ticket, intake::Admitted admitted);
+  Result<intake::Route> Refuse(Code code);
+  Code AdmitRead(const intake::PendingRead& read) const;
+  void FailTickets(const std::vector<intake::Ticket>& tickets, Code code);
+  void FailRead(const intake::ReadBatch& reads, Code code);
+  void OnFailure(const Status& status);
+
+  // In the order of their making; the destructor goes the other way.
+  FileLayer* files_;
+  DataDirectory directory_;
+  const intake::QueueLimits queue_limits_;
+  apply::CompletionQueue completions_;
+  apply::SharedHeader header_;
+  intake::IdGenerator ids_;
+  intake::Tickets tickets_;
+  intake::ProposalQueue proposals_;
+  intake::ReadQueue reads_;
+  std::unique_ptr<WatchSink> watch_sink_;
+  std::unique_ptr<watch::WatchHub> hub_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<wal::Wal> log_;
+  std::unique_ptr<intake::Admission> admission_;
+  std::vector<std::unique_ptr<Executor>> own_executors_;
+  Executor* apply_executor_ = nullptr;
+  Executor* upkeep_executor_ = nullptr;
+  std::vector<Executor*> read_executors_;
+  std::unique_ptr<apply::Applier> applier_;
+  std::unique_ptr<Readers> readers_;
+  std::unique_ptr<Upkeep> upkeep_;
+
+  std::atomic<uint64_t> committed_{0};
+  std::atomic<bool> closing_{false};
+  std::atomic<bool> closed_{false};
+  /// An unread 'quota' record is on its way: more would say nothing new.
+  std::atomic<bool> quota_told_{false};
+};
+
+}  // namespace metastore::member
+
+#endif  // METASTORE_MEMBER_CORE_H_

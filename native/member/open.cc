@@ -1,0 +1,198 @@
+// Opening of core.h: directory, log, engine, store, then the checks between them.
+//
+// Nothing is repaired here but the log's torn tail: state ahead of the log, or a log cut ahead of the
+// state, means lost files, and serving would lose acknowledged data silently.
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "member/core.h"
+#include "member/images.h"
+#include "member/watch_sink.h"
+
+namespace metastore::member {
+namespace {
+
+constexpr size_t kOwnReaders = 2;
+
+uint64_t UnixMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+Result<std::unique_ptr<wal::Wal>> OpenLog(const MemberOptions& options, FileLayer* files,
+                                          const std::string& directory,
+                                          wal::Recovered* recovered) {
+  wal::WalOptions log;
+  log.directory = directory;
+  log.segment_bytes = options.wal_segment_bytes;
+  log.unsafe_no_fsync = options.unsafe_no_fsync;
+  log.files = files;
+  log.executor = options.executors.log;
+  return wal::Wal::Open(log, options.identity, recovered);
+}
+
+Status CheckAgainstLog(const wal::Recovered& log, const std::string& log_dir,
+                       const std::string& state_dir, uint64_t applied) {
+  if (applied > log.last_index) {
+    return Status(Code::kDamaged, "state in " + state_dir + " holds applied index " +
+                                      std::to_string(applied) + ", but the log in " + log_dir +
+                                      " ends at index " + std::to_string(log.last_index));
+  }
+  if (applied < log.start_index) {
+    return Status(Code::kDamaged, "state in " + state_dir + " holds applied index " +
+                                      std::to_string(applied) + ", but the log in " + log_dir +
+                                      " starts behind index " + std::to_string(log.start_index));
+  }
+  return Status::Ok();
+}
+
+Status ReadMeta(Engine& engine, const EngineSnapshot& snapshot, RecoveredState* recovered) {
+  return engine.ScanMeta(
+      snapshot, apply::kMetaPrefix, [&](std::string_view key, std::string_view value) {
+        recovered->meta.emplace_back(key.substr(apply::kMetaPrefix.size()), value);
+        return true;
+      });
+}
+
+}  // namespace
+
+MemberCore::MemberCore(const MemberOptions& options, std::function<void()> wake,
+                       uint64_t member_id)
+    : files_(options.files != nullptr ? options.files : FileLayer::Posix()),
+      queue_limits_(options.queue),
+      completions_(std::move(wake)),
+      ids_(member_id, UnixMs()),
+      proposals_(options.queue, &tickets_),
+      reads_(options.queue),
+      watch_sink_(std::make_unique<WatchSink>(&completions_)) {}
+
+Result<std::unique_ptr<MemberCore>> MemberCore::Open(const MemberOptions& options,
+                                                     std::function<void()> wake,
+                                                     RecoveredState* recovered) {
+  const auto begin = std::chrono::steady_clock::now();
+  FileLayer* files = options.files != nullptr ? options.files : FileLayer::Posix();
+  auto directory = OpenDataDirectory(options, files);
+  if (!directory.ok()) return directory.TakeStatus();
+  wal::Recovered log_state;
+  auto log = OpenLog(options, files, directory->wal, &log_state);
+  if (!log.ok()) return log.TakeStatus();
+  std::unique_ptr<MemberCore> core(
+      new MemberCore(options, std::move(wake), log_state.identity.member_id));
+  core->directory_ = std::move(*directory);
+  core->log_ = std::move(*log);
+  uint64_t image_index = 0;
+  METASTORE_RETURN_IF_ERROR(OpenStore(options, core.get(), &image_index));
+  METASTORE_RETURN_IF_ERROR(FillRecovered(log_state, core.get(), recovered));
+  core->Start(options, *recovered, image_index);
+  const auto elapsed = std::chrono::steady_clock::now() - begin;
+  recovered->open_ms = std::chrono::duration<double, std::milli>(elapsed).count();
+  return core;
+}
+
+Status MemberCore::OpenStore(const MemberOptions& options, MemberCore* core,
+                             uint64_t* image_index) {
+  std::unique_ptr<Engine> engine;
+  if (options.engine == EngineKind::kMemory) {
+    engine = NewMemoryEngine();
+    auto loaded = LoadImage(core->directory_.engine, engine.get(), core->files_);
+    if (!loaded.ok()) return loaded.TakeStatus();
+    *image_index = *loaded;
+  } else {
+#ifdef METASTORE_ROCKSDB
+    RocksOptions rocks = options.rocks;
+    rocks.directory = core->directory_.engine;
+    rocks.file_layer = options.files;
+    auto opened = OpenRocksEngine(rocks);
+    if (!opened.ok()) return opened.TakeStatus();
+    engine = std::move(*opened);
+#else
+    return Status(Code::kWrongFormat, "this build has no rocksdb engine");
+#endif
+  }
+  watch::HubOptions hub;
+  hub.progress_notify_ms = options.watch_progress_notify_ms;
+  hub.fragment_bytes = static_cast<uint64_t>(options.limits.max_request_bytes) + (512u << 10);
+  hub.executor = options.executors.watch;
+  core->hub_ = watch::WatchHub::Create(hub, core->watch_sink_.get());
+  auto store = Store::Open(options.store, std::move(engine), core->hub_.get());
+  if (!store.ok()) return store.TakeStatus();
+  core->store_ = std::move(*store);
+  core->hub_->Attach(core->store_.get());
+  return Status::Ok();
+}
+
+Status MemberCore::FillRecovered(const wal::Recovered& log, MemberCore* core,
+                                 RecoveredState* recovered) {
+  const ViewRef view = core->store_->Pin();
+  const uint64_t applied = view->applied_index;
+  METASTORE_RETURN_IF_ERROR(
+      CheckAgainstLog(log, core->directory_.wal, core->directory_.engine, applied));
+  *recovered = RecoveredState();
+  recovered->created = log.created;
+  recovered->identity = log.identity;
+  recovered->hard_state = log.hard_state;
+  if (recovered->hard_state.commit < applied) recovered->hard_state.commit = applied;
+  recovered->start_index = log.start_index;
+  recovered->start_term = log.start_term;
+  recovered->last_index = log.last_index;
+  recovered->torn_bytes = log.torn_bytes;
+  recovered->applied_index = applied;
+  recovered->applied_term = core->store_->applied_term();
+  if (recovered->hard_state.commit > log.last_index) {
+    return Status(Code::kDamaged, "log in " + core->directory_.wal + " names commit index " +
+                                      std::to_string(recovered->hard_state.commit) +
+                                      " but ends at index " + std::to_string(log.last_index));
+  }
+  recovered->revision = view->revision;
+  recovered->leases = core->store_->Leases();
+  recovered->alarms = core->store_->Alarms();
+  return ReadMeta(core->store_->engine(), *view->snapshot, recovered);
+}
+
+Executor* MemberCore::Own(Executor* given, const std::string& name) {
+  if (given != nullptr) return given;
+  own_executors_.push_back(std::make_unique<ThreadExecutor>(name));
+  return own_executors_.back().get();
+}
+
+void MemberCore::Start(const MemberOptions& options, const RecoveredState& recovered,
+                       uint64_t image_index) {
+  const auto on_failure = [this](const Status& status) { OnFailure(status); };
+  admission_ = std::make_unique<intake::Admission>(options.limits, store_.get(), &ids_);
+  apply_executor_ = Own(options.executors.apply, "apply");
+  upkeep_executor_ = Own(options.executors.upkeep, "upkeep");
+  read_executors_ = options.executors.readers;
+  for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
+    read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
+  }
+  readers_ = std::make_unique<Readers>(store_.get(), &header_, &completions_, read_executors_,
+                                       on_failure);
+  apply::ApplierParts parts;
+  parts.log = log_.get();
+  parts.store = store_.get();
+  parts.tickets = &tickets_;
+  parts.completions = &completions_;
+  parts.header = &header_;
+  parts.executor = apply_executor_;
+  parts.on_applied = [this](uint64_t index) { readers_->Serve(reads_.TakeReady(index)); };
+  parts.on_compacted = [this] { upkeep_->ScheduleCompaction(); };
+  parts.on_failure = on_failure;
+  applier_ = std::make_unique<apply::Applier>(options.applier, std::move(parts),
+                                              recovered.applied_index);
+  UpkeepParts upkeep;
+  upkeep.store = store_.get();
+  upkeep.applier = applier_.get();
+  upkeep.completions = &completions_;
+  upkeep.files = files_;
+  upkeep.executor = upkeep_executor_;
+  upkeep.image_dir = directory_.engine;
+  upkeep.compaction_sleep_ms = options.store.compaction_sleep_ms;
+  upkeep.on_failure = on_failure;
+  upkeep_ = std::make_unique<Upkeep>(std::move(upkeep), image_index);
+  // A compaction that the last run did not finish goes on.
+  if (store_->CompactionDone() < store_->Pin()->compact_revision) upkeep_->ScheduleCompaction();
+}
+
+}  // namespace metastore::member

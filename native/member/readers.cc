@@ -1,0 +1,148 @@
+// The work of readers.h.
+#include "member/readers.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "base/bytes.h"
+#include "codec/replies.h"
+#include "codec/requests.h"
+
+namespace metastore::member {
+namespace {
+
+/// Reads that share one pinned view and one append of completions; small, so that the executors
+/// share a burst and a view is not held for long.
+constexpr size_t kChunkReads = 16;
+
+codec::ResponseHeader ToResponseHeader(const HeaderInfo& header, int64_t revision) {
+  codec::ResponseHeader out;
+  out.cluster_id = header.cluster_id;
+  out.member_id = header.member_id;
+  out.revision = revision;
+  out.raft_term = header.raft_term;
+  return out;
+}
+
+Status ServeLeaseKeys(const Store& store, const View& view, int64_t lease, std::string* reply) {
+  std::vector<std::string> keys;
+  METASTORE_RETURN_IF_ERROR(store.AttachedKeys(view, lease, &keys));
+  for (const std::string& key : keys) {
+    AppendLittle32(reply, static_cast<uint32_t>(key.size()));
+    reply->append(key);
+  }
+  return Status::Ok();
+}
+
+}  // namespace
+
+Readers::Readers(const Store* store, const apply::SharedHeader* header,
+                 apply::CompletionQueue* completions, std::vector<Executor*> executors,
+                 std::function<void(const Status&)> on_failure)
+    : store_(store),
+      header_(header),
+      completions_(completions),
+      executors_(std::move(executors)),
+      on_failure_(std::move(on_failure)),
+      active_(executors_.size(), false) {}
+
+void Readers::Serve(intake::ReadBatch reads) {
+  if (reads.empty()) return;
+  uint64_t bytes = 0;
+  for (const intake::PendingRead& read : reads) bytes += read.request.size();
+  operations_.fetch_add(reads.size());
+  bytes_.fetch_add(bytes);
+  std::vector<size_t> wake;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    queue_.insert(queue_.end(), std::make_move_iterator(reads.begin()),
+                  std::make_move_iterator(reads.end()));
+    const size_t wanted = (queue_.size() + kChunkReads - 1) / kChunkReads;
+    for (size_t i = 0; i < executors_.size() && wake.size() < wanted; ++i) {
+      if (active_[i]) continue;
+      active_[i] = true;
+      wake.push_back(i);
+    }
+  }
+  for (size_t worker : wake) executors_[worker]->Post([this, worker] { Work(worker); });
+}
+
+void Readers::Work(size_t worker) {
+  apply::CompletionBatch batch;
+  for (;;) {
+    completions_->WaitForRoom();
+    const intake::ReadBatch chunk = NextChunk(worker);
+    if (chunk.empty()) return;
+    ServeChunk(chunk, &batch);
+    completions_->Append(&batch);
+  }
+}
+
+intake::ReadBatch Readers::NextChunk(size_t worker) {
+  intake::ReadBatch chunk;
+  uint64_t bytes = 0;
+  std::lock_guard<std::mutex> lock(mutex_);
+  // A share of what waits, so that a small batch still uses every executor.
+  const size_t share = (queue_.size() + executors_.size() - 1) / executors_.size();
+  const size_t count = std::min(share, kChunkReads);
+  for (size_t i = 0; i < count; ++i) {
+    bytes += queue_.front().request.size();
+    chunk.push_back(std::move(queue_.front()));
+    queue_.pop_front();
+  }
+  if (count == 0) active_[worker] = false;
+  operations_.fetch_sub(count);
+  bytes_.fetch_sub(bytes);
+  return chunk;
+}
+
+void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch) {
+  const ViewRef view = store_->Pin();
+  const HeaderInfo header = header_->Get();
+  for (const intake::PendingRead& read : chunk) {
+    batch->BeginResult(read.ticket);
+    Status status = stopping_.load() ? Status(Code::kStopped)
+                                     : ServeOne(read, *view, header, batch->reply());
+    batch->EndResult(status.code());
+    if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
+  }
+}
+
+Status Readers::ServeOne(const intake::PendingRead& read, const View& view,
+                         const HeaderInfo& header, std::string* reply) const {
+  if (read.lease_keys.has_value()) {
+    return ServeLeaseKeys(*store_, view, *read.lease_keys, reply);
+  }
+  if (read.method == intake::Method::kRange) {
+    codec::RangeRequest range;
+    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &range));
+    return store_->Range(view, range, header, reply);
+  }
+  if (read.method == intake::Method::kTxn) {
+    codec::TxnRequest txn;
+    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &txn));
+    return store_->ReadOnlyTxn(view, txn, header, reply);
+  }
+  return ServeHash(read, view, header, reply);
+}
+
+Status Readers::ServeHash(const intake::PendingRead& read, const View& view,
+                          const HeaderInfo& header, std::string* reply) const {
+  if (read.method == intake::Method::kHash) {
+    auto hash = store_->Hash(view);
+    if (!hash.ok()) return hash.TakeStatus();
+    codec::AppendHashResponse(ToResponseHeader(header, view.revision), *hash, reply);
+    return Status::Ok();
+  }
+  if (read.method != intake::Method::kHashKv) return Code::kUnknownMethod;
+  codec::HashKvRequest request;
+  METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &request));
+  auto hash = store_->HashKv(view, request.revision);
+  if (!hash.ok()) return hash.TakeStatus();
+  codec::AppendHashKvResponse(ToResponseHeader(header, hash->revision), hash->hash,
+                              hash->compact_revision, hash->hash_revision, reply);
+  return Status::Ok();
+}
+
+}  // namespace metastore::member

@@ -1,0 +1,100 @@
+// The work of upkeep.h.
+#include "member/upkeep.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "member/images.h"
+
+namespace metastore::member {
+
+Upkeep::Upkeep(UpkeepParts parts, uint64_t durable_applied)
+    : parts_(std::move(parts)), durable_applied_(durable_applied) {}
+
+void Upkeep::ScheduleCompaction() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) return;
+    if (compacting_) {
+      again_ = true;
+      return;
+    }
+    compacting_ = true;
+  }
+  parts_.executor->Post([this] { NextStep(); });
+}
+
+/// Before every step, since a step may have ended one compaction with another behind it; costs
+/// nothing when there is nothing to prepare.
+void Upkeep::NextStep() {
+  Status status = parts_.store->PrepareCompaction();
+  if (!status.ok()) return parts_.on_failure(status);
+  parts_.applier->CompactStep([this](bool more) {
+    parts_.executor->Post([this, more] { AfterStep(more); });
+  });
+}
+
+void Upkeep::AfterStep(bool more) {
+  if (more) {
+    Pause();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (stopping_) return;
+    }
+    return NextStep();
+  }
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_ || !again_) {
+      compacting_ = false;
+      return;
+    }
+    again_ = false;
+  }
+  NextStep();
+}
+
+/// Leaves the disk and the apply thread to others between two steps.
+void Upkeep::Pause() {
+  if (parts_.compaction_sleep_ms <= 0) return;
+  std::unique_lock<std::mutex> lock(mutex_);
+  stop_.wait_for(lock, std::chrono::milliseconds(parts_.compaction_sleep_ms),
+                 [this] { return stopping_; });
+}
+
+void Upkeep::Checkpoint() {
+  parts_.executor->Post([this] { WriteCheckpoint(); });
+}
+
+void Upkeep::WriteCheckpoint() {
+  Status status = MakeDurable();
+  if (!status.ok()) return parts_.on_failure(status);
+  apply::CompletionBatch batch;
+  batch.Checkpoint(durable_applied());
+  parts_.completions->Append(&batch);
+}
+
+Status Upkeep::MakeDurable() {
+  Engine& engine = parts_.store->engine();
+  if (engine.persistent()) return engine.Flush();
+  const ViewRef view = parts_.store->Pin();
+  if (view->applied_index <= durable_applied_.load()) return Status::Ok();
+  METASTORE_RETURN_IF_ERROR(SaveImage(parts_.image_dir, engine, *view, parts_.files));
+  durable_applied_.store(view->applied_index);
+  return Status::Ok();
+}
+
+uint64_t Upkeep::durable_applied() const {
+  return std::max(durable_applied_.load(), parts_.store->engine().DurableAppliedIndex());
+}
+
+void Upkeep::Stop() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+  }
+  stop_.notify_all();
+}
+
+}  // namespace metastore::member
