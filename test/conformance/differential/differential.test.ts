@@ -40,10 +40,9 @@ async function compare(t: Test, names: readonly string[]): Promise<void> {
   const servers: Server[] = [];
   t.teardown(async () => {
     await Promise.all(servers.map((server) => server.stop()));
-    folder.remove();
   });
   for (const [index, name] of names.entries()) {
-    servers.push(await Server.start(optionsFor(name, index, folder.path)));
+    servers.push(await Server.start(optionsFor(name, index, folder)));
   }
   const version = referenceVersion();
   const run = new DifferentialRun(servers, { seed, steps, referenceVersion: version });

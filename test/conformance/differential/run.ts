@@ -139,6 +139,8 @@ export class DifferentialRun {
 
   async #watch(step: Step & { kind: 'watch' }): Promise<void> {
     const { stream } = step;
+    // Events that are still on their way when a watcher is cancelled may be sent or not.
+    if (step.request.cancel_request !== undefined) await this.#settle();
     const before = this.#controls[stream] ?? 0;
     for (const server of this.#servers) server.watch(stream, step.request);
     const create = step.request.create_request as Message | undefined;

@@ -1,7 +1,11 @@
-// A bare gRPC client for tests: bytes out, bytes and status in, so that any request can be sent,
-// malformed ones too. Messages are encoded by the callers. Built on grpc-js's generic client.
+// Calls whose every end is a value: an error is an answer with its code, since the comparing and
+// the fault tests hold errors against each other like replies. Bytes go out and come in as they
+// are, malformed ones too. Over the thin client of test/support.
 
-import * as grpc from '@grpc/grpc-js';
+import { CallError, type CallOptions, EtcdClient } from '../../support/etcd/client.js';
+import type { ClientStream, StreamEnd } from '../../support/etcd/stream.js';
+
+export type { CallOptions } from '../../support/etcd/client.js';
 
 export interface Answer {
   /** gRPC status code; 0 with `bytes` set. */
@@ -11,61 +15,31 @@ export interface Answer {
   readonly bytes: Buffer;
 }
 
-const passThrough = (bytes: Buffer): Buffer => bytes;
-const unlimited = { 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 };
-
-function failure(error: unknown): Answer {
-  const status = error as Partial<grpc.ServiceError>;
-  const text = status.details ?? String(error);
-  return { code: status.code ?? grpc.status.UNKNOWN, text, bytes: Buffer.alloc(0) };
-}
-
-export interface CallOptions {
-  readonly timeoutMs?: number;
-  readonly metadata?: Readonly<Record<string, string>>;
-}
+/** Longer than any pause of a loaded machine: no test's meaning hangs on it. */
+const timeoutMsDefault = 30_000;
 
 /** One connection to one server. */
 export class Client {
-  readonly #client: grpc.Client;
+  readonly #client: EtcdClient;
 
   constructor(address: string) {
-    const options = { ...unlimited, 'grpc.use_local_subchannel_pool': 1 };
-    this.#client = new grpc.Client(address, grpc.credentials.createInsecure(), options);
+    this.#client = new EtcdClient(address);
   }
 
-  /** Waits until the connection stands; false when it does not within the time. */
-  connected(timeoutMs: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      this.#client.waitForReady(Date.now() + timeoutMs, (error) => resolve(error === undefined));
-    });
+  /** Calls `/package.Service/Method`; never throws. */
+  async unary(path: string, request: Uint8Array, options: CallOptions = {}): Promise<Answer> {
+    try {
+      const limited = { timeoutMs: timeoutMsDefault, ...options };
+      return { code: 0, text: '', bytes: await this.#client.raw(path, request, limited) };
+    } catch (error) {
+      if (!(error instanceof CallError)) throw error;
+      return { code: error.code, text: error.details, bytes: Buffer.alloc(0) };
+    }
   }
 
-  /** Calls `/package.Service/Method`; never throws, an error is an answer with its code. */
-  unary(path: string, bytes: Uint8Array, options: CallOptions = {}): Promise<Answer> {
-    const metadata = new grpc.Metadata();
-    for (const [key, value] of Object.entries(options.metadata ?? {})) metadata.set(key, value);
-    const deadline = Date.now() + (options.timeoutMs ?? 30_000);
-    return new Promise((resolve) => {
-      this.#client.makeUnaryRequest(
-        path,
-        passThrough,
-        passThrough,
-        Buffer.from(bytes),
-        metadata,
-        { deadline },
-        (error, reply) => {
-          if (error) resolve(failure(error));
-          else resolve({ code: 0, text: '', bytes: reply ?? Buffer.alloc(0) });
-        },
-      );
-    });
-  }
-
-  /** Opens a stream in both directions. */
+  /** Opens a stream in both directions and hands over each message as it comes. */
   stream(path: string, onMessage: (bytes: Buffer) => void): Stream {
-    const call = this.#client.makeBidiStreamRequest(path, passThrough, passThrough);
-    return new Stream(call, onMessage);
+    return new Stream(this.#client.stream(path), onMessage);
   }
 
   close(): void {
@@ -73,35 +47,43 @@ export class Client {
   }
 }
 
-/** A stream of raw messages. */
+/** A stream of raw messages that is read without end. */
 export class Stream {
-  readonly #call: grpc.ClientDuplexStream<Buffer, Buffer>;
+  readonly #stream: ClientStream;
   /** Settles with the status once the stream is over. */
-  readonly ended: Promise<{ code: number; text: string }>;
+  readonly ended: Promise<StreamEnd>;
   over = false;
 
-  constructor(call: grpc.ClientDuplexStream<Buffer, Buffer>, onMessage: (bytes: Buffer) => void) {
-    this.#call = call;
-    call.on('data', onMessage);
-    this.ended = new Promise((resolve) => {
-      call.on('status', (status: grpc.StatusObject) => {
-        this.over = true;
-        resolve({ code: status.code, text: status.details });
-      });
+  constructor(stream: ClientStream, onMessage: (bytes: Buffer) => void) {
+    this.#stream = stream;
+    this.ended = stream.ended.then((end) => {
+      this.over = true;
+      return end;
     });
-    call.on('error', () => {}); // The status tells the same.
+    void this.#read(onMessage);
   }
 
-  send(bytes: Uint8Array): void {
-    this.#call.write(Buffer.from(bytes));
+  async #read(onMessage: (bytes: Buffer) => void): Promise<void> {
+    while (!this.over || this.#stream.buffered > 0) {
+      try {
+        onMessage(await this.#stream.next(2 ** 31 - 1));
+      } catch (error) {
+        if (!(error instanceof CallError)) throw error;
+        return;
+      }
+    }
+  }
+
+  send(bytes: Buffer): void {
+    this.#stream.send(bytes);
   }
 
   /** Half-closes: nothing more will be sent. */
   end(): void {
-    this.#call.end();
+    this.#stream.end();
   }
 
   cancel(): void {
-    this.#call.cancel();
+    this.#stream.cancel();
   }
 }

@@ -42,12 +42,12 @@ function optionsFor(name: string, folder: string, variant: Variant): ProgramOpti
 async function runRounds(name: string, variant: Variant, count: number): Promise<DurabilityRounds> {
   const folder = scratchDirectory('durability');
   try {
-    const run = new DurabilityRounds(optionsFor(name, folder.path, variant), seed);
+    const run = new DurabilityRounds(optionsFor(name, folder, variant), seed);
     for (let round = 0; round < count; round += 1) await run.round();
     await run.finish();
     return run;
   } finally {
-    if (!process.env.METASTORE_TEST_KEEP) folder.remove();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -80,8 +80,8 @@ async function expectViolation(t: Test, run: Promise<unknown>): Promise<void> {
 /** An old copy of the directory in place of the newest state: acknowledged writes are gone. */
 async function oldCopyIsNoticed(t: Test, name: string): Promise<void> {
   const folder = scratchDirectory('durability-old');
-  const options = optionsFor(name, folder.path, { lossy: false, noFsync: false });
-  const copy = join(folder.path, 'copy');
+  const options = optionsFor(name, folder, { lossy: false, noFsync: false });
+  const copy = join(folder, 'copy');
   try {
     const run = new DurabilityRounds(options, seed);
     await run.round();
@@ -91,14 +91,14 @@ async function oldCopyIsNoticed(t: Test, name: string): Promise<void> {
     cpSync(copy, options.dataDir, { recursive: true });
     await expectViolation(t, run.finish());
   } finally {
-    folder.remove();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
 /** A single write must be there after a kill that follows its answer at once. */
 async function singleWrites(t: Test, name: string): Promise<void> {
   const folder = scratchDirectory('durability-single');
-  const options = optionsFor(name, folder.path, { lossy: name !== 'etcd', noFsync: false });
+  const options = optionsFor(name, folder, { lossy: name !== 'etcd', noFsync: false });
   try {
     for (let index = 0; index < 3; index += 1) {
       const program = await start(options);
@@ -111,7 +111,7 @@ async function singleWrites(t: Test, name: string): Promise<void> {
       client.close();
     }
   } finally {
-    folder.remove();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
