@@ -3,6 +3,8 @@
 
 #include <rocksdb/file_system.h>
 
+#include <cstring>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -60,6 +62,47 @@ class LayerFile final : public rocksdb::FSWritableFile {
   bool unsynced_ = false;
 };
 
+/// Reads up to `length` bytes into the buffer that rocksdb gave.
+IOStatus ReadPiece(File* file, uint64_t offset, size_t length, rocksdb::Slice* out, char* buffer) {
+  std::string bytes;
+  const Status read = file->ReadAt(offset, length, &bytes);
+  if (!read.ok()) return ToRocks(read);
+  if (!bytes.empty()) std::memcpy(buffer, bytes.data(), bytes.size());
+  *out = rocksdb::Slice(buffer, bytes.size());
+  return IOStatus::OK();
+}
+
+class LayerRandomFile final : public rocksdb::FSRandomAccessFile {
+ public:
+  explicit LayerRandomFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  IOStatus Read(uint64_t offset, size_t length, const IOOptions&, rocksdb::Slice* out, char* buffer,
+                IODebugContext*) const override {
+    return ReadPiece(file_.get(), offset, length, out, buffer);
+  }
+
+ private:
+  std::unique_ptr<File> file_;
+};
+
+class LayerSequentialFile final : public rocksdb::FSSequentialFile {
+ public:
+  explicit LayerSequentialFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+  IOStatus Read(size_t length, const IOOptions&, rocksdb::Slice* out, char* buffer,
+                IODebugContext*) override {
+    const IOStatus read = ReadPiece(file_.get(), offset_, length, out, buffer);
+    if (read.ok()) offset_ += out->size();
+    return read;
+  }
+  IOStatus Skip(uint64_t bytes) override {
+    offset_ += bytes;
+    return IOStatus::OK();
+  }
+
+ private:
+  std::unique_ptr<File> file_;
+  uint64_t offset_ = 0;
+};
+
 class LayerDirectory final : public rocksdb::FSDirectory {
  public:
   LayerDirectory(FileLayer* layer, std::string path) : layer_(layer), path_(std::move(path)) {}
@@ -95,6 +138,37 @@ class LayerFileSystem final : public rocksdb::FileSystemWrapper {
     const Status renamed = layer_->Rename(old_path, path);
     return renamed.ok() ? Open(path, true, out) : ToRocks(renamed);
   }
+  IOStatus NewRandomAccessFile(const std::string& path, const FileOptions&,
+                               std::unique_ptr<rocksdb::FSRandomAccessFile>* out,
+                               IODebugContext*) override {
+    return OpenToRead<LayerRandomFile>(path, out);
+  }
+  IOStatus NewSequentialFile(const std::string& path, const FileOptions&,
+                             std::unique_ptr<rocksdb::FSSequentialFile>* out,
+                             IODebugContext*) override {
+    return OpenToRead<LayerSequentialFile>(path, out);
+  }
+  IOStatus FileExists(const std::string& path, const IOOptions&, IODebugContext*) override {
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) return IOStatus::OK();
+    return layer_->Open(path, false).ok() ? IOStatus::OK() : IOStatus::NotFound(path);
+  }
+  IOStatus GetFileSize(const std::string& path, const IOOptions&, uint64_t* out,
+                       IODebugContext*) override {
+    Result<std::unique_ptr<File>> file = layer_->Open(path, false);
+    if (!file.ok()) return IOStatus::PathNotFound(file.status().ToString());
+    Result<uint64_t> size_bytes = (*file)->Size();
+    if (!size_bytes.ok()) return ToRocks(size_bytes.status());
+    *out = *size_bytes;
+    return IOStatus::OK();
+  }
+  IOStatus GetChildren(const std::string& path, const IOOptions&, std::vector<std::string>* out,
+                       IODebugContext*) override {
+    Result<std::vector<std::string>> names = layer_->List(path);
+    if (!names.ok()) return IOStatus::NotFound(names.status().ToString());
+    *out = std::move(*names);
+    return IOStatus::OK();
+  }
   IOStatus NewDirectory(const std::string& path, const IOOptions&,
                         std::unique_ptr<rocksdb::FSDirectory>* out, IODebugContext*) override {
     *out = std::make_unique<LayerDirectory>(layer_, path);
@@ -113,6 +187,14 @@ class LayerFileSystem final : public rocksdb::FileSystemWrapper {
   }
 
  private:
+  template <typename Reader, typename Out>
+  IOStatus OpenToRead(const std::string& path, std::unique_ptr<Out>* out) {
+    Result<std::unique_ptr<File>> file = layer_->Open(path, false);
+    if (!file.ok()) return IOStatus::PathNotFound(file.status().ToString());
+    *out = std::make_unique<Reader>(std::move(*file));
+    return IOStatus::OK();
+  }
+
   IOStatus Open(const std::string& path, bool empty,
                 std::unique_ptr<rocksdb::FSWritableFile>* out) {
     Result<std::unique_ptr<File>> file = layer_->Open(path, true);

@@ -1,4 +1,4 @@
-// A rocksdb file system whose writes go through base/file.h's layer; for tests.
+// A rocksdb file system whose files come from base/file.h's layer; for tests.
 //
 // With the lossy layer, what rocksdb has not synced is lost when the process is killed, as at a
 // power cut; with a failing one, rocksdb meets full disks and failed syncs.
@@ -13,9 +13,9 @@
 
 namespace metastore::rocks {
 
-/// An environment like the default one, except that files are written, renamed and removed through
-/// `layer`, which must outlive it. Reading goes to the operating system: rocksdb reads only what it
-/// has synced.
+/// An environment like the default one, except that files are read, written, renamed, removed and
+/// listed through `layer`, which must outlive it. Only rocksdb's own lock and information log go to
+/// the operating system directly.
 std::unique_ptr<rocksdb::Env> NewEnvOver(FileLayer* layer);
 
 }  // namespace metastore::rocks
