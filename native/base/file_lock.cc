@@ -1,5 +1,6 @@
-// DirectoryLock: one process per data directory, by a lock on <directory>/LOCK that the kernel drops
-// with the process, however it ends. The file stays behind; only the lock on it says anything.
+// DirectoryLock: one process per data directory, by a lock on <directory>/LOCK that the kernel
+// drops with the process, however it ends. The file stays behind; only the lock on it says
+// anything.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>

@@ -235,8 +235,8 @@ Status LossyState::LeakPrefix(Node* node) {
   if (node->pending.empty() || !node->pending.front().is_write) return Status::Ok();
   // The next one is torn; it still waits, and is written again as a whole when it is synced.
   const Update& torn = node->pending.front();
-  return node->disk->WriteAt(
-      torn.offset, std::string_view(torn.data).substr(0, Below(torn.data.size() + 1)));
+  return node->disk->WriteAt(torn.offset,
+                             std::string_view(torn.data).substr(0, Below(torn.data.size() + 1)));
 }
 
 Status LossyState::LeakSectors(Node* node) {

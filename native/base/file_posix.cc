@@ -50,9 +50,8 @@ class PosixFile final : public File {
     while (!data.empty()) {
       // One call writes 2 GiB at most; smaller pieces keep every platform inside its own limit.
       const size_t piece = std::min<size_t>(data.size(), size_t{1} << 30);
-      const ssize_t written = Retry([&] {
-        return ::pwrite(descriptor_, data.data(), piece, static_cast<off_t>(offset));
-      });
+      const ssize_t written = Retry(
+          [&] { return ::pwrite(descriptor_, data.data(), piece, static_cast<off_t>(offset)); });
       if (written < 0) return ErrnoStatus("write", path_, errno);
       if (written == 0) return ErrnoStatus("write", path_, ENOSPC);
       data.remove_prefix(static_cast<size_t>(written));

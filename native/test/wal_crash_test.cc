@@ -92,7 +92,7 @@ void StepAndCrash(const std::string& directory, uint64_t seed, ModelState* state
 
 TEST(WalCrash, BetweenAnyTwoSteps) {
   for (uint64_t seed = 1; seed <= 400; ++seed) {
-    TemporaryDirectory directory;
+    TemporaryDirectory directory(TemporaryDirectory::kMemory);
     ModelState state;
     for (uint64_t life = 0; life < 4; ++life) {
       ASSERT_NO_FATAL_FAILURE(StepAndCrash(directory.path(), seed * 100 + life, &state))
@@ -133,13 +133,13 @@ struct Shared {
 }
 
 TEST(WalCrash, KilledAtAnyMoment) {
-  auto* shared = static_cast<Shared*>(::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
-                                             MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* shared = static_cast<Shared*>(
+      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   ASSERT_NE(shared, MAP_FAILED);
   std::mt19937_64 random(7);
   uint64_t operations = 0;
   for (uint64_t seed = 1; seed <= 100; ++seed) {
-    TemporaryDirectory directory;
+    TemporaryDirectory directory(TemporaryDirectory::kMemory);
     ModelState state;
     for (uint64_t life = 0; life < 3; ++life) {
       const uint64_t run = seed * 10 + life;
@@ -172,7 +172,7 @@ TEST(WalCrash, KilledAtAnyMoment) {
 TEST(WalCrash, UnsafeNoFsyncReallyLoses) {
   uint64_t lost = 0;
   for (uint64_t seed = 1; seed <= 50; ++seed) {
-    TemporaryDirectory directory;
+    TemporaryDirectory directory(TemporaryDirectory::kMemory);
     auto files = FileLayer::Lossy(seed);
     ManualExecutor executor;
     WalOptions options = OptionsFor(directory.path(), 4096);
@@ -200,8 +200,8 @@ TEST(WalCrash, UnsafeNoFsyncReallyLoses) {
     ASSERT_NE(wal, nullptr) << "what is left starts";
     ASSERT_LE(recovered.last_index, 20u);
     if (recovered.last_index < 20) ++lost;
-    ASSERT_NO_FATAL_FAILURE(
-        ExpectEntries(wal.get(), 1, recovered.last_index, 10, [](uint64_t) -> uint64_t { return 1; }));
+    ASSERT_NO_FATAL_FAILURE(ExpectEntries(wal.get(), 1, recovered.last_index, 10,
+                                          [](uint64_t) -> uint64_t { return 1; }));
     ASSERT_TRUE(wal->Close().ok());
   }
   EXPECT_GT(lost, 10u) << "the lossy layer would not notice a missing sync";

@@ -97,8 +97,7 @@ Status DecodeHeader(std::string_view bytes, SegmentHeader* header) {
   const uint32_t version = GetLittle32(bytes.data() + kMagic.size());
   if (version != kFormatVersion) {
     return Status(Code::kWrongFormat, "log format " + std::to_string(version) +
-                                          ", this program knows " +
-                                          std::to_string(kFormatVersion));
+                                          ", this program knows " + std::to_string(kFormatVersion));
   }
   size_t at = kHeaderCrcAt + 4;
   const auto next = [&] {

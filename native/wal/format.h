@@ -27,6 +27,8 @@ constexpr size_t kMarkBytes = kRecordHeaderBytes + kMarkPayloadBytes;
 constexpr uint64_t kMaxEntryBytes = 1ull << 30;
 /// Offsets are kept in 32 bits; a segment that grows beyond is not one of ours.
 constexpr uint64_t kMaxSegmentBytes = 0xffffffffull;
+/// What segments are asked to be; a group that is larger makes its segment outgrow it.
+constexpr uint64_t kMaxAllocatedBytes = 1ull << 30;
 
 enum class RecordType : uint8_t {
   kNone = 0,
@@ -62,7 +64,7 @@ struct SegmentHeader {
   uint64_t previous_end = 0;  // offset of the previous segment's seal; 0 in the first one
   uint32_t previous_crc = 0;  // CRC of the record before that seal
   LogState state;             // before the first record of this segment
-  uint32_t crc = 0;           // of the header; seed of the records' CRCs; set by both functions below
+  uint32_t crc = 0;  // of the header; seed of the records' CRCs; set by both functions below
 };
 
 std::string EncodeHeader(SegmentHeader* header);

@@ -29,8 +29,7 @@ class Log final : public Wal {
 
   void Append(std::vector<Entry> entries, const HardState* hard_state, bool sync,
               std::function<void(Status)> done) override;
-  Status Read(uint64_t from, uint64_t to, uint64_t max_bytes,
-              std::vector<Entry>* entries) override;
+  Status Read(uint64_t from, uint64_t to, uint64_t max_bytes, std::vector<Entry>* entries) override;
   Status Infos(uint64_t from, uint64_t to, std::vector<EntryInfo>* infos) override;
   void Truncate(uint64_t index, uint64_t term, std::function<void(Status)> done) override;
   void Reset(uint64_t index, uint64_t term, std::function<void(Status)> done) override;
@@ -58,8 +57,8 @@ class Log final : public Wal {
   enum class Phase { kIdle, kWritten, kDurable };
   /// What posted tasks hold instead of the log: it outlives the log on an executor of the caller's.
   struct Anchor {
-    std::mutex mutex;     // held during every step and by Close
-    Log* log = nullptr;   // null once closed
+    std::mutex mutex;    // held during every step and by Close
+    Log* log = nullptr;  // null once closed
   };
   struct Page {  // one entry of a Read that is not in memory
     size_t result = 0;
@@ -74,10 +73,10 @@ class Log final : public Wal {
   Status RepairTail(const Replayed& replayed);
 
   // wal.cc
-  void Queue(Operation operation);                      // mutex_ held
-  void ReplaceFrom(uint64_t index);                     // mutex_ held
-  void ScheduleLocked();                                // mutex_ held
-  std::shared_ptr<Segment> SegmentOf(uint64_t) const;   // mutex_ held
+  void Queue(Operation operation);                     // mutex_ held
+  void ReplaceFrom(uint64_t index);                    // mutex_ held
+  void ScheduleLocked();                               // mutex_ held
+  std::shared_ptr<Segment> SegmentOf(uint64_t) const;  // mutex_ held
   Status ReadPages(const std::vector<Page>& pages, std::vector<Entry>* entries);
 
   // writer.cc, on the executor or in Close, Anchor::mutex held
@@ -99,13 +98,13 @@ class Log final : public Wal {
   std::shared_ptr<Anchor> anchor_;
 
   mutable std::mutex mutex_;
-  EntryTable table_;                                // guarded by mutex_
-  LogState queued_;                                 // with all that is queued; guarded by mutex_
-  std::deque<std::shared_ptr<Segment>> segments_;   // guarded by mutex_
-  std::deque<Operation> queue_;                     // guarded by mutex_
-  bool scheduled_ = false;                          // a task is posted; guarded by mutex_
-  bool closing_ = false;                            // guarded by mutex_
-  WalStats stats_;                                  // guarded by mutex_
+  EntryTable table_;                               // guarded by mutex_
+  LogState queued_;                                // with all that is queued; guarded by mutex_
+  std::deque<std::shared_ptr<Segment>> segments_;  // guarded by mutex_
+  std::deque<Operation> queue_;                    // guarded by mutex_
+  bool scheduled_ = false;                         // a task is posted; guarded by mutex_
+  bool closing_ = false;                           // guarded by mutex_
+  WalStats stats_;                                 // guarded by mutex_
 
   // The writer's own; group_'s valid_to is guarded by mutex_.
   std::unique_ptr<Tail> tail_;

@@ -11,12 +11,10 @@ namespace metastore::wal {
 namespace {
 
 constexpr uint64_t kMinSegmentBytes = 512;
-constexpr uint64_t kMaxSegmentOptionBytes = 1ull << 30;
 constexpr uint64_t kZeroPieceBytes = 1 << 20;
 
 WalOptions Bounded(WalOptions options) {
-  options.segment_bytes =
-      std::clamp(options.segment_bytes, kMinSegmentBytes, kMaxSegmentOptionBytes);
+  options.segment_bytes = std::clamp(options.segment_bytes, kMinSegmentBytes, kMaxAllocatedBytes);
   return options;
 }
 
@@ -84,13 +82,12 @@ Status Log::Open(const Identity& identity, Recovered* recovered) {
     METASTORE_RETURN_IF_ERROR(Create(identity));
   } else {
     const Identity& found = replayed.identity;
-    if (identity.member_id != 0 && (found.member_id != identity.member_id ||
-                                    found.cluster_id != identity.cluster_id)) {
-      return Status(Code::kWrongFormat, options_.directory + ": the log of member " +
-                                            Hex(found.member_id) + " of cluster " +
-                                            Hex(found.cluster_id) + ", expected member " +
-                                            Hex(identity.member_id) + " of cluster " +
-                                            Hex(identity.cluster_id));
+    if (identity.member_id != 0 &&
+        (found.member_id != identity.member_id || found.cluster_id != identity.cluster_id)) {
+      return Status(Code::kWrongFormat,
+                    options_.directory + ": the log of member " + Hex(found.member_id) +
+                        " of cluster " + Hex(found.cluster_id) + ", expected member " +
+                        Hex(identity.member_id) + " of cluster " + Hex(identity.cluster_id));
     }
     METASTORE_RETURN_IF_ERROR(Repair(replayed));
     METASTORE_RETURN_IF_ERROR(RepairTail(replayed));
@@ -139,8 +136,7 @@ Status Log::RepairTail(const Replayed& replayed) {
   METASTORE_RETURN_IF_ERROR(files_->SyncDirectory(options_.directory));
   if (replayed.unsealed) {
     Segment* former = segments_[segments_.size() - 2].get();
-    METASTORE_RETURN_IF_ERROR(
-        SealSegment(former, replayed.unsealed_end, replayed.unsealed_crc));
+    METASTORE_RETURN_IF_ERROR(SealSegment(former, replayed.unsealed_end, replayed.unsealed_crc));
   }
   const std::shared_ptr<Segment> last = segments_.back();
   // The size first: a short file without its clean end would be taken for damage.
@@ -149,12 +145,11 @@ Status Log::RepairTail(const Replayed& replayed) {
   if (replayed.data_end > replayed.end_offset) {
     // A clean end goes before anything is written behind it, and so does a torn tail, whose records
     // could otherwise be met again behind new ones.
-    METASTORE_RETURN_IF_ERROR(
-        WriteZeros(last->file.get(), replayed.end_offset, replayed.data_end));
+    METASTORE_RETURN_IF_ERROR(WriteZeros(last->file.get(), replayed.end_offset, replayed.data_end));
     METASTORE_RETURN_IF_ERROR(last->file->Sync());
   }
-  tail_ = std::make_unique<Tail>(files_, options_.directory, options_.segment_bytes,
-                                 replayed.identity);
+  tail_ =
+      std::make_unique<Tail>(files_, options_.directory, options_.segment_bytes, replayed.identity);
   tail_->Adopt(last, replayed.end_offset, replayed.end_crc);
   return tail_->WriteMark();
 }

@@ -157,6 +157,8 @@ Status Replayer::Take(const RecordView& record) {
       pending.entry.type = record.entry_type;
       if ((record.flags & kFlagHasData) != 0) {
         pending.entry.payload = std::make_shared<const std::string>(record.data());
+      } else if (!record.data().empty()) {
+        return DamagedHere(pending.offset, "expected no data in an entry that says it has none");
       }
       break;
     case RecordType::kHardState:
@@ -316,8 +318,8 @@ Status DecodeEntry(const Segment& segment, uint64_t index, const Slot& slot, std
   if (!DecodeRecord(bytes, segment.seed, slot.offset, &record) ||
       record.type != RecordType::kEntry || record.Field(0) != index ||
       record.Field(1) != slot.term || record.data().size() != slot.size_bytes) {
-    return DamagedAt(segment.path, slot.offset, "expected entry " + Number(index) + " of term " +
-                                                    Number(slot.term));
+    return DamagedAt(segment.path, slot.offset,
+                     "expected entry " + Number(index) + " of term " + Number(slot.term));
   }
   entry->index = index;
   entry->term = slot.term;
@@ -328,8 +330,8 @@ Status DecodeEntry(const Segment& segment, uint64_t index, const Slot& slot, std
 
 Status ReadEntry(const Segment& segment, uint64_t index, const Slot& slot, Entry* entry) {
   std::string bytes;
-  METASTORE_RETURN_IF_ERROR(segment.file->ReadAt(
-      slot.offset, RecordBytes(kEntryPrefixBytes + slot.size_bytes), &bytes));
+  METASTORE_RETURN_IF_ERROR(
+      segment.file->ReadAt(slot.offset, RecordBytes(kEntryPrefixBytes + slot.size_bytes), &bytes));
   return DecodeEntry(segment, index, slot, bytes, entry);
 }
 

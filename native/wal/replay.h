@@ -1,7 +1,8 @@
 // Replay: reads a whole log directory and says what it holds, or what is damaged where.
 //
 // Used by Open (which then repairs) and by the dump (which does not). Reads only. The rule for the
-// end of the log: what no later record proves durable may be missing; everything else must be whole.
+// end of the log: what no later record proves durable may be missing; everything else must be
+// whole.
 #ifndef METASTORE_WAL_REPLAY_H_
 #define METASTORE_WAL_REPLAY_H_
 

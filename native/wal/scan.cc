@@ -45,6 +45,9 @@ Result<std::unique_ptr<SegmentScanner>> SegmentScanner::Open(FileLayer* files,
   if (!status.ok()) {
     return Status(status.code(), path + ": offset 0: " + std::string(status.detail()));
   }
+  if (scanner->header_.allocated_bytes > kMaxAllocatedBytes) {
+    return DamagedAt(path, 0, "expected an allocation of at most 1 GiB");
+  }
   scanner->offset_ = scanner->record_offset_ = kHeaderBytes;
   scanner->last_crc_ = scanner->crc_before_last_ = scanner->header_.crc;
   return scanner;

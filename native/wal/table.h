@@ -1,7 +1,8 @@
 // EntryTable: the bookkeeping of every live entry (24 bytes each) and the cache of recent payloads.
 //
-// Owned by the log, which locks around it; filled by recovery and by Append, read by Read and Infos.
-// Invariant: it covers (start, last]; an entry that has no place on disk yet is in the cache.
+// Owned by the log, which locks around it; filled by recovery and by Append, read by Read and
+// Infos. Invariant: it covers (start, last]; an entry that has no place on disk yet is in the
+// cache.
 #ifndef METASTORE_WAL_TABLE_H_
 #define METASTORE_WAL_TABLE_H_
 

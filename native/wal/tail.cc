@@ -10,8 +10,8 @@ namespace metastore::wal {
 namespace {
 
 /// A write into blocks that were only reserved makes the sync write the file system's journal too,
-/// a quarter more time in measurements on ext4. So a group that reaches fresh blocks brings zeros up
-/// to the next multiple of this along, and the groups after it find their blocks initialised.
+/// a quarter more time in measurements on ext4. So a group that reaches fresh blocks brings zeros
+/// up to the next multiple of this along, and the groups after it find their blocks initialised.
 constexpr uint64_t kInitialiseBytes = 256 << 10;
 
 uint64_t RandomSalt() {

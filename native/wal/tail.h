@@ -21,8 +21,8 @@ struct Segment {
   std::string path;
   std::unique_ptr<File> file;
   uint64_t size_bytes = 0;  // of what has been written; guarded by the log's mutex
-  /// Reading the log from this segment on finds every entry behind this index. Older segments can go
-  /// once the durable start has reached it. Changed under the log's mutex.
+  /// Reading the log from this segment on finds every entry behind this index. Older segments can
+  /// go once the durable start has reached it. Changed under the log's mutex.
   uint64_t base_index = 0;
 };
 

@@ -2,7 +2,8 @@
 //
 // The replica loop appends entries and hard states; the writer thread writes everything that waits
 // as one write and one sync, then reports. Entry payloads live here (recent ones in memory, older
-// ones paged from disk); the Raft core sees index, term, size and kind. Format: docs/formats/wal.md.
+// ones paged from disk); the Raft core sees index, term, size and kind. Format:
+// docs/formats/wal.md.
 #ifndef METASTORE_WAL_WAL_H_
 #define METASTORE_WAL_WAL_H_
 
@@ -44,11 +45,12 @@ struct WalOptions {
   uint64_t segment_bytes = 64ull << 20;
   /// Payload bytes kept in memory behind the last appended entry.
   uint64_t cache_bytes = 64ull << 20;
-  /// Skips the syncs of appends (--unsafe-no-fsync): an acknowledged write may then be lost. The few
-  /// that creation, rotation and truncation need stay, so that what is left can be started from.
+  /// Skips the syncs of appends (--unsafe-no-fsync): an acknowledged write may then be lost. The
+  /// few that creation, rotation and truncation need stay, so that what is left can be started
+  /// from.
   bool unsafe_no_fsync = false;
-  FileLayer* files = nullptr;      // FileLayer::Posix() when null
-  Executor* executor = nullptr;    // own thread when null
+  FileLayer* files = nullptr;    // FileLayer::Posix() when null
+  Executor* executor = nullptr;  // own thread when null
 };
 
 struct Recovered {
@@ -83,23 +85,23 @@ struct WalStats {
   std::vector<uint64_t> batch_entries_buckets;
   double batch_entries_sum = 0;
 };
-extern const std::vector<double> kSyncSecondsBounds;    // etcd's: 0.001 × 2^n, 14 of them
-extern const std::vector<double> kBatchEntriesBounds;   // powers of two to 4096
+extern const std::vector<double> kSyncSecondsBounds;   // etcd's: 0.001 × 2^n, 14 of them
+extern const std::vector<double> kBatchEntriesBounds;  // powers of two to 4096
 
 class Wal {
  public:
   virtual ~Wal() = default;
 
   /// Opens or creates the log; `identity` is written on creation, otherwise compared when its
-  /// member_id is not 0 (kWrongFormat). A torn tail is cut at the last whole record; damage anywhere
-  /// else is kDamaged with file and offset. Blocks.
+  /// member_id is not 0 (kWrongFormat). A torn tail is cut at the last whole record; damage
+  /// anywhere else is kDamaged with file and offset. Blocks.
   static Result<std::unique_ptr<Wal>> Open(const WalOptions& options, const Identity& identity,
                                            Recovered* recovered);
 
   /// Queues entries (contiguous; the first may overwrite a conflicting tail) and, if not null, a
   /// hard state. Returns at once. `done` runs on the writer thread after the write is durable (or
-  /// merely written when `sync` is false), in call order; a failure is final and the caller ends the
-  /// process. Called from one thread.
+  /// merely written when `sync` is false), in call order; a failure is final and the caller ends
+  /// the process. Called from one thread.
   virtual void Append(std::vector<Entry> entries, const HardState* hard_state, bool sync,
                       std::function<void(Status)> done) = 0;
 
