@@ -14,7 +14,7 @@ process.once('exit', () => {
 
 /** A fresh empty directory. METASTORE_TEST_TMP names where, instead of the system's place. */
 export function tempDir(name = 'test'): string {
-  const base = process.env['METASTORE_TEST_TMP'] ?? tmpdir();
+  const base = process.env.METASTORE_TEST_TMP ?? tmpdir();
   const folder = mkdtempSync(join(base, `metastore-${name}-`));
   made.push(folder);
   return folder;

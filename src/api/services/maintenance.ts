@@ -1,0 +1,101 @@
+// The Maintenance service: how this member is, hashes of its data, alarms. Hashes, defragmentation
+// and alarms are native; the rest is put together here.
+
+import { bytesOf } from '../../base/bytes.js';
+import { MetaStoreError } from '../../base/errors.js';
+import * as rpc from '../../base/proto/messages.js';
+import type { Member } from '../../server/member.js';
+import { CLUSTER_VERSION, ETCD_VERSION } from '../../server/versions.js';
+import { type Service, unary } from './service.js';
+
+const alarmNames = ['NONE', 'NOSPACE', 'CORRUPT'];
+const NO_LEADER_TEXT = 'etcdserver: no leader';
+
+function statusErrors(member: Member): string[] {
+  const errors = member.leader === 0n ? [NO_LEADER_TEXT] : [];
+  for (const { memberId, alarm } of member.alarms.list()) {
+    errors.push(`memberID:${memberId} alarm:${alarmNames[alarm] ?? alarm}`);
+  }
+  return errors;
+}
+
+function status(member: Member): Buffer {
+  const core = member.coreStatus();
+  return rpc.statusResponse.encode({
+    header: member.header(),
+    version: ETCD_VERSION,
+    dbSize: BigInt(core.dbSizeBytes),
+    leader: member.leader,
+    raftIndex: BigInt(member.committedIndex),
+    raftTerm: BigInt(member.raftTerm),
+    raftAppliedIndex: BigInt(member.appliedIndex),
+    errors: statusErrors(member),
+    dbSizeInUse: BigInt(core.dbSizeInUseBytes),
+    isLearner: member.isLearner,
+    storageVersion: CLUSTER_VERSION,
+    dbSizeQuota: BigInt(member.options.core.quotaBytes),
+    downgradeInfo: {},
+  });
+}
+
+function moveLeader(member: Member, request: Buffer): Buffer {
+  const { targetID } = rpc.moveLeaderRequest.decode(bytesOf(request));
+  if (!member.isLeader) {
+    throw MetaStoreError.of('NotLeader');
+  }
+  if (targetID === member.id) {
+    return rpc.moveLeaderResponse.encode({});
+  }
+  const target = member.membership.get(targetID);
+  if (target === undefined || target.isLearner) {
+    throw MetaStoreError.of('BadLeaderTransferee');
+  }
+  throw MetaStoreError.of('NotImplemented');
+}
+
+const Downgrade = { Validate: 0, Enable: 1, Cancel: 2 } as const;
+
+/** Major and minor number of `X.Y` or `X.Y.Z`, or null. */
+function majorMinor(version: string): readonly [number, number] | null {
+  const match = /^(\d+)\.(\d+)(?:\.\d+)?$/.exec(version);
+  return match === null ? null : [Number(match[1]), Number(match[2])];
+}
+
+async function downgrade(member: Member, bytes: Buffer): Promise<Buffer> {
+  const { action, version } = rpc.downgradeRequest.decode(bytesOf(bytes));
+  if (action < Downgrade.Validate || action > Downgrade.Cancel) {
+    throw MetaStoreError.of('UnknownMethod');
+  }
+  const [major, minor] = majorMinor(member.membership.version ?? '') ?? [0, 0];
+  if (action !== Downgrade.Cancel) {
+    await member.linearizable();
+    const target = majorMinor(version);
+    if (target === null) {
+      throw MetaStoreError.of('DowngradeVersionFormat');
+    }
+    if (target[0] !== major || target[1] !== minor - 1) {
+      throw MetaStoreError.of('DowngradeVersion');
+    }
+    if (action === Downgrade.Enable) {
+      throw MetaStoreError.of('NotImplemented');
+    }
+  }
+  const header = member.header();
+  return rpc.downgradeResponse.encode({ header, version: `${major}.${minor}` });
+}
+
+/** Snapshot is missing here on purpose: it answers Unimplemented until it is built. */
+export function maintenanceService(member: Member): Service {
+  return {
+    Alarm: unary((_context, request) => member.execute('Alarm', request)),
+    Status: unary(async (_context, request) => {
+      rpc.statusRequest.decode(bytesOf(request));
+      return status(member);
+    }),
+    Defragment: unary((_context, request) => member.execute('Defragment', request)),
+    Hash: unary((_context, request) => member.execute('Hash', request)),
+    HashKV: unary((_context, request) => member.execute('HashKv', request)),
+    MoveLeader: unary(async (_context, request) => moveLeader(member, request)),
+    Downgrade: unary((_context, request) => downgrade(member, request)),
+  };
+}

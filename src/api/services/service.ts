@@ -1,0 +1,13 @@
+// The form in which each service hands over its handlers: by method name, as in its .proto file.
+
+import type { Handler, StreamHandler, UnaryHandler } from '../../base/call.js';
+
+export type Service = Readonly<Record<string, Handler>>;
+
+export function unary(handle: UnaryHandler): Handler {
+  return { kind: 'unary', handle };
+}
+
+export function stream(handle: StreamHandler): Handler {
+  return { kind: 'stream', handle };
+}

@@ -1,0 +1,61 @@
+// Builds the table of every method that a client may call, with the common checks in front of each.
+// The list of methods is that of the .proto files; one without a handler answers Unimplemented.
+
+import { bytesOf } from '../base/bytes.js';
+import type { Handler, HandlerTable } from '../base/call.js';
+import { MetaStoreError } from '../base/errors.js';
+import { type MethodDescription, serviceMethods } from '../base/proto/codec.js';
+import { rangeRequest } from '../base/proto/kv-messages.js';
+import type { Member } from '../server/member.js';
+import { guarded, type LearnerRule, type OpenStreams } from './guard.js';
+import { clusterService } from './services/cluster.js';
+import { healthService } from './services/health.js';
+import { kvService } from './services/kv.js';
+import { leaseService } from './services/lease.js';
+import { maintenanceService } from './services/maintenance.js';
+import type { Service } from './services/service.js';
+import { watchService } from './services/watch.js';
+
+const never: LearnerRule = () => false;
+const always: LearnerRule = () => true;
+
+/** What a learner serves: itself, and reads that need nobody else. */
+const learnerRules: Readonly<Record<string, LearnerRule>> = {
+  '/etcdserverpb.Maintenance/Status': always,
+  '/etcdserverpb.Maintenance/Snapshot': always,
+  '/etcdserverpb.KV/Range': (request) =>
+    request !== null && rangeRequest.decode(bytesOf(request)).serializable,
+};
+
+function unimplemented(method: MethodDescription): Handler {
+  const refuse = () => Promise.reject(MetaStoreError.of('NotImplemented'));
+  const streams = method.requestStream || method.responseStream;
+  return streams ? { kind: 'stream', handle: refuse } : { kind: 'unary', handle: refuse };
+}
+
+/** Services by name with their handlers by method; services not built yet have none. */
+function services(member: Member): ReadonlyMap<string, Service> {
+  return new Map<string, Service>([
+    ['etcdserverpb.KV', kvService(member)],
+    ['etcdserverpb.Watch', watchService(member)],
+    ['etcdserverpb.Lease', leaseService(member)],
+    ['etcdserverpb.Cluster', clusterService(member)],
+    ['etcdserverpb.Maintenance', maintenanceService(member)],
+    ['etcdserverpb.Auth', {}],
+    ['v3lockpb.Lock', {}],
+    ['v3electionpb.Election', {}],
+    ['grpc.health.v1.Health', healthService()],
+  ]);
+}
+
+export function buildHandlers(member: Member, streams: OpenStreams): HandlerTable {
+  const table = new Map<string, Handler>();
+  for (const [name, service] of services(member)) {
+    for (const method of serviceMethods(name)) {
+      const handler = service[method.path.slice(name.length + 2)] ?? unimplemented(method);
+      const rule = learnerRules[method.path] ?? never;
+      table.set(method.path, guarded(handler, member, streams, rule));
+    }
+  }
+  return table;
+}

@@ -1,0 +1,20 @@
+// The whole table of flags, by name.
+
+import type { FlagRow } from './row.js';
+import { clusterFlags } from './tables/cluster.js';
+import { featureFlags, memberFlags, ownFlags } from './tables/member.js';
+import { ignoredFlags, monitoringFlags, securityFlags } from './tables/security.js';
+
+/** Sections in the order of the help. */
+export const flagSections: readonly (readonly [string, readonly FlagRow[]])[] = [
+  ['Member', memberFlags],
+  ['Clustering', clusterFlags],
+  ['Security and authentication', securityFlags],
+  ['Logging and monitoring', monitoringFlags],
+  ['Features', featureFlags],
+  ['Storage engine', ownFlags],
+];
+
+export const flagTable: ReadonlyMap<string, FlagRow> = new Map(
+  [...flagSections.flatMap(([, rows]) => rows), ...ignoredFlags].map((row) => [row.name, row]),
+);

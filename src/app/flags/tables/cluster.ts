@@ -1,0 +1,62 @@
+// The table of flags, second part: the cluster that a member makes or joins, and how it compacts.
+
+import { accepted, effective, type FlagRow, later } from '../row.js';
+
+function discovery(
+  name: string,
+  kind: 'string' | 'duration' | 'bool' | 'list',
+  defaultText: string,
+  key: string,
+): FlagRow {
+  return later(`discovery-${name}`, kind, defaultText, 'discovery of a new cluster', {
+    configKey: `discovery-config.${key}`,
+  });
+}
+
+export const clusterFlags: readonly FlagRow[] = [
+  effective(
+    'initial-advertise-peer-urls',
+    'urls',
+    'http://localhost:2380',
+    'peer URLs of this member, which its id is made of',
+  ),
+  effective('initial-cluster', 'string', '', 'members of a new cluster, as name=url,name=url'),
+  effective('initial-cluster-state', 'string', 'new', 'new or existing', {
+    choices: ['new', 'existing'],
+  }),
+  effective('initial-cluster-token', 'string', 'etcd-cluster', 'enters the ids of a new cluster'),
+  effective(
+    'advertise-client-urls',
+    'urls',
+    'http://localhost:2379',
+    'client URLs that are told to the cluster',
+  ),
+  discovery('token', 'string', '', 'token'),
+  discovery('endpoints', 'list', '', 'endpoints'),
+  discovery('dial-timeout', 'duration', '2s', 'dial-timeout'),
+  discovery('request-timeout', 'duration', '5s', 'request-timeout'),
+  discovery('keepalive-time', 'duration', '2s', 'keepalive-time'),
+  discovery('keepalive-timeout', 'duration', '6s', 'keepalive-timeout'),
+  discovery('insecure-transport', 'bool', 'true', 'secure.insecure-transport'),
+  discovery('insecure-skip-tls-verify', 'bool', 'false', 'secure.insecure-skip-tls-verify'),
+  discovery('cert', 'string', '', 'secure.cert'),
+  discovery('key', 'string', '', 'secure.key'),
+  discovery('cacert', 'string', '', 'secure.cacert'),
+  discovery('user', 'string', '', 'auth.username'),
+  discovery('password', 'string', '', 'auth.password'),
+  accepted('discovery-fallback', 'string', 'exit', 'there is only one value', {
+    configKey: null,
+    choices: ['exit'],
+  }),
+  later('discovery-srv', 'string', '', 'DNS domain of SRV records'),
+  later('discovery-srv-name', 'string', '', 'suffix of the SRV service name'),
+  accepted('strict-reconfig-check', 'bool', 'true', 'membership changes are not built yet'),
+  effective('pre-vote', 'bool', 'true', 'ask before an election whether it could be won'),
+  later('auto-compaction-retention', 'string', '0', 'history kept by automatic compaction'),
+  effective('auto-compaction-mode', 'string', 'periodic', 'periodic or revision'),
+  accepted('max-learners', 'int', '1', 'learners are not built yet'),
+  accepted('v2-deprecation', 'string', 'write-only', 'there is no v2 data', {
+    configKey: null,
+    choices: ['write-only', 'write-only-skip-check', 'write-only-drop-data', 'gone'],
+  }),
+];

@@ -1,0 +1,89 @@
+// The table of flags, first part: the member itself, its storage engine, and what it does in the
+// background. Names and defaults are those of etcd 3.7 but for the own flags at the end.
+
+import { featureGatesProblem } from '../../feature-gates.js';
+import { accepted, effective, type FlagRow, later } from '../row.js';
+
+const noPeers = 'there are no other members to talk to yet';
+
+export const memberFlags: readonly FlagRow[] = [
+  effective('name', 'string', 'default', 'human-readable name of this member'),
+  effective('data-dir', 'string', '', 'directory of all data; by default <name>.etcd'),
+  effective('wal-dir', 'string', '', 'directory of the Raft log; by default <data-dir>/member/wal'),
+  effective('snapshot-count', 'int', '10000', 'applied entries between snapshots'),
+  effective('snapshot-catchup-entries', 'int', '5000', 'entries kept behind a snapshot'),
+  effective('heartbeat-interval', 'uint', '100', 'milliseconds between heartbeats'),
+  effective('election-timeout', 'uint', '1000', 'milliseconds until an election starts'),
+  accepted(
+    'initial-election-tick-advance',
+    'bool',
+    'true',
+    'a single voter is elected at once in any case',
+  ),
+  accepted('listen-peer-urls', 'urls', 'http://localhost:2380', noPeers),
+  effective('listen-client-urls', 'urls', 'http://localhost:2379', 'where clients are served'),
+  later('listen-client-http-urls', 'urls', '', 'where HTTP clients alone are served'),
+  later('listen-metrics-urls', 'urls', '', 'where metrics and health alone are served'),
+  accepted('max-snapshots', 'uint', '5', 'old snapshots are removed as soon as they are replaced'),
+  accepted('max-wals', 'uint', '5', 'log segments are removed as soon as nothing needs them'),
+  accepted('memory-mlock', 'bool', 'false', 'data is not mapped into memory'),
+  effective('quota-backend-bytes', 'int', '0', 'size limit; 0 is 2 GiB, negative is none'),
+  accepted('backend-bbolt-freelist-type', 'string', 'map', 'there is no bbolt here'),
+  accepted('backend-batch-interval', 'duration', '0s', 'state is committed with every batch'),
+  accepted('backend-batch-limit', 'int', '0', 'state is committed with every batch'),
+  effective('max-txn-ops', 'uint', '128', 'operations in a transaction'),
+  effective('max-request-bytes', 'uint', '1572864', 'size of a request, in bytes'),
+  effective('max-concurrent-streams', 'uint', '4294967295', 'streams of a client connection'),
+  accepted('grpc-keepalive-min-time', 'duration', '5s', 'this transport tolerates any pings'),
+  effective('grpc-keepalive-interval', 'duration', '2h0m0s', 'idle time before a ping; 0: never'),
+  effective('grpc-keepalive-timeout', 'duration', '20s', 'time that a ping may take; 0: no pings'),
+  later('socket-reuse-port', 'bool', 'false', 'listen with SO_REUSEPORT', {
+    configKey: 'socket-options.reuse-port',
+  }),
+  accepted('socket-reuse-address', 'bool', 'false', 'listeners have SO_REUSEADDR in any case', {
+    configKey: 'socket-options.reuse-address',
+  }),
+  accepted('raft-read-timeout', 'duration', '5s', noPeers, { configKey: null }),
+  accepted('raft-write-timeout', 'duration', '5s', noPeers, { configKey: null }),
+  effective('feature-gates', 'string', '', 'features to switch on or off, as A=true,B=false', {
+    check: featureGatesProblem,
+  }),
+];
+
+const noSlowLog = 'slow requests are not logged yet';
+
+export const featureFlags: readonly FlagRow[] = [
+  later('corrupt-check-time', 'duration', '0s', 'interval of comparing data between members'),
+  accepted('compact-hash-check-time', 'duration', '1m0s', noPeers),
+  effective('compaction-batch-limit', 'int', '0', 'revisions per step of a compaction'),
+  effective('compaction-sleep-interval', 'duration', '0s', 'pause between steps of a compaction'),
+  effective(
+    'watch-progress-notify-interval',
+    'duration',
+    '0s',
+    'interval of progress notifications; 0 is 10 minutes',
+  ),
+  accepted('warning-apply-duration', 'duration', '100ms', noSlowLog),
+  accepted('warning-unary-request-duration', 'duration', '300ms', noSlowLog),
+  accepted(
+    'bootstrap-defrag-threshold-megabytes',
+    'uint',
+    '0',
+    'neither engine needs a defragmentation',
+  ),
+  accepted('downgrade-check-time', 'duration', '5s', noPeers),
+  accepted('enable-grpc-gateway', 'bool', 'true', 'the JSON gateway is not built yet'),
+  effective('unsafe-no-fsync', 'bool', 'false', 'do not sync the log: dangerous'),
+  later('force-new-cluster', 'bool', 'false', 'make a cluster of one out of existing data'),
+];
+
+export const ownFlags: readonly FlagRow[] = [
+  effective('storage-engine', 'string', 'rocksdb', 'memory or rocksdb', {
+    choices: ['memory', 'rocksdb'],
+  }),
+  effective('rocksdb-block-cache-bytes', 'uint', '134217728', 'memory for blocks read'),
+  effective('rocksdb-write-buffer-bytes', 'uint', '67108864', 'memory for writes not flushed'),
+  effective('rocksdb-metadata-cache-bytes', 'uint', '268435456', 'memory for keys and versions'),
+  effective('rocksdb-background-jobs', 'uint', '2', 'threads of flushes and compactions'),
+  effective('rocksdb-bloom-bits-per-key', 'uint', '10', 'bits of the bloom filters'),
+];

@@ -1,0 +1,172 @@
+// From configuration to a serving process and back: what is logged at which point, what a failure to
+// start says and how a signal ends it all. Exit statuses: 1 for a start that failed, the signal itself
+// after a stop by signal (0 as the first process of a container).
+
+import { readdirSync } from 'node:fs';
+import { hexId } from '../base/bytes.js';
+import type { RootLogger } from '../base/logger.js';
+import { ETCD_VERSION, packageVersion } from '../server/versions.js';
+import { bannerText } from './banner.js';
+import { compose, ListenError, type Server } from './compose.js';
+import type { ServerConfig } from './config.js';
+
+type StopSignal = 'SIGINT' | 'SIGTERM';
+
+const signalNames: Readonly<Record<StopSignal, string>> = {
+  SIGINT: 'interrupt',
+  SIGTERM: 'terminated',
+};
+
+/** What to do about a directory that cannot be opened, by the code of the refusal. */
+const advice: Readonly<Record<string, string>> = {
+  Locked: 'end the other process, or choose another --data-dir',
+  Damaged: 'restore this member from a snapshot, or remove its data and add it as a new member',
+  WrongFormat: 'start with the engine and the flags that the directory was made with',
+  Io: 'see that the directory exists, is writable and has space left',
+};
+
+function failStart(log: RootLogger, config: ServerConfig, error: unknown): never {
+  const { code = '', message } = error as { code?: string; message: string };
+  if (error instanceof ListenError) {
+    log.error('creating client listener failed', { error: message });
+  } else {
+    log.error('bootstrap failed', { error: message, 'data-dir': config.dataDir });
+  }
+  const hint = advice[code];
+  log.fatal('discovery failed', {
+    error: message,
+    'data-dir': config.dataDir,
+    ...(hint === undefined ? {} : { advice: hint }),
+  });
+  process.exit(1);
+}
+
+/** Looks at what lies in the data directory besides this server's own. */
+function inspectDataDir(log: RootLogger, dataDir: string): void {
+  let names: string[];
+  try {
+    names = readdirSync(dataDir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      return;
+    }
+    log.fatal('failed to list data directory', { dir: dataDir, error });
+    process.exit(1);
+  }
+  if (names.includes('member') && names.includes('proxy')) {
+    log.fatal('invalid datadir; both member and proxy directories exist');
+    process.exit(1);
+  }
+  for (const name of names.filter((found) => found !== 'member' && found !== 'fixtures')) {
+    log.warn('found invalid file under data directory', { filename: name, 'data-dir': dataDir });
+  }
+}
+
+function logStart(log: RootLogger, config: ServerConfig): void {
+  const { member, grpc } = config;
+  log.info('starting an etcd server', {
+    'etcd-version': ETCD_VERSION,
+    'metastore-version': packageVersion(),
+    'node-version': process.version,
+    name: member.name,
+    'data-dir': config.dataDir,
+    'storage-engine': member.core.engine,
+    'snapshot-count': member.checkpoints.snapshotCount,
+    'snapshot-catchup-entries': member.checkpoints.catchupEntries,
+    'heartbeat-interval': `${member.heartbeatMs}ms`,
+    'election-timeout': `${member.heartbeatMs * member.electionTicks}ms`,
+    'listen-client-urls': config.listenClientUrls.map((url) => url.text),
+    'advertise-client-urls': member.clientUrls,
+    'initial-cluster-token': member.initialToken,
+    'pre-vote': member.preVote,
+    'quota-backend-bytes': member.core.quotaBytes,
+    'max-request-bytes': member.core.maxRequestBytes,
+    'max-concurrent-streams': grpc.maxConcurrentStreams,
+    'v2-deprecation': 'write-only',
+  });
+  if (member.core.unsafeNoFsync) {
+    log.warn('the log is not synced: acknowledged writes can be lost', { flag: 'unsafe-no-fsync' });
+  }
+}
+
+async function shutDown(log: RootLogger, server: Server, signal: StopSignal): Promise<void> {
+  const { member } = server;
+  log.info('received signal; shutting down', { signal: signalNames[signal] });
+  log.info('closing etcd server', { name: member.options.name });
+  if (member.isLeader) {
+    log.info('skipped leadership transfer for single voting member cluster', {
+      'local-member-id': hexId(member.id),
+    });
+  }
+  await server.stopServing();
+  await member.stop();
+  log.info('closed etcd server', { name: member.options.name });
+}
+
+function handleSignals(log: RootLogger, server: Server): void {
+  let stopping = false;
+  const stop = (signal: StopSignal) => {
+    // Further signals change nothing until this one has been served.
+    if (stopping) {
+      return;
+    }
+    stopping = true;
+    shutDown(log, server, signal).then(
+      () => {
+        process.removeAllListeners(signal);
+        if (process.pid === 1) {
+          process.exit(0);
+        }
+        process.kill(process.pid, signal);
+      },
+      (error: unknown) => {
+        log.fatal('failed to stop', { error });
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // These mean nothing here, and must not end the process as they would by default.
+  process.on('SIGUSR2', () => undefined);
+}
+
+/** Runs a server until a signal ends it. Never returns in an orderly way: the process exits. */
+export async function runServer(
+  config: ServerConfig,
+  log: RootLogger,
+  console: boolean,
+): Promise<void> {
+  const fatal = (message: string) => {
+    log.fatal('storage failed, nothing can be acknowledged any more', { error: message });
+    process.exit(1);
+  };
+  inspectDataDir(log, config.dataDir);
+  logStart(log, config);
+  let server: Server;
+  try {
+    server = await compose(config, log, fatal);
+  } catch (error) {
+    failStart(log, config, error);
+  }
+  handleSignals(log, server);
+  try {
+    await server.member.start();
+  } catch (error) {
+    if (server.member.stopping) {
+      return;
+    }
+    failStart(log, config, error);
+  }
+  log.info('ready to serve client requests');
+  server.serve();
+  for (const url of config.listenClientUrls) {
+    log.info('serving client traffic insecurely; this is strongly discouraged!', {
+      traffic: 'grpc+http',
+      address: url.path === '' ? `${url.host}:${url.port}` : url.path,
+    });
+  }
+  if (console) {
+    process.stderr.write(bannerText(config));
+  }
+}

@@ -1,0 +1,48 @@
+// What the command line prints about itself: version, usage, help.
+
+import { arch, platform } from 'node:os';
+import { ETCD_VERSION, packageVersion } from '../server/versions.js';
+import type { FlagRow } from './flags/row.js';
+import { flagSections } from './flags/table.js';
+
+const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/** The lines of `--version`. Tools parse the first and choose their flags by it. */
+export function versionText(): string {
+  const goArch = goArchitectures[arch()] ?? arch();
+  return [
+    `etcd Version: ${ETCD_VERSION}`,
+    'Git SHA: none',
+    `Go Version: none (Node.js ${process.version})`,
+    `Go OS/Arch: ${platform()}/${goArch}`,
+    `MetaStore Version: ${packageVersion()}`,
+    '',
+  ].join('\n');
+}
+
+export const usageText = `Usage:
+
+  metastore [flags]
+    Start a server.
+
+  metastore --version
+    Show the version.
+
+  metastore -h | --help
+    Show the help about flags.
+
+`;
+
+function flagText(row: FlagRow): string {
+  const quoted = row.kind === 'bool' || typeof row.defaultText !== 'string';
+  const shown = quoted ? row.defaultText : `'${row.defaultText}'`;
+  return `  --${row.name} ${shown}\n    ${row.help}.`;
+}
+
+/** The list of all flags by section. */
+export function flagsText(): string {
+  const sections = flagSections.map(
+    ([title, rows]) => `${title}:\n${rows.map(flagText).join('\n')}\n`,
+  );
+  return `${sections.join('\n')}\n`;
+}

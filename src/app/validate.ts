@@ -1,0 +1,152 @@
+// Rules about values of flags that are looked at together. Each gives the text that goes under
+// `failed to verify flags`; the first broken rule ends the start.
+
+import { enabledGates } from './feature-gates.js';
+import type { FlagRow } from './flags/row.js';
+import type { Flags } from './flags/sources.js';
+import { hasDefault } from './flags/sources.js';
+import { parseUrl, type ServiceUrl } from './flags/urls.js';
+
+/** A broken rule; `message` of the log line is `title`. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  readonly title: string;
+
+  constructor(text: string, title = 'failed to verify flags') {
+    super(text);
+    this.title = title;
+  }
+}
+
+const ELECTION_TIMEOUT_MAX_MS = 50_000;
+
+function checkTimes(flags: Flags): string | null {
+  const heartbeat = flags.number('heartbeat-interval');
+  const election = flags.number('election-timeout');
+  if (heartbeat <= 0) {
+    return `--heartbeat-interval must be >0 (set to ${heartbeat}ms)`;
+  }
+  if (election <= 0) {
+    return `--election-timeout must be >0 (set to ${election}ms)`;
+  }
+  if (heartbeat * 5 > election) {
+    return (
+      `--election-timeout[${election}ms] should be at least as 5 times as ` +
+      `--heartbeat-interval[${heartbeat}ms]`
+    );
+  }
+  return election > ELECTION_TIMEOUT_MAX_MS
+    ? `--election-timeout[${election}ms] is too long, and should be set less than 50000ms`
+    : null;
+}
+
+function checkLog(flags: Flags): string | null {
+  const logger = flags.text('logger');
+  if (logger === 'capnslog') {
+    return '--logger=capnslog is removed in v3.5';
+  }
+  if (logger !== 'zap') {
+    return `unknown logger option "${logger}"`;
+  }
+  const format = flags.text('log-format');
+  if (format !== 'json' && format !== 'console') {
+    return `unknown log format: ${format}, supported values json, console`;
+  }
+  const outputs = flags.list('log-outputs');
+  if (outputs.length > 1 && outputs.includes('default')) {
+    return 'multi logoutput for "default" is not supported yet';
+  }
+  return outputs.includes('systemd/journal')
+    ? '--log-outputs=systemd/journal is not supported by this version of MetaStore yet'
+    : null;
+}
+
+function checkModes(flags: Flags): string | null {
+  const mode = flags.text('auto-compaction-mode');
+  if (mode !== 'periodic' && mode !== 'revision') {
+    return `unknown auto-compaction-mode "${mode}"`;
+  }
+  if (flags.number('compact-hash-check-time') <= 0) {
+    return '--compact-hash-check-time must be >0 (set to 0s)';
+  }
+  const gates = enabledGates(flags.text('feature-gates'));
+  if (gates.has('LeaseCheckpointPersist') && !gates.has('LeaseCheckpoint')) {
+    return (
+      'enabling feature gate LeaseCheckpointPersist requires enabling feature gate ' +
+      'LeaseCheckpoint'
+    );
+  }
+  return null;
+}
+
+function checkLater(flags: Flags, table: ReadonlyMap<string, FlagRow>): string | null {
+  for (const row of table.values()) {
+    if (row.use.kind === 'later' && !hasDefault(row, flags.value(row.name))) {
+      return `--${row.name} is not supported by this version of MetaStore yet`;
+    }
+  }
+  return null;
+}
+
+/** URLs of a flag; its texts have been checked when it was read. */
+export function urlsOf(flags: Flags, name: string): ServiceUrl[] {
+  return flags.list(name).map((text) => {
+    const url = parseUrl(text);
+    if (typeof url === 'string') {
+      throw new ConfigError(url);
+    }
+    return url;
+  });
+}
+
+function isIpOrLocalhost(host: string): boolean {
+  return host === '' || host === 'localhost' || /^[\d.]+$/.test(host) || host.includes(':');
+}
+
+function checkUrls(flags: Flags): string | null {
+  for (const name of ['listen-peer-urls', 'listen-client-urls']) {
+    for (const url of urlsOf(flags, name)) {
+      if (url.scheme === 'https' || url.scheme === 'unixs') {
+        return `--${name}: TLS is not supported by this version of MetaStore yet (${url.text})`;
+      }
+      if (url.path === '' && !isIpOrLocalhost(url.host)) {
+        return `expected IP in URL for binding (${url.text})`;
+      }
+    }
+  }
+  for (const url of urlsOf(flags, 'advertise-client-urls')) {
+    if (url.host === '' && url.path === '') {
+      return (
+        `--advertise-client-urls "${flags.list('advertise-client-urls').join(',')}" must be in ` +
+        `the format "host:port", "unix:/path/to/socket" or "unixs:/path/to/socket" (${url.text})`
+      );
+    }
+  }
+  for (const url of urlsOf(flags, 'initial-advertise-peer-urls')) {
+    if (url.host === '' && url.path === '') {
+      const given = flags.list('initial-advertise-peer-urls').join(',');
+      return `--initial-advertise-peer-urls "${given}" must be "host:port" (${url.text})`;
+    }
+  }
+  return null;
+}
+
+/** @throws ConfigError with the first rule that is broken */
+export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): void {
+  for (const rule of [checkLog, checkUrls, checkTimes, checkModes]) {
+    const problem = rule(flags);
+    if (problem !== null) {
+      throw new ConfigError(problem);
+    }
+  }
+  if (flags.given('listen-client-urls') && !flags.given('advertise-client-urls')) {
+    throw new ConfigError(
+      '--advertise-client-urls is required when --listen-client-urls is set explicitly',
+      'advertise client URLs are not set',
+    );
+  }
+  const missing = checkLater(flags, table);
+  if (missing !== null) {
+    throw new ConfigError(missing);
+  }
+}

@@ -1,0 +1,52 @@
+// What a call is to the handlers of the API, whoever carries it: bytes in, bytes out. Transports make
+// these objects and the services of src/api consume them; neither knows the other.
+
+/** What came with a call besides its messages. */
+export interface CallContext {
+  /** The first value of a request header, lower-case name; undefined when absent. */
+  metadata(name: string): string | undefined;
+  /** The address of the client, for logs. */
+  readonly peer: string;
+  /** Aborts when nobody waits for the answer any more: cancelled, connection lost, deadline. */
+  readonly signal: AbortSignal;
+}
+
+/** One request, one answer. Rejections become the call's status. */
+export type UnaryHandler = (context: CallContext, request: Buffer) => Promise<Buffer>;
+
+/** The server's end of a call that carries any number of messages in either direction. */
+export interface ServerStream {
+  /** The next request, or null once the client has ended its side. Rejects when the call is over. */
+  receive(): Promise<Buffer | null>;
+  /**
+   * Sends a message. `taken` runs when the transport has handed it on, so that senders can bound
+   * what they have under way. Does nothing once the call is over.
+   */
+  send(message: Buffer, taken?: () => void): void;
+}
+
+/** A call of streams: ends in order when the promise resolves, with its error when it rejects. */
+export type StreamHandler = (context: CallContext, stream: ServerStream) => Promise<void>;
+
+export type Handler =
+  | { readonly kind: 'unary'; readonly handle: UnaryHandler }
+  | { readonly kind: 'stream'; readonly handle: StreamHandler };
+
+/** Every method served, by path (`/package.Service/Method`). */
+export type HandlerTable = ReadonlyMap<string, Handler>;
+
+/** A plain HTTP request, for the endpoints that share the client port with gRPC. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Path and query as sent. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;

@@ -1,0 +1,451 @@
+// One member at run time: owns the native core, the Raft node and everything between, and is the
+// narrow asynchronous interface through which the services of src/api reach them. Composed by src/app.
+// Life: open (recover), start (join, lead, publish; resolves when ready to serve), stop.
+
+import { assert } from '../base/assert.js';
+import { bytesOf, hexId } from '../base/bytes.js';
+import type { ServerStream } from '../base/call.js';
+import type { Clock } from '../base/clock.js';
+import { ErrorTable, MetaStoreError } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import { Prng } from '../base/prng.js';
+import * as rpc from '../base/proto/messages.js';
+import { Membership } from '../cluster/membership.js';
+import { NONE, type NodeId, type RawNode } from '../raft/index.js';
+import { Alarms } from '../state/alarms.js';
+import { LeaseExpiry } from '../state/lease/expiry.js';
+import { type Checkpoint, Lessor } from '../state/lease/lessor.js';
+import { CompletionDecoder } from '../storage/completions.js';
+import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
+import { Announcements } from './announcements.js';
+import { bootstrapLog, createRawNode, isSoleVoter } from './bootstrap.js';
+import type { MemberOptions } from './options.js';
+import { Checkpoints } from './replica/checkpoints.js';
+import { MemberCompletions } from './replica/completions.js';
+import { ControlEntries, restoreConfState } from './replica/control.js';
+import { LogStorage } from './replica/log-storage.js';
+import { ReadIndexRounds } from './replica/read-index.js';
+import { ReplicaLoop } from './replica/replica-loop.js';
+import { type TicketKind, Tickets } from './replica/tickets.js';
+import { Waits } from './waits.js';
+import { WatchStreams } from './watch-streams.js';
+
+/** Who asks, for the header of a proposal. Empty without auth. */
+export interface Caller {
+  readonly userName: string;
+  readonly authRevision: number;
+}
+
+const nobody: Caller = { userName: '', authRevision: 0 };
+
+/** A leader that has not run for this many ticks asks the others before it trusts itself. */
+const ACTIVE_TICKS = 3;
+
+export class Member {
+  readonly lessor: Lessor;
+  readonly alarms = new Alarms();
+  readonly membership: Membership;
+  readonly errors: ErrorTable;
+  readonly id: bigint;
+  readonly clusterId: bigint;
+  readonly options: MemberOptions;
+  readonly #addon: Addon;
+  readonly #core: MemberCore;
+  readonly #raw: RawNode;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #tickets: Tickets;
+  readonly #reads: ReadIndexRounds;
+  readonly #storage: LogStorage;
+  readonly #loop: ReplicaLoop;
+  readonly #watches: WatchStreams;
+  readonly #checkpoints: Checkpoints;
+  readonly #expiry: LeaseExpiry;
+  readonly #announcements: Announcements;
+  readonly #decoder: CompletionDecoder;
+  readonly #completions: MemberCompletions;
+  readonly #waits: Waits;
+  #revision: number;
+  #leaderSinceMs = 0;
+  #campaigned = false;
+  #stopping = false;
+
+  private constructor(
+    addon: Addon,
+    opened: OpenedCore,
+    options: MemberOptions,
+    clock: Clock,
+    log: Logger,
+  ) {
+    const { core, recovered } = opened;
+    this.options = options;
+    this.#addon = addon;
+    this.#core = core;
+    this.#clock = clock;
+    this.#log = log;
+    this.id = recovered.memberId;
+    this.clusterId = recovered.clusterId;
+    this.errors = new ErrorTable(addon.errors);
+    this.#revision = recovered.revision;
+    this.membership = Membership.restore(recovered.meta);
+    this.alarms.restore(recovered.alarms);
+    this.#storage = new LogStorage(core, recovered, restoreConfState(recovered.meta));
+    const settings = { electionTicks: options.electionTicks, preVote: options.preVote };
+    const random = new Prng(options.seed);
+    this.#raw = createRawNode(recovered, this.#storage, settings, random, log);
+    this.#waits = new Waits(clock, options.requestTimeoutMs);
+    this.#tickets = new Tickets(this.errors);
+    this.#reads = new ReadIndexRounds(core, this.errors, options.requestTimeoutMs, (context) =>
+      this.#raw.readIndex(context),
+    );
+    this.lessor = new Lessor(clock, {
+      checkpointIntervalMs: options.leaseCheckpointIntervalMs,
+      revokeRetryMs: options.requestTimeoutMs,
+    });
+    this.lessor.restore(recovered.leases);
+    this.#watches = new WatchStreams(core, this.errors);
+    this.#checkpoints = new Checkpoints(
+      core,
+      options.checkpoints,
+      log,
+      recovered.appliedIndex,
+      recovered.startIndex,
+    );
+    this.#announcements = new Announcements(this, log);
+    this.#expiry = new LeaseExpiry(this.lessor, this.#leaseProposals(), log);
+    this.#loop = this.#makeLoop();
+    this.#decoder = new CompletionDecoder(addon.completions);
+    this.#completions = this.#makeCompletions();
+    core.setHeader(this.clusterId, this.id, recovered.term);
+    core.setCommitted(recovered.commit);
+    if (recovered.created) {
+      bootstrapLog(this.#raw, options.initialMembers, options.initialToken, log);
+    } else {
+      log.info('restarting local member', {
+        'cluster-id': hexId(this.clusterId),
+        'local-member-id': hexId(this.id),
+        'commit-index': recovered.commit,
+      });
+    }
+  }
+
+  /**
+   * Opens the data directory and recovers what it holds. Nothing runs until `start`.
+   *
+   * @throws Error whose `code` names the refusal (Locked, Damaged, WrongFormat, Io) and whose message
+   *   names the file
+   */
+  static async open(
+    addon: Addon,
+    options: MemberOptions,
+    clock: Clock,
+    log: Logger,
+  ): Promise<Member> {
+    let member: Member | null = null;
+    // Before the member exists there is nothing to complete that would not come again.
+    const opened = await addon.open(options.core, () => member?.onWake());
+    const { recovered } = opened;
+    log.info('opened backend db', {
+      path: options.core.dataDir,
+      engine: options.core.engine,
+      took: `${recovered.openMs.toFixed(3)}ms`,
+      'applied-index': recovered.appliedIndex,
+      'last-index': recovered.lastIndex,
+    });
+    if (recovered.tornBytes > 0) {
+      log.warn('cut a torn tail off the log', { 'torn-bytes': recovered.tornBytes });
+    }
+    assert(recovered.memberId !== 0n, 'a member that has been opened has an id');
+    member = new Member(addon, opened, options, clock, log);
+    return member;
+  }
+
+  /** Joins and serves itself: resolves once a leader is known and this member has published itself. */
+  async start(): Promise<void> {
+    this.#loop.start();
+    await this.#announcements.attributes();
+  }
+
+  /**
+   * Refuses new work, ends streams and everything that waits, and closes the native side. After it
+   * resolves the data directory is free.
+   */
+  async stop(): Promise<void> {
+    if (this.#stopping) {
+      return;
+    }
+    this.#stopping = true;
+    this.#watches.close();
+    this.lessor.demote();
+    this.#reads.failAll('Stopped');
+    this.#core.failAll(this.errors.codeOf('Stopped'));
+    this.#loop.stop();
+    this.#waits.fail();
+    this.#tickets.failAll(MetaStoreError.of('Stopped'));
+    await this.#core.close();
+  }
+
+  // ---- For the services. -----------------------------------------------------------------------
+
+  get leader(): NodeId {
+    return this.#loop.lead;
+  }
+  get isLeader(): boolean {
+    return this.#loop.isLeader;
+  }
+  get isLearner(): boolean {
+    return this.membership.get(this.id)?.isLearner ?? false;
+  }
+  get stopping(): boolean {
+    return this.#stopping;
+  }
+  get raftTerm(): number {
+    return this.#loop.term;
+  }
+  get committedIndex(): number {
+    return this.#loop.committedIndex;
+  }
+  get appliedIndex(): number {
+    return this.#loop.appliedIndex;
+  }
+  get nowMs(): number {
+    return this.#clock.nowMs();
+  }
+
+  coreStatus(): CoreStatus {
+    return this.#core.status();
+  }
+
+  /** The header of an answer that is given now. */
+  header(): rpc.ResponseHeader {
+    return {
+      cluster_id: this.clusterId,
+      member_id: this.id,
+      revision: BigInt(this.#revision),
+      raft_term: BigInt(this.#loop.term),
+    };
+  }
+
+  /** Runs a request that native code understands; its reply as bytes. Rejects with its error. */
+  execute(method: keyof Methods, request: Buffer, caller: Caller = nobody): Promise<Buffer> {
+    if (this.#stopping) {
+      return Promise.reject(MetaStoreError.of('Stopped'));
+    }
+    const ticket = this.#tickets.next();
+    const number = this.#addon.methods[method];
+    const { userName, authRevision } = caller;
+    const route = this.#core.submit(ticket, number, bytesOf(request), userName, authRevision);
+    return this.#routed(ticket, route);
+  }
+
+  /** Proposes a request of this member's own. */
+  propose(request: Buffer): Promise<Buffer> {
+    if (this.#stopping) {
+      return Promise.reject(MetaStoreError.of('Stopped'));
+    }
+    const ticket = this.#tickets.next();
+    return this.#routed(ticket, this.#core.submitInternal(ticket, bytesOf(request)));
+  }
+
+  /** The keys attached to a lease, as of some moment after the call. */
+  async leaseKeys(id: bigint): Promise<Buffer[]> {
+    const ticket = this.#tickets.next();
+    this.#core.leaseKeys(ticket, id);
+    const packed = await this.#tickets.settleLater(ticket, 'local', this.nowMs);
+    const keys: Buffer[] = [];
+    for (let at = 0; at < packed.length; ) {
+      const end = at + 4 + packed.readUInt32LE(at);
+      keys.push(packed.subarray(at + 4, end));
+      at = end;
+    }
+    return keys;
+  }
+
+  /**
+   * Resolves once local state reflects everything that was acknowledged anywhere before the call.
+   *
+   * @throws MetaStoreError Timeout, LeaderChanged, Stopped
+   */
+  async linearizable(): Promise<void> {
+    if (this.#stopping) {
+      throw MetaStoreError.of('Stopped');
+    }
+    const confirmed = this.#reads.confirm();
+    this.#loop.wake();
+    await this.appliedUpTo(await confirmed);
+  }
+
+  /** Resolves once entries up to the index are applied here. */
+  appliedUpTo(index: number): Promise<void> {
+    return this.#waits.applied(index, this.#loop.appliedIndex);
+  }
+
+  /** Resolves if this member leads beyond doubt. @throws MetaStoreError NotPrimaryLessor */
+  async confirmLeadership(): Promise<void> {
+    const idleMs = this.nowMs - this.#loop.lastTurnMs;
+    if (this.isLeader && idleMs < ACTIVE_TICKS * this.options.heartbeatMs) {
+      return;
+    }
+    const term = this.#loop.term;
+    await this.linearizable().catch(() => undefined);
+    if (!this.isLeader || this.#loop.term !== term) {
+      throw MetaStoreError.of('NotPrimaryLessor');
+    }
+  }
+
+  /** Resolves once a leader is known. @throws MetaStoreError NoLeader after the request timeout */
+  leaderKnown(): Promise<void> {
+    return this.leader === NONE ? this.#waits.leader() : Promise.resolve();
+  }
+
+  /** Notes remaining times of leases in the log. */
+  checkpointLeases(checkpoints: readonly Checkpoint[]): Promise<Buffer> {
+    const request = rpc.leaseCheckpointRequest.encode({
+      checkpoints: checkpoints.map(({ id, remainingSeconds }) => ({
+        ID: id,
+        remaining_TTL: BigInt(remainingSeconds),
+      })),
+    });
+    return this.execute('LeaseCheckpoint', request);
+  }
+
+  /** Serves one watch stream until it ends. */
+  watch(stream: ServerStream, signal: AbortSignal): Promise<void> {
+    return this.#watches.serve(stream, signal);
+  }
+
+  // ---- Within. ---------------------------------------------------------------------------------
+
+  /** Native code has completed something. */
+  onWake(): void {
+    this.#loop.wakeNow();
+  }
+
+  #routed(ticket: number, route: number): Promise<Buffer> {
+    if (route < 0) {
+      return Promise.reject(this.errors.fromCode(-route));
+    }
+    const { routes } = this.#addon;
+    let kind: TicketKind = 'local';
+    if (route === routes.Proposed) {
+      kind = 'proposal';
+      this.#loop.wake();
+    } else if (route === routes.ReadWaits) {
+      kind = 'read';
+      this.#reads.nativeReadsWait();
+      this.#loop.wake();
+    }
+    return this.#tickets.settleLater(ticket, kind, this.nowMs);
+  }
+
+  #drain(): void {
+    for (;;) {
+      const records = this.#core.drain();
+      if (records === null) {
+        return;
+      }
+      this.#decoder.decode(records, this.#completions);
+    }
+  }
+
+  #makeLoop(): ReplicaLoop {
+    const { options } = this;
+    return new ReplicaLoop(
+      {
+        core: this.#core,
+        raw: this.#raw,
+        storage: this.#storage,
+        reads: this.#reads,
+        tickets: this.#tickets,
+        errors: this.errors,
+        clock: this.#clock,
+        log: this.#log,
+        tickMs: options.heartbeatMs,
+        requestTimeoutMs: options.requestTimeoutMs,
+      },
+      {
+        drainCompletions: () => this.#drain(),
+        termChanged: (term) => this.#core.setHeader(this.clusterId, this.id, term),
+        leadershipChanged: (lead, isLeader) => this.#leadershipChanged(lead, isLeader),
+        // A single member has nobody to send to.
+        send: () => undefined,
+        ticked: (nowMs) => this.#ticked(nowMs),
+        timeoutReason: (startedMs) => {
+          const elected = this.#leaderSinceMs;
+          const windowMs = 2 * options.electionTicks * options.heartbeatMs;
+          const lost = startedMs > elected - windowMs && startedMs < elected;
+          return lost ? 'TimeoutLeaderFailure' : 'Timeout';
+        },
+      },
+    );
+  }
+
+  #makeCompletions(): MemberCompletions {
+    return new MemberCompletions({
+      loop: this.#loop,
+      tickets: this.#tickets,
+      control: new ControlEntries({
+        core: this.#core,
+        raw: this.#raw,
+        storage: this.#storage,
+        membership: this.membership,
+        log: this.#log,
+      }),
+      lessor: this.lessor,
+      watches: this.#watches,
+      checkpoints: this.#checkpoints,
+      alarms: this.alarms,
+      log: this.#log,
+      nowMs: () => this.nowMs,
+      applied: (index, revision) => this.#applied(index, revision),
+      truncated: (startIndex) => this.#storage.truncated(startIndex),
+      quotaExceeded: () => this.#announcements.noSpace(),
+      fatal: (message) => this.options.onFatal(message),
+    });
+  }
+
+  #applied(index: number, revision: number): void {
+    this.#revision = revision;
+    this.#waits.noteApplied(index);
+    this.#campaignAlone();
+  }
+
+  #ticked(nowMs: number): void {
+    this.#checkpoints.tick(this.#loop.appliedIndex, nowMs);
+    this.#expiry.tick(nowMs);
+    this.#campaignAlone();
+  }
+
+  /** A sole voter need not wait for an election timeout: nobody else can be the leader. */
+  #campaignAlone(): void {
+    const { confState } = this.#storage.initialState();
+    const caughtUp = this.#loop.appliedIndex >= this.#loop.committedIndex;
+    if (!this.#campaigned && caughtUp && isSoleVoter(confState, this.id)) {
+      this.#campaigned = true;
+      this.#raw.campaign();
+    }
+  }
+
+  #leadershipChanged(lead: NodeId, isLeader: boolean): void {
+    if (lead !== NONE) {
+      this.#leaderSinceMs = this.nowMs;
+      this.#waits.noteLeader();
+    }
+    if (isLeader && !this.lessor.isPrimary) {
+      this.lessor.promote(this.options.electionTicks * this.options.heartbeatMs);
+    } else if (!isLeader && this.lessor.isPrimary) {
+      this.lessor.demote();
+    }
+    if (isLeader && this.membership.version === null) {
+      this.#announcements.clusterVersion();
+    }
+  }
+
+  #leaseProposals() {
+    return {
+      confirmLeadership: () => this.confirmLeadership(),
+      revoke: (ID: bigint) => this.execute('LeaseRevoke', rpc.leaseRevokeRequest.encode({ ID })),
+      checkpoint: (checkpoints: readonly Checkpoint[]) => this.checkpointLeases(checkpoints),
+    };
+  }
+}

@@ -1,0 +1,31 @@
+// What a member is opened with, resolved from the flags by src/app. Durations in milliseconds.
+
+import type { OpenOptions } from '../storage/native.js';
+import type { InitialMember } from './bootstrap.js';
+import type { CheckpointPolicy } from './replica/checkpoints.js';
+
+export interface MemberOptions {
+  readonly name: string;
+  /** Advertised to clients and published to the cluster, verbatim. */
+  readonly clientUrls: readonly string[];
+  /** The members of a cluster that is being made, this one among them. */
+  readonly initialMembers: readonly InitialMember[];
+  readonly initialToken: string;
+  /** What the native side is opened with. */
+  readonly core: OpenOptions;
+  readonly heartbeatMs: number;
+  /** Heartbeats without a leader until an election. */
+  readonly electionTicks: number;
+  readonly preVote: boolean;
+  /** Time that a proposal or linearizable read may take. */
+  readonly requestTimeoutMs: number;
+  readonly checkpoints: CheckpointPolicy;
+  /** Null when the remaining time of leases is not replicated. */
+  readonly leaseCheckpointIntervalMs: number | null;
+  /** `X.Y.0`: what a new cluster agrees on. */
+  readonly clusterVersion: string;
+  /** Of the random spread of election timeouts. */
+  readonly seed: number;
+  /** Disk or engine failed: nothing may be acknowledged any more. Must end the process. */
+  readonly onFatal: (message: string) => void;
+}

@@ -1,0 +1,102 @@
+// Where completions of native code go: one object per member, called in the order in which things
+// happened, within a turn of the replica loop. It holds no state, only the addresses.
+
+import type { Logger } from '../../base/logger.js';
+import type { Alarms } from '../../state/alarms.js';
+import type { Lessor } from '../../state/lease/lessor.js';
+import type { CompletionHandler } from '../../storage/completions.js';
+import type { WatchStreams } from '../watch-streams.js';
+import type { Checkpoints } from './checkpoints.js';
+import type { ControlEntries } from './control.js';
+import type { ReplicaLoop } from './replica-loop.js';
+import type { Tickets } from './tickets.js';
+
+export interface CompletionParts {
+  readonly loop: ReplicaLoop;
+  readonly tickets: Tickets;
+  readonly control: ControlEntries;
+  readonly lessor: Lessor;
+  readonly watches: WatchStreams;
+  readonly checkpoints: Checkpoints;
+  readonly alarms: Alarms;
+  readonly log: Logger;
+  readonly nowMs: () => number;
+  readonly applied: (index: number, revision: number) => void;
+  readonly truncated: (startIndex: number) => void;
+  readonly quotaExceeded: () => void;
+  readonly fatal: (message: string) => void;
+}
+
+export class MemberCompletions implements CompletionHandler {
+  readonly #parts: CompletionParts;
+
+  constructor(parts: CompletionParts) {
+    this.#parts = parts;
+  }
+
+  durable(sequence: number): void {
+    this.#parts.loop.durable(sequence);
+  }
+
+  applied(index: number, revision: number): void {
+    this.#parts.loop.applied(index);
+    this.#parts.applied(index, revision);
+  }
+
+  result(ticket: number, code: number, reply: Buffer): void {
+    this.#parts.tickets.settle(ticket, code, reply);
+  }
+
+  control(index: number, term: number, type: number, request: Buffer): void {
+    this.#parts.control.decide(index, term, type, request);
+  }
+
+  lease(id: bigint, ttlSeconds: number): void {
+    if (ttlSeconds > 0) {
+      this.#parts.lessor.granted(id, ttlSeconds);
+    } else {
+      this.#parts.lessor.revoked(id);
+    }
+  }
+
+  leaseCheckpoint(id: bigint, remainingTtlSeconds: number): void {
+    this.#parts.lessor.checkpointed(id, remainingTtlSeconds);
+  }
+
+  watch(stream: number, message: Buffer): void {
+    this.#parts.watches.deliver(stream, message);
+  }
+
+  checkpoint(durableAppliedIndex: number): void {
+    this.#parts.checkpoints.checkpointed(durableAppliedIndex, this.#parts.nowMs());
+  }
+
+  truncated(startIndex: number): void {
+    this.#parts.checkpoints.truncated(startIndex);
+    this.#parts.truncated(startIndex);
+  }
+
+  log(level: number, message: string, fieldsJson: string): void {
+    const fields = fieldsJson === '' ? {} : (JSON.parse(fieldsJson) as Record<string, unknown>);
+    const { log } = this.#parts;
+    if (level >= 2) {
+      log.error(message, fields);
+    } else if (level === 1) {
+      log.warn(message, fields);
+    } else {
+      log.info(message, fields);
+    }
+  }
+
+  alarm(memberId: bigint, alarm: number, active: boolean): void {
+    this.#parts.alarms.changed(memberId, alarm, active);
+  }
+
+  quotaExceeded(): void {
+    this.#parts.quotaExceeded();
+  }
+
+  fatal(message: string): void {
+    this.#parts.fatal(message);
+  }
+}

@@ -1,0 +1,139 @@
+// Entries of the log that TypeScript decides: configuration changes and requests about the cluster.
+// Native apply stands at such an entry until its effects are given back, so that they are stored
+// atomically with its index and the next operation sees them. Deterministic: the entry alone decides.
+
+import { bytesOf, hexId } from '../../base/bytes.js';
+import type { Logger } from '../../base/logger.js';
+import { internalRaftRequest } from '../../base/proto/messages.js';
+import type { Membership } from '../../cluster/membership.js';
+import { decodeMemberContext } from '../../cluster/membership.js';
+import {
+  type ConfChange,
+  ConfChangeType,
+  type ConfState,
+  confChangeOfEntry,
+  EntryType,
+  emptyConfState,
+  makeEntry,
+  type RawNode,
+} from '../../raft/index.js';
+import type { MemberCore, MetaRow } from '../../storage/native.js';
+import type { LogStorage } from './log-storage.js';
+
+const CONF_STATE_KEY = 'conf_state';
+
+/** The membership for consensus as a stored row; ids as decimal strings, being 64 bits wide. */
+function encodeConfState(state: ConfState): MetaRow {
+  const text = JSON.stringify(state, (_key, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value,
+  );
+  return { key: CONF_STATE_KEY, value: bytesOf(Buffer.from(text)) };
+}
+
+interface ConfStateJson {
+  readonly voters: readonly string[];
+  readonly learners: readonly string[];
+  readonly votersOutgoing: readonly string[];
+  readonly learnersNext: readonly string[];
+  readonly autoLeave: boolean;
+}
+
+/** The configuration that the recovered state was at; empty before the first change. */
+export function restoreConfState(meta: ReadonlyMap<string, Buffer>): ConfState {
+  const stored = meta.get(CONF_STATE_KEY);
+  if (stored === undefined) {
+    return emptyConfState;
+  }
+  const json = JSON.parse(stored.toString()) as ConfStateJson;
+  return {
+    voters: json.voters.map(BigInt),
+    learners: json.learners.map(BigInt),
+    votersOutgoing: json.votersOutgoing.map(BigInt),
+    learnersNext: json.learnersNext.map(BigInt),
+    autoLeave: json.autoLeave,
+  };
+}
+
+export interface ControlParts {
+  readonly core: Pick<MemberCore, 'controlDone'>;
+  readonly raw: RawNode;
+  readonly storage: LogStorage;
+  readonly membership: Membership;
+  readonly log: Logger;
+}
+
+export class ControlEntries {
+  readonly #parts: ControlParts;
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+  }
+
+  /** Decides the entry that apply stands at, and lets apply go on. */
+  decide(index: number, term: number, type: number, request: Buffer): void {
+    const meta =
+      type === EntryType.Normal
+        ? this.#internal(request)
+        : this.#confChange(index, term, type as EntryType, request);
+    this.#parts.core.controlDone(index, meta, 0, null);
+  }
+
+  #internal(request: Buffer): MetaRow[] {
+    const { membership, log } = this.#parts;
+    const decoded = internalRaftRequest.decode(bytesOf(request));
+    const attributes = decoded.cluster_member_attr_set;
+    if (attributes !== null) {
+      const { name, client_urls } = attributes.member_attributes ?? { name: '', client_urls: [] };
+      return membership.setAttributes(attributes.member_ID, name, client_urls);
+    }
+    if (decoded.cluster_version_set !== null) {
+      const version = decoded.cluster_version_set.ver;
+      const known = membership.version;
+      log.info(known === null ? 'set initial cluster version' : 'updated cluster version', {
+        'cluster-version': version,
+      });
+      return membership.setVersion(version);
+    }
+    // Written by a newer version: nothing here depends on it, and it must not stop apply.
+    log.warn('ignored a request in the log that this version does not know');
+    return [];
+  }
+
+  #confChange(index: number, term: number, type: EntryType, request: Buffer): MetaRow[] {
+    const { raw, storage } = this.#parts;
+    const entry = makeEntry(type, term, index, bytesOf(request));
+    const change = confChangeOfEntry(entry);
+    const confState = raw.applyConfChange(change);
+    storage.setConfState(confState);
+    const rows = [encodeConfState(confState)];
+    if (!('changes' in change)) {
+      rows.push(...this.#memberChange(change));
+    }
+    return rows;
+  }
+
+  #memberChange(change: ConfChange): MetaRow[] {
+    const { membership, log } = this.#parts;
+    const id = change.nodeId;
+    const added = { 'added-peer-id': hexId(id) };
+    switch (change.type) {
+      case ConfChangeType.AddNode:
+      case ConfChangeType.AddLearnerNode: {
+        const context = decodeMemberContext(change.context ?? new Uint8Array());
+        log.info(context.isPromote ? 'promote member' : 'added member', {
+          ...added,
+          'added-peer-peer-urls': context.peerUrls,
+        });
+        return membership.add(id, context);
+      }
+      case ConfChangeType.RemoveNode:
+        log.info('removed member', { 'removed-remote-peer-id': hexId(id) });
+        return membership.remove(id);
+      default: {
+        const known = membership.get(id);
+        const context = decodeMemberContext(change.context ?? new Uint8Array());
+        return known === undefined ? [] : membership.add(id, { ...context, name: known.name });
+      }
+    }
+  }
+}

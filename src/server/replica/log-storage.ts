@@ -1,0 +1,189 @@
+// The stable log as the Raft core reads it: index, term, type and size of each entry, while payloads
+// stay in native memory. Recent entries are kept here; older ones are asked of the native log. Fed by
+// the replica loop as it hands entries to the log; owned by one member.
+
+import { assert } from '../../base/assert.js';
+import { bytesOf } from '../../base/bytes.js';
+import {
+  type ConfState,
+  type Entry,
+  EntryType,
+  emptySnapshot,
+  type HardState,
+  limitSize,
+  makeEntry,
+  type Payload,
+  RaftStorageError,
+  type Snapshot,
+  type Storage,
+} from '../../raft/index.js';
+import type { MemberCore, Recovered } from '../../storage/native.js';
+
+/** A payload that lives in native memory or on disk: its size is all that Raft needs. */
+export class NativePayload implements Payload {
+  readonly byteLength: number;
+
+  constructor(byteLength: number) {
+    this.byteLength = byteLength;
+  }
+}
+
+type LogReader = Pick<MemberCore, 'entryInfos' | 'entryData'>;
+
+/** Numbers per entry that entryInfos() gives: term, type, size. */
+const INFO_FIELDS = 3;
+/** Entries read from the native log at once when the core asks for old ones. */
+const PAGE_ENTRIES = 1024;
+
+export class LogStorage implements Storage {
+  readonly #core: LogReader;
+  // Invariant: #recent holds the entries of indexes #recentFirst ... #recentFirst + length - 1, and
+  // that last index is the log's last one.
+  #recent: Entry[] = [];
+  #recentFirst: number;
+  // The entry before the first one held, which is covered by the state.
+  #startIndex: number;
+  #startTerm: number;
+  #hardState: HardState;
+  #confState: ConfState;
+
+  constructor(core: LogReader, recovered: Recovered, confState: ConfState) {
+    this.#core = core;
+    this.#startIndex = recovered.startIndex;
+    this.#startTerm = recovered.startTerm;
+    this.#recentFirst = recovered.lastIndex + 1;
+    this.#hardState = {
+      term: recovered.term,
+      vote: recovered.vote,
+      commit: recovered.commit,
+    };
+    this.#confState = confState;
+    assert(recovered.lastIndex >= recovered.startIndex, 'a log ends at or after its start');
+  }
+
+  initialState(): { hardState: HardState; confState: ConfState } {
+    return { hardState: this.#hardState, confState: this.#confState };
+  }
+
+  firstIndex(): number {
+    return this.#startIndex + 1;
+  }
+
+  lastIndex(): number {
+    return this.#recentFirst + this.#recent.length - 1;
+  }
+
+  term(index: number): number {
+    if (index === this.#startIndex) {
+      return this.#startTerm;
+    }
+    this.#checkHeld(index);
+    const entry = this.#recent[index - this.#recentFirst];
+    return entry === undefined ? (this.#core.entryInfos(index, index)[0] ?? 0) : entry.term;
+  }
+
+  entries(lo: number, hi: number, maxBytes: number): Entry[] {
+    this.#checkHeld(lo);
+    if (hi > this.lastIndex() + 1) {
+      throw new RaftStorageError('unavailable');
+    }
+    if (lo >= this.#recentFirst) {
+      const from = lo - this.#recentFirst;
+      return limitSize(this.#recent.slice(from, from + hi - lo), maxBytes);
+    }
+    // Old entries come in pages: the core asks again for what follows.
+    const end = Math.min(hi, lo + PAGE_ENTRIES, this.#recentFirst);
+    return limitSize(this.#read(lo, end), maxBytes);
+  }
+
+  snapshot(): Snapshot {
+    // No member asks for one before there are peers; the next start is from state and log.
+    if (this.#startIndex === 0) {
+      return emptySnapshot;
+    }
+    throw new RaftStorageError('snapshot-temporarily-unavailable');
+  }
+
+  /** Takes entries over as they are handed to the log; the first may replace what follows it. */
+  append(entries: readonly Entry[]): void {
+    const first = entries[0];
+    if (first === undefined) {
+      return;
+    }
+    const last = this.lastIndex();
+    assert(first.index > this.#startIndex, 'entries covered by the state are never replaced');
+    assert(first.index <= last + 1, 'the log has no gaps');
+    if (first.index <= this.#recentFirst) {
+      this.#recent = [...entries];
+      this.#recentFirst = first.index;
+      return;
+    }
+    if (first.index <= last) {
+      this.#recent.length = first.index - this.#recentFirst;
+    }
+    for (const entry of entries) {
+      this.#recent.push(entry);
+    }
+  }
+
+  setHardState(hardState: HardState): void {
+    this.#hardState = hardState;
+  }
+
+  setConfState(confState: ConfState): void {
+    this.#confState = confState;
+  }
+
+  /** The native log has forgotten everything up to `index`. */
+  truncated(index: number): void {
+    if (index <= this.#startIndex) {
+      return;
+    }
+    this.#startTerm = this.term(index);
+    this.#startIndex = index;
+    this.keepRecent(index + 1);
+  }
+
+  /** Forgets the bookkeeping of entries before `index`; they can still be read, more slowly. */
+  keepRecent(index: number): void {
+    const drop = Math.min(index - this.#recentFirst, this.#recent.length);
+    if (drop > 0) {
+      this.#recent.splice(0, drop);
+      this.#recentFirst += drop;
+    }
+  }
+
+  #checkHeld(index: number): void {
+    if (index <= this.#startIndex) {
+      throw new RaftStorageError('compacted');
+    }
+    if (index > this.lastIndex()) {
+      throw new RaftStorageError('unavailable');
+    }
+  }
+
+  #read(lo: number, hi: number): Entry[] {
+    const infos = this.#core.entryInfos(lo, hi - 1);
+    assert(infos.length === (hi - lo) * INFO_FIELDS, 'the log knows every entry that it holds');
+    const entries: Entry[] = [];
+    for (let at = 0; at < infos.length; at += INFO_FIELDS) {
+      const index = lo + at / INFO_FIELDS;
+      const term = infos[at] ?? 0;
+      const type = (infos[at + 1] ?? 0) as EntryType;
+      entries.push(makeEntry(type, term, index, this.#payload(index, type, infos[at + 2] ?? -1)));
+    }
+    return entries;
+  }
+
+  #payload(index: number, type: EntryType, sizeBytes: number): Payload | null {
+    if (sizeBytes < 0) {
+      return null;
+    }
+    if (type === EntryType.Normal) {
+      return new NativePayload(sizeBytes);
+    }
+    // The core reads what configuration changes say.
+    const data = this.#core.entryData(index);
+    return data === null ? null : bytesOf(data);
+  }
+}

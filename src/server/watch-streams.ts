@@ -1,0 +1,90 @@
+// Watch streams between transports and the native sequencer, which alone decides what is sent and in
+// which order. This side only carries bytes: requests in, messages out, and credit for what a
+// transport has taken, so that a slow client holds up nothing but itself.
+
+import { bytesOf } from '../base/bytes.js';
+import type { ServerStream } from '../base/call.js';
+import { type ErrorTable, MetaStoreError } from '../base/errors.js';
+import type { MemberCore } from '../storage/native.js';
+
+type WatchCore = Pick<MemberCore, 'watchOpen' | 'watchRequest' | 'watchCredit' | 'watchClose'>;
+
+interface Open {
+  readonly stream: ServerStream;
+  readonly abort: (error: MetaStoreError) => void;
+}
+
+export class WatchStreams {
+  readonly #core: WatchCore;
+  readonly #errors: ErrorTable;
+  readonly #open = new Map<number, Open>();
+  #lastId = 0;
+  #closed = false;
+
+  constructor(core: WatchCore, errors: ErrorTable) {
+    this.#core = core;
+    this.#errors = errors;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /**
+   * Serves one stream until the client is gone or the member stops. The client's half-close does not
+   * end it: events go on. Rejects with what ends the call otherwise.
+   */
+  async serve(stream: ServerStream, signal: AbortSignal): Promise<void> {
+    if (this.#closed) {
+      throw MetaStoreError.of('Stopped');
+    }
+    const id = ++this.#lastId;
+    const ended = new Promise<void>((resolve, reject) => {
+      this.#open.set(id, { stream, abort: reject });
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      if (signal.aborted) {
+        resolve();
+      }
+    });
+    this.#core.watchOpen(id);
+    try {
+      await Promise.race([ended, this.#forward(id, stream).then(() => ended)]);
+    } finally {
+      this.#open.delete(id);
+      if (!this.#closed) {
+        this.#core.watchClose(id);
+      }
+    }
+  }
+
+  /** Completion: one message for a stream, which may have ended meanwhile. */
+  deliver(id: number, message: Buffer): void {
+    const bytes = message.length;
+    this.#open.get(id)?.stream.send(message, () => {
+      if (this.#open.has(id) && !this.#closed) {
+        this.#core.watchCredit(id, bytes);
+      }
+    });
+  }
+
+  /** Ends every stream: the member stops. */
+  close(): void {
+    this.#closed = true;
+    for (const { abort } of this.#open.values()) {
+      abort(MetaStoreError.of('Stopped'));
+    }
+  }
+
+  async #forward(id: number, stream: ServerStream): Promise<void> {
+    for (;;) {
+      const request = await stream.receive();
+      if (request === null || !this.#open.has(id)) {
+        return;
+      }
+      const code = this.#core.watchRequest(id, bytesOf(request));
+      if (code !== 0) {
+        throw this.#errors.fromCode(code);
+      }
+    }
+  }
+}
