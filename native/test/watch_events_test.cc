@@ -127,7 +127,8 @@ TEST(WatchMatcher, FindsWhatComparisonFinds) {
         watcher->span.single = random() % 2 == 0;
         if (!watcher->span.single) {
           watcher->span.unbounded = random() % 4 == 0;
-          if (!watcher->span.unbounded) watcher->span.end = watcher->span.start + RandomKey(&random);
+          const std::string end = watcher->span.start + RandomKey(&random);
+          if (!watcher->span.unbounded) watcher->span.end = end;
         }
         matcher.Add(watcher.get());
         watchers.push_back(std::move(watcher));
