@@ -5,10 +5,14 @@
 import { basename, join } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
-import { interactionHandler } from '../../support/raft/commands.js';
-import type { Handler } from '../../support/raft/data-file.js';
-import { dataFilesOf, rewriteDataFile, runDataFile } from '../../support/raft/data-file.js';
-import { confChangeHandler, quorumHandler } from '../../support/raft/rule-files.js';
+import { interactionHandler } from '../../support/raft/data-driven/commands.js';
+import type { Handler } from '../../support/raft/data-driven/data-file.js';
+import {
+  dataFilesOf,
+  rewriteDataFile,
+  runDataFile,
+} from '../../support/raft/data-driven/data-file.js';
+import { confChangeHandler, quorumHandler } from '../../support/raft/data-driven/rule-files.js';
 
 // The randomised election timeout always equals the election timeout, unless a command sets it.
 const noSpread = (): number => 0;

@@ -9,7 +9,7 @@ import type {
   Message,
   Snapshot,
   Storage,
-} from '../../../src/raft/index.js';
+} from '../../../../src/raft/index.js';
 import {
   confChangeOfEntry,
   decodeConfChange,
@@ -18,7 +18,7 @@ import {
   isEmptyHardState,
   MemoryStorage,
   RawNode,
-} from '../../../src/raft/index.js';
+} from '../../../../src/raft/index.js';
 
 /** An error that the harness reports as a command's output. */
 export class HarnessError extends Error {

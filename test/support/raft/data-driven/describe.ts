@@ -9,7 +9,7 @@ import type {
   NodeId,
   Ready,
   Snapshot,
-} from '../../../src/raft/index.js';
+} from '../../../../src/raft/index.js';
 import {
   changeTypeName,
   confChangeOfEntry,
@@ -21,7 +21,7 @@ import {
   NONE,
   quote,
   stateName,
-} from '../../../src/raft/index.js';
+} from '../../../../src/raft/index.js';
 
 const changeLetters: Record<string, string> = {
   ConfChangeAddNode: 'v',

@@ -1,17 +1,17 @@
 // Handlers for the data files about the pure rules: quorum arithmetic and membership changes.
 // Each file gets a fresh handler.
 
-import type { ChangeResult } from '../../../src/raft/confchange/changer.js';
+import type { ChangeResult } from '../../../../src/raft/confchange/changer.js';
 import {
   ConfChangeError,
   enterJoint,
   leaveJoint,
   simpleChange,
-} from '../../../src/raft/confchange/changer.js';
-import { JointConfig } from '../../../src/raft/quorum/joint.js';
-import { MajorityConfig, VoteResult } from '../../../src/raft/quorum/majority.js';
-import { ascending, configText, emptyTrackerConfig } from '../../../src/raft/tracker/config.js';
-import { Inflights } from '../../../src/raft/tracker/inflights.js';
+} from '../../../../src/raft/confchange/changer.js';
+import { JointConfig } from '../../../../src/raft/quorum/joint.js';
+import { MajorityConfig, VoteResult } from '../../../../src/raft/quorum/majority.js';
+import { ascending, configText, emptyTrackerConfig } from '../../../../src/raft/tracker/config.js';
+import { Inflights } from '../../../../src/raft/tracker/inflights.js';
 import { parseChanges } from './commands.js';
 import type { Directive, Handler } from './data-file.js';
 import { booleanOf, DataFileError, idOf, integerOf, singleValue } from './data-file.js';

@@ -1,8 +1,8 @@
 // The interaction harness: several nodes, a list of messages in flight, and the commands of the
 // data files that act on them. One instance per file; `handle` answers one directive.
 
-import type { Message, NodeId } from '../../../src/raft/index.js';
-import { isStorageThread, MessageType, makeMessage } from '../../../src/raft/index.js';
+import type { Message, NodeId } from '../../../../src/raft/index.js';
+import { isStorageThread, MessageType, makeMessage } from '../../../../src/raft/index.js';
 import { describeEntries, describeMessage, describeReady } from './describe.js';
 import type { HarnessNode } from './node.js';
 import { Output } from './output.js';

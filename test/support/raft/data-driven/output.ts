@@ -1,7 +1,7 @@
 // Where the interaction harness writes: one buffer for its own text and the nodes' log lines,
 // with a level below which log lines are dropped. Used by the harness only.
 
-import type { Logger, LogText } from '../../../src/raft/index.js';
+import type { Logger, LogText } from '../../../../src/raft/index.js';
 
 export const levelNames = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL', 'NONE'] as const;
 

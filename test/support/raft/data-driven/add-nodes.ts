@@ -1,8 +1,8 @@
 // The `add-nodes` command of the interaction data files: its options, and what a new node starts
 // from. Called by the command table only.
 
-import type { Config, Snapshot } from '../../../src/raft/index.js';
-import { emptyConfState, ReadOnlyOption } from '../../../src/raft/index.js';
+import type { Config, Snapshot } from '../../../../src/raft/index.js';
+import { emptyConfState, ReadOnlyOption } from '../../../../src/raft/index.js';
 import type { Argument } from './data-file.js';
 import { booleanOf, DataFileError, idOf, integerOf, singleValue } from './data-file.js';
 import type { Harness } from './harness.js';

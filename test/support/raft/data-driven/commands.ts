@@ -1,14 +1,14 @@
 // The commands of the interaction data files: their arguments, their errors and their output.
 // `interactionHandler` gives the handler for one file.
 
-import type { ConfChangeSingle, MessageType } from '../../../src/raft/index.js';
+import type { ConfChangeSingle, MessageType } from '../../../../src/raft/index.js';
 import {
   ConfChangeTransition,
   ConfChangeType,
   messageTypeOf,
   quote,
   stateName,
-} from '../../../src/raft/index.js';
+} from '../../../../src/raft/index.js';
 import { addNodes } from './add-nodes.js';
 import type { Directive, Handler } from './data-file.js';
 import { booleanOf, DataFileError, idOf, integerOf, singleValue } from './data-file.js';
