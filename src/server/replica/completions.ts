@@ -47,8 +47,8 @@ export class MemberCompletions implements CompletionHandler {
     this.#parts.tickets.settle(ticket, code, reply);
   }
 
-  control(index: number, term: number, type: number, request: Buffer): void {
-    this.#parts.control.decide(index, term, type, request);
+  control(index: number, _term: number, type: number, request: Buffer): void {
+    this.#parts.control.decide(index, type, request);
   }
 
   lease(id: bigint, ttlSeconds: number): void {

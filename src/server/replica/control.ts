@@ -11,10 +11,10 @@ import {
   type ConfChange,
   ConfChangeType,
   type ConfState,
-  confChangeOfEntry,
+  decodeConfChange,
+  decodeConfChangeV2,
   EntryType,
   emptyConfState,
-  makeEntry,
   type RawNode,
 } from '../../raft/index.js';
 import type { MemberCore, MetaRow } from '../../storage/native.js';
@@ -70,11 +70,9 @@ export class ControlEntries {
   }
 
   /** Decides the entry that apply stands at, and lets apply go on. */
-  decide(index: number, term: number, type: number, request: Buffer): void {
+  decide(index: number, type: number, request: Buffer): void {
     const meta =
-      type === EntryType.Normal
-        ? this.#internal(request)
-        : this.#confChange(index, term, type as EntryType, request);
+      type === EntryType.Normal ? this.#internal(request) : this.#confChange(type, request);
     this.#parts.core.controlDone(index, meta, 0, null);
   }
 
@@ -99,10 +97,12 @@ export class ControlEntries {
     return [];
   }
 
-  #confChange(index: number, term: number, type: EntryType, request: Buffer): MetaRow[] {
+  #confChange(type: number, request: Buffer): MetaRow[] {
     const { raw, storage } = this.#parts;
-    const entry = makeEntry(type, term, index, bytesOf(request));
-    const change = confChangeOfEntry(entry);
+    const change =
+      type === EntryType.ConfChange
+        ? decodeConfChange(bytesOf(request))
+        : decodeConfChangeV2(bytesOf(request));
     const confState = raw.applyConfChange(change);
     storage.setConfState(confState);
     const rows = [encodeConfState(confState)];
