@@ -89,7 +89,7 @@ void KeyIndex::Insert(KeyEntry* entry) {
   Leaf* leaf = Descend(key, &path);
   if (leaf->keys.count == kFanout) leaf = SplitLeaf(leaf, key, &path);
   const uint32_t at = leaf->keys.LowerBound(key, leaf->KeyAt());
-  METASTORE_CHECK(at == leaf->keys.count || leaf->entries[at]->key() != key, "a key occurs once");
+  METASTORE_CHECK(!leaf->keys.Holds(at, key, leaf->KeyAt()), "a key occurs once");
   const uint32_t count = leaf->keys.count;
   leaf->keys.Insert(at, key, leaf->KeyAt());
   std::copy_backward(leaf->entries + at, leaf->entries + count, leaf->entries + count + 1);

@@ -33,16 +33,31 @@ inline uint64_t HeadOf(std::string_view key, size_t prefix) {
 /// The keys of one node in short form. Invariant: all of the node's keys begin with the first
 /// `prefix` bytes of the first one, and head[i] is HeadOf(key i, prefix).
 struct NodeKeys {
+  static constexpr uint32_t kStemBytes = 48;
+
   uint32_t count = 0;
   uint32_t prefix = 0;
+  /// The shared prefix when it fits, so that a search needs no key's memory for it.
+  char stem[kStemBytes];
   uint64_t head[KeyIndex::kFanout];
+
+  template <typename KeyAt>
+  std::string_view Shared(KeyAt key_at) const {
+    return prefix <= kStemBytes ? std::string_view(stem, prefix) : key_at(0).substr(0, prefix);
+  }
+
+  /// Whether position `at` holds `key`.
+  template <typename KeyAt>
+  bool Holds(uint32_t at, std::string_view key, KeyAt key_at) const {
+    return at < count && head[at] == HeadOf(key, prefix) && key_at(at) == key;
+  }
 
   /// First position whose key is not below `key`. `key_at(i)` gives the full key.
   template <typename KeyAt>
   uint32_t LowerBound(std::string_view key, KeyAt key_at) const {
     if (count == 0) return 0;
     if (prefix > 0) {
-      const int order = key.substr(0, prefix).compare(key_at(0).substr(0, prefix));
+      const int order = key.substr(0, prefix).compare(Shared(key_at));
       if (order != 0) return order < 0 ? 0 : count;
     }
     const uint64_t wanted = HeadOf(key, prefix);
@@ -64,20 +79,15 @@ struct NodeKeys {
   template <typename KeyAt>
   void Rebuild(uint32_t keys, KeyAt key_at) {
     count = keys;
-    prefix = 0;
-    if (count > 0) prefix = static_cast<uint32_t>(CommonPrefix(key_at(0), key_at(count - 1)));
-    for (uint32_t i = 0; i < count; ++i) head[i] = HeadOf(key_at(i), prefix);
+    if (count > 0) SetPrefix(CommonPrefix(key_at(0), key_at(count - 1)), key_at(0), key_at);
   }
 
   /// Makes room for `key` at `at`. To be called before the key itself is put in its place, while
   /// key_at still gives the old order.
   template <typename KeyAt>
   void Insert(uint32_t at, std::string_view key, KeyAt key_at) {
-    const size_t shared = count == 0 ? key.size() : CommonPrefix(key, key_at(0));
-    if (count == 0 || shared < prefix) {
-      prefix = static_cast<uint32_t>(shared);
-      for (uint32_t i = 0; i < count; ++i) head[i] = HeadOf(key_at(i), prefix);
-    }
+    const size_t shared = count == 0 ? key.size() : CommonPrefix(key, Shared(key_at));
+    if (count == 0 || shared < prefix) SetPrefix(shared, key, key_at);
     std::copy_backward(head + at, head + count, head + count + 1);
     head[at] = HeadOf(key, prefix);
     ++count;
@@ -87,6 +97,14 @@ struct NodeKeys {
   void Remove(uint32_t at) {
     std::copy(head + at + 1, head + count, head + at);
     --count;
+  }
+
+ private:
+  template <typename KeyAt>
+  void SetPrefix(size_t bytes, std::string_view key, KeyAt key_at) {
+    prefix = static_cast<uint32_t>(bytes);
+    std::memcpy(stem, key.data(), std::min<size_t>(bytes, kStemBytes));
+    for (uint32_t i = 0; i < count; ++i) head[i] = HeadOf(key_at(i), prefix);
   }
 };
 
@@ -113,7 +131,7 @@ struct KeyIndexInner {
   }
   uint32_t ChildOf(std::string_view key) const {
     const uint32_t at = keys.LowerBound(key, KeyAt());
-    return at < keys.count && separators[at] == key ? at + 1 : at;
+    return keys.Holds(at, key, KeyAt()) ? at + 1 : at;
   }
 };
 
