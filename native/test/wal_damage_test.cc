@@ -8,7 +8,7 @@
 #include "base/crc32c.h"
 #include "base/executor.h"
 #include "test/support/wal_support.h"
-#include "wal/format.h"
+#include "wal/segment/format.h"
 
 namespace metastore::wal {
 namespace {

@@ -2,7 +2,7 @@
 #include "wal/dump.h"
 
 #include "base/check.h"
-#include "wal/replay.h"
+#include "wal/replay/replay.h"
 
 namespace metastore::wal {
 

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
-#include "wal/replay.h"
-#include "wal/table.h"
-#include "wal/tail.h"
+#include "wal/replay/replay.h"
+#include "wal/replay/table.h"
+#include "wal/segment/tail.h"
 #include "wal/wal.h"
 
 namespace metastore::wal {

@@ -176,9 +176,10 @@ void Log::StepReport() {
     if (operation.done) operation.done(Copy(failed_));
   }
   bool idle = false;
+  std::deque<Operation> reported;  // let go of outside the lock: it may be many
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    group_.clear();
+    reported.swap(group_);
     idle = queue_.empty();
   }
   if (group_synced_ && idle && failed_.ok()) {

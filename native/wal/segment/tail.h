@@ -2,15 +2,15 @@
 //
 // Used by the writer only (and by Open, before there is a writer). Any failure is final: what the
 // disk holds is unknown then, and the caller stops. Order of a rotation: see docs/formats/wal.md.
-#ifndef METASTORE_WAL_TAIL_H_
-#define METASTORE_WAL_TAIL_H_
+#ifndef METASTORE_WAL_SEGMENT_TAIL_H_
+#define METASTORE_WAL_SEGMENT_TAIL_H_
 
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "base/file.h"
-#include "wal/format.h"
+#include "wal/segment/format.h"
 
 namespace metastore::wal {
 
@@ -93,4 +93,4 @@ constexpr std::string_view kTemporarySuffix = ".tmp";
 
 }  // namespace metastore::wal
 
-#endif  // METASTORE_WAL_TAIL_H_
+#endif  // METASTORE_WAL_SEGMENT_TAIL_H_

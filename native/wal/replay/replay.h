@@ -3,8 +3,8 @@
 // Used by Open (which then repairs) and by the dump (which does not). Reads only. The rule for the
 // end of the log: what no later record proves durable may be missing; everything else must be
 // whole.
-#ifndef METASTORE_WAL_REPLAY_H_
-#define METASTORE_WAL_REPLAY_H_
+#ifndef METASTORE_WAL_REPLAY_REPLAY_H_
+#define METASTORE_WAL_REPLAY_REPLAY_H_
 
 #include <cstdint>
 #include <memory>
@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/file.h"
-#include "wal/format.h"
-#include "wal/scan.h"
-#include "wal/table.h"
-#include "wal/tail.h"
+#include "wal/replay/table.h"
+#include "wal/segment/format.h"
+#include "wal/segment/scan.h"
+#include "wal/segment/tail.h"
 
 namespace metastore::wal {
 
@@ -99,4 +99,4 @@ Status DecodeEntry(const Segment& segment, uint64_t index, const Slot& slot, std
 
 }  // namespace metastore::wal
 
-#endif  // METASTORE_WAL_REPLAY_H_
+#endif  // METASTORE_WAL_REPLAY_REPLAY_H_

@@ -1,8 +1,8 @@
 // SegmentScanner: reads one segment's records in order, and finds out why they end where they do.
 //
 // Used by replay. It writes nothing and trusts nothing: every answer comes from checked bytes.
-#ifndef METASTORE_WAL_SCAN_H_
-#define METASTORE_WAL_SCAN_H_
+#ifndef METASTORE_WAL_SEGMENT_SCAN_H_
+#define METASTORE_WAL_SEGMENT_SCAN_H_
 
 #include <cstdint>
 #include <memory>
@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "wal/format.h"
+#include "wal/segment/format.h"
 
 namespace metastore::wal {
 
@@ -62,4 +62,4 @@ Status DamagedAt(const std::string& path, uint64_t offset, const std::string& te
 
 }  // namespace metastore::wal
 
-#endif  // METASTORE_WAL_SCAN_H_
+#endif  // METASTORE_WAL_SEGMENT_SCAN_H_

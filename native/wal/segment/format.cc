@@ -1,5 +1,5 @@
 // Encoding and decoding of segment headers and records; see format.h and docs/formats/wal.md.
-#include "wal/format.h"
+#include "wal/segment/format.h"
 
 #include <cstring>
 

@@ -1,5 +1,5 @@
 // See scan.h.
-#include "wal/scan.h"
+#include "wal/segment/scan.h"
 
 #include <algorithm>
 #include <cstring>

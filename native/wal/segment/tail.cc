@@ -1,5 +1,5 @@
 // See tail.h.
-#include "wal/tail.h"
+#include "wal/segment/tail.h"
 
 #include <algorithm>
 #include <random>

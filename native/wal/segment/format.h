@@ -4,8 +4,8 @@
 // segment (the CRC starts from the header's own, which covers a random salt), to its place (the CRC
 // covers the offset) and to its predecessor (whose CRC it repeats), so bytes that were left over
 // from something else never pass for a record.
-#ifndef METASTORE_WAL_FORMAT_H_
-#define METASTORE_WAL_FORMAT_H_
+#ifndef METASTORE_WAL_SEGMENT_FORMAT_H_
+#define METASTORE_WAL_SEGMENT_FORMAT_H_
 
 #include <cstdint>
 #include <string>
@@ -135,4 +135,4 @@ class RecordEncoder {
 
 }  // namespace metastore::wal
 
-#endif  // METASTORE_WAL_FORMAT_H_
+#endif  // METASTORE_WAL_SEGMENT_FORMAT_H_

@@ -1,5 +1,5 @@
 // See table.h.
-#include "wal/table.h"
+#include "wal/replay/table.h"
 
 #include <algorithm>
 

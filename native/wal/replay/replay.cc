@@ -1,5 +1,5 @@
 // See replay.h; docs/formats/wal.md gives the rules that this file follows.
-#include "wal/replay.h"
+#include "wal/replay/replay.h"
 
 #include <algorithm>
 

@@ -3,8 +3,8 @@
 // Owned by the log, which locks around it; filled by recovery and by Append, read by Read and
 // Infos. Invariant: it covers (start, last]; an entry that has no place on disk yet is in the
 // cache.
-#ifndef METASTORE_WAL_TABLE_H_
-#define METASTORE_WAL_TABLE_H_
+#ifndef METASTORE_WAL_REPLAY_TABLE_H_
+#define METASTORE_WAL_REPLAY_TABLE_H_
 
 #include <cstdint>
 #include <deque>
@@ -65,4 +65,4 @@ class EntryTable {
 
 }  // namespace metastore::wal
 
-#endif  // METASTORE_WAL_TABLE_H_
+#endif  // METASTORE_WAL_REPLAY_TABLE_H_
