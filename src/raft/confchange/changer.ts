@@ -2,15 +2,15 @@
 // gives the next one with its progress map, or a refusal. Nothing is changed in place, so a
 // refused change leaves no trace. Raft dissertation §4.1 (one voter at a time), §4.3 (joint).
 
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
+import type { ConfChangeSingle, NodeId } from '../base/types.js';
+import { ConfChangeType } from '../base/types.js';
 import { JointConfig } from '../quorum/joint.js';
 import { MajorityConfig } from '../quorum/majority.js';
 import type { TrackerConfig } from '../tracker/config.js';
 import type { Inflights } from '../tracker/inflights.js';
 import { Progress } from '../tracker/progress.js';
 import type { ProgressMap } from '../tracker/tracker.js';
-import type { ConfChangeSingle, NodeId } from '../types.js';
-import { ConfChangeType } from '../types.js';
 
 /** A change that the rules do not allow; the text is the reason. */
 export class ConfChangeError extends Error {

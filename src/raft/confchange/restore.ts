@@ -1,10 +1,10 @@
 // Rebuilds a configuration and a fresh progress map from the membership in a snapshot, by
 // replaying it as changes. Called at start-up and when a snapshot is restored.
 
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
+import type { ConfChangeSingle, ConfState, NodeId } from '../base/types.js';
+import { ConfChangeType } from '../base/types.js';
 import { confStateOf, emptyTrackerConfig } from '../tracker/config.js';
-import type { ConfChangeSingle, ConfState, NodeId } from '../types.js';
-import { ConfChangeType } from '../types.js';
 import type { ChangeBase, ChangeResult } from './changer.js';
 import { enterJoint, simpleChange } from './changer.js';
 

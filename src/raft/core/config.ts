@@ -1,9 +1,9 @@
 // The settings of one replica's state machine, their rules and defaults. Checked once, when a
 // RawNode is made; the state machine works with the resolved form.
 
-import { assert, panic } from '../assert.js';
-import type { Logger, NodeId, Storage } from '../types.js';
-import { NONE, ReadOnlyOption } from '../types.js';
+import { assert, panic } from '../base/assert.js';
+import type { Logger, NodeId, Storage } from '../base/types.js';
+import { NONE, ReadOnlyOption } from '../base/types.js';
 import { isStorageThread } from '../wire/messages.js';
 
 export interface Config {

@@ -2,13 +2,13 @@
 // happens when a committed change is applied or a snapshot brings another membership. Called by
 // the leader, the follower and RawNode. Raft paper §6, dissertation §4.
 
-import { assert, panic } from '../assert.js';
+import { assert, panic } from '../base/assert.js';
+import type { ConfChangeV2, ConfState, Entry } from '../base/types.js';
+import { ConfChangeTransition, EntryType, NONE, StateType } from '../base/types.js';
 import type { ChangeBase, ChangeResult } from '../confchange/changer.js';
 import { ConfChangeError, enterJoint, leaveJoint, simpleChange } from '../confchange/changer.js';
 import { restoreConfig } from '../confchange/restore.js';
 import { configText } from '../tracker/config.js';
-import type { ConfChangeV2, ConfState, Entry } from '../types.js';
-import { ConfChangeTransition, EntryType, NONE, StateType } from '../types.js';
 import { confChangeOfEntry } from '../wire/codec.js';
 import { makeEntry } from '../wire/messages.js';
 import { confChangeText, hex } from '../wire/text.js';

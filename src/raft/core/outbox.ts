@@ -2,9 +2,9 @@
 // carries. All sending goes through here, so that nothing which relies on durable state can
 // leave before that state is durable.
 
-import { panic } from '../assert.js';
-import type { Message } from '../types.js';
-import { MessageType, NONE } from '../types.js';
+import { panic } from '../base/assert.js';
+import type { Message } from '../base/types.js';
+import { MessageType, NONE } from '../base/types.js';
 import { messageTypeName } from '../wire/text.js';
 import type { Raft } from './raft.js';
 

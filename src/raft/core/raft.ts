@@ -3,17 +3,17 @@
 // roles/, the term rules and dispatch in step.ts, sending to peers in replication.ts. All of
 // them take a Raft as their first argument; only RawNode makes one. Raft paper §5.
 
-import { assert, panic } from '../assert.js';
+import { assert, panic } from '../base/assert.js';
+import type { HardState, Logger, Message, NodeId, ReadState, SoftState } from '../base/types.js';
+import { NONE, StateType } from '../base/types.js';
 import { restoreConfig } from '../confchange/restore.js';
 import { RaftLog } from '../log/raft-log.js';
 import { configText } from '../tracker/config.js';
 import { ProgressTracker } from '../tracker/tracker.js';
-import type { HardState, Logger, Message, NodeId, ReadState, SoftState } from '../types.js';
-import { NONE, StateType } from '../types.js';
 import { isEmptyHardState } from '../wire/messages.js';
 import { hex } from '../wire/text.js';
 import type { ResolvedConfig } from './config.js';
-import { ReadOnlyQueue } from './read-only.js';
+import { ReadOnlyQueue } from './roles/read-only.js';
 
 export class Raft {
   readonly id: NodeId;

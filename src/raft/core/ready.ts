@@ -1,9 +1,9 @@
 // Composes the work that a Raft has for its caller, and the messages that report its completion.
 // Called by RawNode only; nothing here changes the state machine.
 
-import { assert } from '../assert.js';
-import type { Entry, HardState, Message, Ready, Snapshot, SoftState } from '../types.js';
-import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MessageType } from '../types.js';
+import { assert } from '../base/assert.js';
+import type { Entry, HardState, Message, Ready, Snapshot, SoftState } from '../base/types.js';
+import { LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MessageType } from '../base/types.js';
 import {
   hardStatesEqual,
   isEmptyHardState,

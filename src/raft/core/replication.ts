@@ -2,12 +2,12 @@
 // entries. Called by the leader's message handling and after configuration switches.
 // Raft paper §5.3, §7.
 
-import { assert, panic } from '../assert.js';
-import { RaftStorageError } from '../errors.js';
+import { assert, panic } from '../base/assert.js';
+import { RaftStorageError } from '../base/errors.js';
+import type { Entry, NodeId, Snapshot } from '../base/types.js';
+import { MessageType, StateType } from '../base/types.js';
 import type { Progress } from '../tracker/progress.js';
 import { ProgressState } from '../tracker/progress.js';
-import type { Entry, NodeId, Snapshot } from '../types.js';
-import { MessageType, StateType } from '../types.js';
 import { makeEntry, makeMessage, payloadsSize } from '../wire/messages.js';
 import { hex } from '../wire/text.js';
 import { send } from './outbox.js';

@@ -1,10 +1,10 @@
 // The entry to the state machine: the rules about terms, dispatch to the roles, the handling
 // that is the same in every role, and the ticks. Called by RawNode. Raft paper §5.1.
 
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
+import type { Entry, Message } from '../base/types.js';
+import { EntryType, MessageType, NONE, StateType } from '../base/types.js';
 import { configText } from '../tracker/config.js';
-import type { Entry, Message } from '../types.js';
-import { EntryType, MessageType, NONE, StateType } from '../types.js';
 import { entriesSize, makeEntry, makeMessage, payloadsSize } from '../wire/messages.js';
 import { hex, messageTypeName } from '../wire/text.js';
 import { send } from './outbox.js';

@@ -1,10 +1,18 @@
 // A Storage in plain memory: for tests, simulators and as the model of what a real one has to
 // do. The caller writes to it (append, applySnapshot, compact) as its storage thread would.
 
-import { panic } from '../assert.js';
-import { RaftStorageError } from '../errors.js';
-import type { ConfState, Entry, HardState, Logger, Payload, Snapshot, Storage } from '../types.js';
-import { EntryType } from '../types.js';
+import { panic } from '../base/assert.js';
+import { RaftStorageError } from '../base/errors.js';
+import type {
+  ConfState,
+  Entry,
+  HardState,
+  Logger,
+  Payload,
+  Snapshot,
+  Storage,
+} from '../base/types.js';
+import { EntryType } from '../base/types.js';
 import { emptyHardState, emptySnapshot, limitSize, makeEntry } from '../wire/messages.js';
 
 export class MemoryStorage implements Storage {

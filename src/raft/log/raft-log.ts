@@ -1,9 +1,9 @@
 // The replicated log as one sequence: storage below, the unstable part above, with the marks of
 // what is committed, being applied and applied. Owned by one Raft. Raft paper §5.3.
 
-import { assert, panic } from '../assert.js';
-import { RaftStorageError } from '../errors.js';
-import type { Entry, Logger, Snapshot, Storage } from '../types.js';
+import { assert, panic } from '../base/assert.js';
+import { RaftStorageError } from '../base/errors.js';
+import type { Entry, Logger, Snapshot, Storage } from '../base/types.js';
 import { entriesSize, entrySize, limitSize } from '../wire/messages.js';
 import { Unstable } from './unstable.js';
 

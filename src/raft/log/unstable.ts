@@ -2,8 +2,8 @@
 // entries after it or after the stable log. Part of a RaftLog, which alone calls it. Entries are
 // handed out to be written, and leave once that write is reported durable.
 
-import { assert } from '../assert.js';
-import type { Entry, Logger, Snapshot } from '../types.js';
+import { assert } from '../base/assert.js';
+import type { Entry, Logger, Snapshot } from '../base/types.js';
 
 export class Unstable {
   // The incoming snapshot, until it is durable and applied.

@@ -1,8 +1,8 @@
 // Quorum arithmetic of a joint configuration: decisions need a majority of the incoming voters
 // and, while a change is under way, of the outgoing ones too. Raft dissertation §4.3.
 
-import { assert } from '../assert.js';
-import type { NodeId } from '../types.js';
+import { assert } from '../base/assert.js';
+import type { NodeId } from '../base/types.js';
 import type { AckedIndexer } from './majority.js';
 import { MajorityConfig, VoteResult } from './majority.js';
 

@@ -2,8 +2,8 @@
 // how a vote stands. Called by the joint configuration; pure functions of their arguments.
 // Raft paper §5.2 (elections) and §5.3 (commit).
 
-import { assert } from '../assert.js';
-import type { NodeId } from '../types.js';
+import { assert } from '../base/assert.js';
+import type { NodeId } from '../base/types.js';
 
 export const VoteResult = { Pending: 1, Lost: 2, Won: 3 } as const;
 export type VoteResult = (typeof VoteResult)[keyof typeof VoteResult];

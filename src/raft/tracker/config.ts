@@ -1,8 +1,8 @@
 // A membership: who votes (in which half), who learns, and how a joint change is left. Values
 // are immutable; the changer makes new ones. Used by the tracker and by whatever reports it.
 
+import type { ConfState, NodeId } from '../base/types.js';
 import { JointConfig } from '../quorum/joint.js';
-import type { ConfState, NodeId } from '../types.js';
 import { hex } from '../wire/text.js';
 
 export interface TrackerConfig {

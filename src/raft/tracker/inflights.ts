@@ -2,7 +2,7 @@
 // progress in the replicating state to bound messages and bytes on the way. A ring that grows
 // on demand, so that a large limit costs nothing until it is used.
 
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
 
 const INITIAL_CAPACITY = 16;
 

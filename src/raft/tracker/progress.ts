@@ -2,7 +2,7 @@
 // at a time until the peer's position is known; Replicate: optimistic pipelining; Snapshot:
 // nothing until the peer has taken a snapshot. Changed only by the leader's message handling.
 
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
 import type { Inflights } from './inflights.js';
 
 export const ProgressState = { Probe: 0, Replicate: 1, Snapshot: 2 } as const;

@@ -1,9 +1,9 @@
 // The active membership, the leader's view of every peer, and the votes of an election. Owned
 // by one Raft; replaced as a whole when the configuration switches.
 
-import { assert } from '../assert.js';
+import { assert } from '../base/assert.js';
+import type { ConfState, NodeId } from '../base/types.js';
 import { VoteResult } from '../quorum/majority.js';
-import type { ConfState, NodeId } from '../types.js';
 import type { TrackerConfig } from './config.js';
 import { ascending, confStateOf, emptyTrackerConfig } from './config.js';
 import { Inflights } from './inflights.js';

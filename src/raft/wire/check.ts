@@ -1,9 +1,9 @@
 // Checks a message from a peer before the state machine sees it. The state machine asserts its
 // own invariants and stops on a violation; what comes from outside must not get that far.
 
-import { RaftError } from '../errors.js';
-import type { Entry, Message, NodeId, SnapshotMetadata } from '../types.js';
-import { EntryType, MessageType, NONE } from '../types.js';
+import { RaftError } from '../base/errors.js';
+import type { Entry, Message, NodeId, SnapshotMetadata } from '../base/types.js';
+import { EntryType, MessageType, NONE } from '../base/types.js';
 import { confChangeOfEntry } from './codec.js';
 import { isLocalMessage, isStorageThread } from './messages.js';
 

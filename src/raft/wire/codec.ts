@@ -3,10 +3,10 @@
 // type=2, node_id=3, context=4; ConfChangeV2 transition=1, changes=2 {type=1, node_id=2},
 // context=3. Decoding takes bytes from peers: garbage is an error, unknown fields are skipped.
 
-import { assert } from '../assert.js';
-import { RaftError } from '../errors.js';
-import type { ConfChange, ConfChangeSingle, ConfChangeV2, Entry } from '../types.js';
-import { ConfChangeTransition, ConfChangeType, EntryType } from '../types.js';
+import { assert } from '../base/assert.js';
+import { RaftError } from '../base/errors.js';
+import type { ConfChange, ConfChangeSingle, ConfChangeV2, Entry } from '../base/types.js';
+import { ConfChangeTransition, ConfChangeType, EntryType } from '../base/types.js';
 
 const WIRE_VARINT = 0;
 const WIRE_FIXED64 = 1;

@@ -11,8 +11,14 @@ import type {
   Payload,
   Snapshot,
   SoftState,
-} from '../types.js';
-import { EntryType, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD, MessageType, NONE } from '../types.js';
+} from '../base/types.js';
+import {
+  EntryType,
+  LOCAL_APPEND_THREAD,
+  LOCAL_APPLY_THREAD,
+  MessageType,
+  NONE,
+} from '../base/types.js';
 
 const noEntries: readonly Entry[] = [];
 const noMessages: readonly Message[] = [];

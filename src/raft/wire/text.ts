@@ -10,7 +10,7 @@ import type {
   MessageType,
   NodeId,
   StateType,
-} from '../types.js';
+} from '../base/types.js';
 
 const messageTypeNames = [
   'MsgHup',

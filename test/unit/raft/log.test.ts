@@ -2,8 +2,8 @@
 // whole with its marks of what is committed, being applied and applied.
 
 import t from 'tap';
-import { RaftAssertionError, RaftPanicError } from '../../../src/raft/assert.js';
-import { RaftStorageError } from '../../../src/raft/errors.js';
+import { RaftAssertionError, RaftPanicError } from '../../../src/raft/base/assert.js';
+import { RaftStorageError } from '../../../src/raft/base/errors.js';
 import type { Entry, Snapshot } from '../../../src/raft/index.js';
 import { emptyConfState, MemoryStorage, makeEntry } from '../../../src/raft/index.js';
 import { RaftLog } from '../../../src/raft/log/raft-log.js';

@@ -1,4 +1,5 @@
-// Majority and joint quorum arithmetic against their definitions, over all small cases.
+// Majority and joint quorum arithmetic against their definitions, over all small cases and
+// random ones (Raft paper §5.2, §5.3; dissertation §4.3).
 
 import t from 'tap';
 import { JointConfig } from '../../../src/raft/quorum/joint.js';

@@ -2,7 +2,7 @@
 // storage modes, and the cost of large batches.
 
 import t from 'tap';
-import { RaftAssertionError, RaftPanicError } from '../../../src/raft/assert.js';
+import { RaftAssertionError, RaftPanicError } from '../../../src/raft/base/assert.js';
 import type { Config, Message, Ready } from '../../../src/raft/index.js';
 import {
   emptyConfState,

@@ -2,7 +2,7 @@
 // its states, and the tracker that holds them.
 
 import t from 'tap';
-import { RaftAssertionError } from '../../../src/raft/assert.js';
+import { RaftAssertionError } from '../../../src/raft/base/assert.js';
 import { JointConfig } from '../../../src/raft/quorum/joint.js';
 import { MajorityConfig, VoteResult } from '../../../src/raft/quorum/majority.js';
 import { configText, emptyTrackerConfig } from '../../../src/raft/tracker/config.js';

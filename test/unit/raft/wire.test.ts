@@ -1,4 +1,5 @@
-// The encoding of membership changes, encoded sizes, texts, and the checks of what peers send.
+// The encoding of membership changes, encoded sizes, texts, and the checks of what peers send:
+// every byte string and every message gives an answer or an error, never a crash.
 
 import t from 'tap';
 import type { ConfChange, Entry, Message } from '../../../src/raft/index.js';

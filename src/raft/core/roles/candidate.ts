@@ -1,9 +1,10 @@
-// Message handling of candidates and pre-candidates. Called by step. Raft paper §5.2.
+// Message handling of candidates and pre-candidates: answers to their requests for votes, and
+// giving up when somebody else leads. Called by step. Raft paper §5.2.
 
-import { assert } from '../../assert.js';
+import { assert } from '../../base/assert.js';
+import type { Message } from '../../base/types.js';
+import { MessageType, NONE, StateType } from '../../base/types.js';
 import { VoteResult } from '../../quorum/majority.js';
-import type { Message } from '../../types.js';
-import { MessageType, NONE, StateType } from '../../types.js';
 import { hex, stateName } from '../../wire/text.js';
 import type { Raft } from '../raft.js';
 import { broadcastAppend } from '../replication.js';

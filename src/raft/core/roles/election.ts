@@ -2,10 +2,10 @@
 // replica votes. Called by step for hup and vote requests, by the candidate for answers and by
 // the follower for a transferred leadership. Raft paper §5.2, §5.4.1; dissertation §9.6.
 
-import { assert, panic } from '../../assert.js';
+import { assert, panic } from '../../base/assert.js';
+import type { Message, NodeId } from '../../base/types.js';
+import { MessageType, NONE, StateType } from '../../base/types.js';
 import type { VoteResult } from '../../quorum/majority.js';
-import type { Message, NodeId } from '../../types.js';
-import { MessageType, NONE, StateType } from '../../types.js';
 import { isConfChangeEntry, makeMessage } from '../../wire/messages.js';
 import { hex, messageTypeName } from '../../wire/text.js';
 import { send } from '../outbox.js';

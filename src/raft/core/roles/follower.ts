@@ -1,9 +1,9 @@
 // Message handling of followers: taking appends, heartbeats and snapshots from the leader, and
 // forwarding to it. Called by step, and by candidates that find a leader. Raft paper §5.3, §7.
 
-import { assert } from '../../assert.js';
-import type { Message, Snapshot } from '../../types.js';
-import { MessageType, NONE, ReadOnlyOption, StateType } from '../../types.js';
+import { assert } from '../../base/assert.js';
+import type { Message, Snapshot } from '../../base/types.js';
+import { MessageType, NONE, ReadOnlyOption, StateType } from '../../base/types.js';
 import { emptySnapshot, makeMessage } from '../../wire/messages.js';
 import { confStateText, hex } from '../../wire/text.js';
 import { restoreMembership } from '../membership.js';

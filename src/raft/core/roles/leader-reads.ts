@@ -2,9 +2,9 @@
 // heartbeats that a quorum answers or, in lease-based mode, at once. Called by the leader's
 // message handling. Dissertation §6.4.
 
-import { assert } from '../../assert.js';
-import type { Message } from '../../types.js';
-import { MessageType, NONE, ReadOnlyOption } from '../../types.js';
+import { assert } from '../../base/assert.js';
+import type { Message } from '../../base/types.js';
+import { MessageType, NONE, ReadOnlyOption } from '../../base/types.js';
 import { makeMessage } from '../../wire/messages.js';
 import { send } from '../outbox.js';
 import type { Raft } from '../raft.js';

@@ -2,11 +2,11 @@
 // the caller's reports about snapshots and unreachable peers. Called by the leader's message
 // handling, with the peer's progress. Raft paper §5.3.
 
-import { assert } from '../../assert.js';
+import { assert } from '../../base/assert.js';
+import type { Message } from '../../base/types.js';
+import { MessageType } from '../../base/types.js';
 import type { Progress } from '../../tracker/progress.js';
 import { ProgressState } from '../../tracker/progress.js';
-import type { Message } from '../../types.js';
-import { MessageType } from '../../types.js';
 import { makeMessage } from '../../wire/messages.js';
 import { hex } from '../../wire/text.js';
 import { send } from '../outbox.js';

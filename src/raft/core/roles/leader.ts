@@ -2,9 +2,9 @@
 // checks, proposals, reads, and the start of a leadership transfer. Called by step.
 // Raft paper §5.3, §8; dissertation §3.10, §6.4.
 
-import { assert, panic } from '../../assert.js';
-import type { Message } from '../../types.js';
-import { MessageType, NONE, StateType } from '../../types.js';
+import { assert, panic } from '../../base/assert.js';
+import type { Message } from '../../base/types.js';
+import { MessageType, NONE, StateType } from '../../base/types.js';
 import { makeMessage } from '../../wire/messages.js';
 import { hex } from '../../wire/text.js';
 import { checkProposedChanges } from '../membership.js';

@@ -1,4 +1,5 @@
-// A small seeded generator for the consensus tests: the same seed gives the same run.
+// A small seeded generator for the consensus tests: the same seed gives the same run. Used for
+// random cases and by the simulation, whose failures are reported as seeds.
 
 export type Random = (n: number) => number;
 

@@ -3,17 +3,8 @@
 // I/O, reads no clock and holds no timers; the same inputs give the same outputs. README.md
 // states what the caller owes. Used by the replica loop, the simulator and the tests.
 
-import { assert, panic } from './assert.js';
-import type { Config } from './core/config.js';
-import { resolveConfig } from './core/config.js';
-import { applyConfChange } from './core/membership.js';
-import { Raft } from './core/raft.js';
-import type { Reported } from './core/ready.js';
-import { appliesUnstable, composeReady, hasReady, stepsOnAdvance } from './core/ready.js';
-import { step, tick } from './core/step.js';
-import { RaftError } from './errors.js';
-import type { TrackerConfig } from './tracker/config.js';
-import type { Progress } from './tracker/progress.js';
+import { assert, panic } from '../base/assert.js';
+import { RaftError } from '../base/errors.js';
 import type {
   ConfChange,
   ConfChangeV2,
@@ -25,10 +16,12 @@ import type {
   Payload,
   Ready,
   SoftState,
-} from './types.js';
-import { ConfChangeType, EntryType, MessageType, NONE, StateType } from './types.js';
-import { checkMessage } from './wire/check.js';
-import { asConfChangeV2, encodeConfChange, encodeConfChangeV2 } from './wire/codec.js';
+} from '../base/types.js';
+import { ConfChangeType, EntryType, MessageType, NONE, StateType } from '../base/types.js';
+import type { TrackerConfig } from '../tracker/config.js';
+import type { Progress } from '../tracker/progress.js';
+import { checkMessage } from '../wire/check.js';
+import { asConfChangeV2, encodeConfChange, encodeConfChangeV2 } from '../wire/codec.js';
 import {
   emptyHardState,
   entriesSize,
@@ -37,7 +30,14 @@ import {
   isStorageThread,
   makeEntry,
   makeMessage,
-} from './wire/messages.js';
+} from '../wire/messages.js';
+import type { Config } from './config.js';
+import { resolveConfig } from './config.js';
+import { applyConfChange } from './membership.js';
+import { Raft } from './raft.js';
+import type { Reported } from './ready.js';
+import { appliesUnstable, composeReady, hasReady, stepsOnAdvance } from './ready.js';
+import { step, tick } from './step.js';
 
 /** A first member of a new cluster. */
 export interface Peer {

@@ -3,10 +3,10 @@
 // §3.10 leadership transfer of the dissertation.
 
 import t from 'tap';
-import type { Message } from '../../../src/raft/index.js';
-import { MessageType, makeEntry, makeMessage, StateType } from '../../../src/raft/index.js';
-import { Network } from '../../support/raft/cluster/network.js';
-import { seeded } from '../../support/raft/cluster/prng.js';
+import type { Message } from '../../../../src/raft/index.js';
+import { MessageType, makeEntry, makeMessage, StateType } from '../../../../src/raft/index.js';
+import { Network } from '../../../support/raft/cluster/network.js';
+import { seeded } from '../../../support/raft/cluster/prng.js';
 
 t.test('§5.1: every role follows a higher term', (test) => {
   const roles: ((network: Network) => void)[] = [

@@ -3,9 +3,9 @@
 // every read before it. Owned by one Raft, emptied with every change of term or role.
 // Raft dissertation §6.4.
 
-import { assert } from '../assert.js';
-import type { JointConfig } from '../quorum/joint.js';
-import type { Message, NodeId } from '../types.js';
+import { assert } from '../../base/assert.js';
+import type { Message, NodeId } from '../../base/types.js';
+import type { JointConfig } from '../../quorum/joint.js';
 
 export interface PendingRead {
   readonly request: Message;

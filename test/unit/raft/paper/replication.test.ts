@@ -2,9 +2,9 @@
 // committing entries of earlier terms, §6 membership changes, §7 snapshots, §8 reads.
 
 import t from 'tap';
-import type { Message } from '../../../src/raft/index.js';
-import { emptyConfState, MessageType, makeEntry, makeMessage } from '../../../src/raft/index.js';
-import { bytesOf, Network, type Replica } from '../../support/raft/cluster/network.js';
+import type { Message } from '../../../../src/raft/index.js';
+import { emptyConfState, MessageType, makeEntry, makeMessage } from '../../../../src/raft/index.js';
+import { bytesOf, Network, type Replica } from '../../../support/raft/cluster/network.js';
 
 function leaderCommits(network: Network, id: number): number {
   return network.at(id).commit;
