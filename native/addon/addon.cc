@@ -5,10 +5,10 @@
 #include <string>
 #include <utility>
 
-#include "addon/args.h"
-#include "addon/convert.h"
 #include "addon/handle.h"
 #include "addon/member_core.h"
+#include "addon/values/args.h"
+#include "addon/values/convert.h"
 #include "apply/completions.h"
 #include "intake/admission.h"
 #include "intake/raft_request.h"

@@ -29,12 +29,12 @@ CoreHandle::CoreHandle(Napi::Env env, const Napi::Function& on_wake)
   napi_add_env_cleanup_hook(env_, CleanUp, this);
 }
 
-Status CoreHandle::Open(const member::MemberOptions& options,
-                        member::RecoveredState* recovered) {
+Status CoreHandle::Open(const member::MemberOptions& options, member::RecoveredState* recovered) {
   std::lock_guard<std::mutex> life(life_mutex_);
   if (ended_) return Status(Code::kStopped, "the environment has ended");
   const std::shared_ptr<Wake> wake = wake_;
-  auto opened = member::MemberCore::Open(options, [wake] { wake->Notify(); }, recovered);
+  auto opened = member::MemberCore::Open(
+      options, [wake] { wake->Notify(); }, recovered);
   if (!opened.ok()) return opened.TakeStatus();
   std::lock_guard<std::mutex> lock(core_mutex_);
   core_ = std::move(*opened);

@@ -58,11 +58,11 @@ class CoreHandle {
 
   const Napi::Env env_;
   const std::shared_ptr<Wake> wake_;
-  bool hooked_ = true;      // JavaScript thread
-  bool refusing_ = false;   // JavaScript thread
-  std::mutex life_mutex_;   // held while the core is opened or closed
-  bool ended_ = false;      // guarded by life_mutex_
-  std::mutex core_mutex_;   // guards the two below where JavaScript and the pool may meet
+  bool hooked_ = true;     // JavaScript thread
+  bool refusing_ = false;  // JavaScript thread
+  std::mutex life_mutex_;  // held while the core is opened or closed
+  bool ended_ = false;     // guarded by life_mutex_
+  std::mutex core_mutex_;  // guards the two below where JavaScript and the pool may meet
   std::unique_ptr<member::MemberCore> core_;
   std::string last_records_;
 };

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "addon/args.h"
-#include "addon/convert.h"
+#include "addon/values/args.h"
+#include "addon/values/convert.h"
 
 namespace metastore::addon {
 namespace {
@@ -29,8 +29,8 @@ Napi::Value Throw(Napi::Env env, const metastore::Status& status) {
 }
 
 Napi::Value RouteOrCode(Napi::Env env, const Result<intake::Route>& route) {
-  const int value = route.ok() ? static_cast<int>(*route)
-                               : -static_cast<int>(route.status().code());
+  const int value =
+      route.ok() ? static_cast<int>(*route) : -static_cast<int>(route.status().code());
   return Napi::Number::New(env, value);
 }
 

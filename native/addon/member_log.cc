@@ -3,9 +3,9 @@
 #include <utility>
 #include <vector>
 
-#include "addon/args.h"
-#include "addon/convert.h"
 #include "addon/member_core.h"
+#include "addon/values/args.h"
+#include "addon/values/convert.h"
 
 namespace metastore::addon {
 namespace {

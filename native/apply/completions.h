@@ -1,7 +1,7 @@
 // CompletionBatch and CompletionQueue: everything that native code tells TypeScript, in order.
 //
-// A batch is built without locks by one thread (a run of apply, a chunk of reads) and appended to the
-// queue in one go; the queue wakes its consumer when it stops being empty. Record layouts:
+// A batch is built without locks by one thread (a run of apply, a chunk of reads) and appended to
+// the queue in one go; the queue wakes its consumer when it stops being empty. Record layouts:
 // src/storage/completions.ts.
 #ifndef METASTORE_APPLY_COMPLETIONS_H_
 #define METASTORE_APPLY_COMPLETIONS_H_
@@ -96,9 +96,9 @@ class CompletionQueue {
   const std::function<void()> wake_;
   mutable std::mutex mutex_;
   std::condition_variable room_;
-  std::string bytes_;        // guarded by mutex_
-  bool failed_ = false;      // guarded by mutex_
-  bool unbounded_ = false;   // guarded by mutex_
+  std::string bytes_;       // guarded by mutex_
+  bool failed_ = false;     // guarded by mutex_
+  bool unbounded_ = false;  // guarded by mutex_
 };
 
 }  // namespace metastore::apply

@@ -95,24 +95,21 @@ Status Runner::Write(const RaftRequest& request, CompletionBatch* batch, Operati
 Status Runner::Put(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
   codec::PutRequest put;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &put));
-  return Write(request, batch,
-               [&](std::string* reply) { return store_->Put(put, header, reply); });
+  return Write(request, batch, [&](std::string* reply) { return store_->Put(put, header, reply); });
 }
 
 Status Runner::DeleteRange(const RaftRequest& request, const HeaderInfo& header,
                            CompletionBatch* batch) {
   codec::DeleteRangeRequest deletion;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &deletion));
-  return Write(request, batch, [&](std::string* reply) {
-    return store_->DeleteRange(deletion, header, reply);
-  });
+  return Write(request, batch,
+               [&](std::string* reply) { return store_->DeleteRange(deletion, header, reply); });
 }
 
 Status Runner::Txn(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
   codec::TxnRequest txn;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &txn));
-  return Write(request, batch,
-               [&](std::string* reply) { return store_->Txn(txn, header, reply); });
+  return Write(request, batch, [&](std::string* reply) { return store_->Txn(txn, header, reply); });
 }
 
 Status Runner::Compact(const RaftRequest& request, const HeaderInfo& header,
@@ -171,8 +168,7 @@ Status Runner::LeaseCheckpoint(const RaftRequest& request, CompletionBatch* batc
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();
 }
 
-Status Runner::Alarm(const RaftRequest& request, const HeaderInfo& header,
-                     CompletionBatch* batch) {
+Status Runner::Alarm(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
   codec::AlarmRequest alarm;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &alarm));
   scratch_.clear();

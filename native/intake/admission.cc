@@ -71,9 +71,8 @@ Result<Admitted> Admission::AdmitInternal(std::string_view message, uint64_t bac
   return Limit(std::move(admitted), backlog);
 }
 
-Result<Admitted> Admission::Propose(uint32_t field, std::string_view body,
-                                    std::string_view suffix, const Caller& caller,
-                                    uint64_t backlog) const {
+Result<Admitted> Admission::Propose(uint32_t field, std::string_view body, std::string_view suffix,
+                                    const Caller& caller, uint64_t backlog) const {
   Admitted admitted;
   admitted.route = Route::kProposed;
   admitted.request_id = ids_->Next();

@@ -78,12 +78,10 @@ class Admission {
                            const Caller& caller, uint64_t backlog) const;
   Result<Admitted> Limit(Admitted admitted, uint64_t backlog) const;
   Result<Admitted> AdmitRange(std::string_view request) const;
-  Result<Admitted> AdmitPut(std::string_view request, const Caller& caller,
-                            uint64_t backlog) const;
+  Result<Admitted> AdmitPut(std::string_view request, const Caller& caller, uint64_t backlog) const;
   Result<Admitted> AdmitDeleteRange(std::string_view request, const Caller& caller,
                                     uint64_t backlog) const;
-  Result<Admitted> AdmitTxn(std::string_view request, const Caller& caller,
-                            uint64_t backlog) const;
+  Result<Admitted> AdmitTxn(std::string_view request, const Caller& caller, uint64_t backlog) const;
   Result<Admitted> AdmitLeaseGrant(std::string_view request, const Caller& caller,
                                    uint64_t backlog) const;
   Result<Admitted> AdmitAlarm(std::string_view request, const Caller& caller,

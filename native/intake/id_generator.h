@@ -2,8 +2,8 @@
 // hands out again.
 //
 // 16 low bits of the member id, 40 low bits of the unix time in milliseconds at start, 8 bits to
-// begin with; the lower 48 bits simply count up. 256 ids per millisecond since the start may be used
-// before a restart could meet them again.
+// begin with; the lower 48 bits simply count up. 256 ids per millisecond since the start may be
+// used before a restart could meet them again.
 #ifndef METASTORE_INTAKE_ID_GENERATOR_H_
 #define METASTORE_INTAKE_ID_GENERATOR_H_
 

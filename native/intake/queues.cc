@@ -20,8 +20,7 @@ void MoveInto(ReadBatch from, ReadBatch* to) {
     *to = std::move(from);
     return;
   }
-  to->insert(to->end(), std::make_move_iterator(from.begin()),
-             std::make_move_iterator(from.end()));
+  to->insert(to->end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
 }  // namespace

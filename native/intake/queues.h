@@ -50,8 +50,7 @@ class Tickets {
 
 class ProposalQueue {
  public:
-  ProposalQueue(const QueueLimits& limits, Tickets* tickets)
-      : limits_(limits), tickets_(tickets) {}
+  ProposalQueue(const QueueLimits& limits, Tickets* tickets) : limits_(limits), tickets_(tickets) {}
 
   /// kTooManyRequests when full. One request always fits into an empty queue.
   Code Add(Ticket ticket, uint64_t request_id, std::string payload);
@@ -105,8 +104,8 @@ class ReadQueue {
   /// Names the batch of all reads that wait now; 0 when none does. Reads added later belong to the
   /// next batch: a ReadIndex round must start after the reads that it confirms have arrived.
   uint32_t Freeze();
-  /// The round confirmed `read_index`: returns the batch when `applied` covers it, else keeps it for
-  /// TakeReady. Empty for an unknown batch (it has been failed).
+  /// The round confirmed `read_index`: returns the batch when `applied` covers it, else keeps it
+  /// for TakeReady. Empty for an unknown batch (it has been failed).
   ReadBatch Release(uint32_t batch, uint64_t read_index, const std::atomic<uint64_t>& applied);
   /// All released reads that `applied` covers. Call after having stored the applied index.
   ReadBatch TakeReady(uint64_t applied);

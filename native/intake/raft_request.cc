@@ -64,9 +64,7 @@ Status Try(std::string_view body) {
 
 }  // namespace
 
-bool IsNativeField(uint32_t field) {
-  return field >= kFieldPut && field <= kFieldLeaseCheckpoint;
-}
+bool IsNativeField(uint32_t field) { return field >= kFieldPut && field <= kFieldLeaseCheckpoint; }
 
 std::string EncodeEntry(const RequestHeader& header, uint32_t field, std::string_view body,
                         std::string_view suffix) {

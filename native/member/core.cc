@@ -25,7 +25,8 @@ uint64_t MemberCore::Backlog() const {
 }
 
 Result<intake::Route> MemberCore::Refuse(Code code) {
-  // Before a proposal exists, only the quota refuses with this code: TypeScript is to raise the alarm.
+  // Before a proposal exists, only the quota refuses with this code: TypeScript is to raise the
+  // alarm.
   if (code == Code::kNoSpace && !quota_told_.exchange(true)) {
     apply::CompletionBatch batch;
     batch.QuotaExceeded();
@@ -35,8 +36,7 @@ Result<intake::Route> MemberCore::Refuse(Code code) {
 }
 
 Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method method,
-                                         std::string_view request,
-                                         const intake::Caller& caller) {
+                                         std::string_view request, const intake::Caller& caller) {
   if (closing_.load()) return Code::kStopped;
   auto admitted = admission_->Admit(method, request, caller, Backlog());
   if (!admitted.ok()) return Refuse(admitted.status().code());
@@ -59,8 +59,7 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
   return admitted->route;
 }
 
-Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket,
-                                                 std::string_view request) {
+Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::string_view request) {
   if (closing_.load()) return Code::kStopped;
   auto admitted = admission_->AdmitInternal(request, Backlog());
   if (!admitted.ok()) return admitted.status().code();
@@ -179,8 +178,8 @@ void MemberCore::ControlDone(uint64_t index, std::vector<apply::MetaChange> meta
 
 Status MemberCore::TruncateLog(uint64_t index) {
   if (index > upkeep_->durable_applied()) {
-    return Status(Code::kInternal, "truncateLog: no checkpoint covers index " +
-                                       std::to_string(index));
+    return Status(Code::kInternal,
+                  "truncateLog: no checkpoint covers index " + std::to_string(index));
   }
   const auto report = [this](const Status& status) {
     if (!status.ok()) return OnFailure(status);

@@ -1,9 +1,9 @@
 // MemberCore: one member's native side, without Node. The addon is its only caller besides tests.
 //
-// Owns the data directory's lock, log, engine, store, watch hub and the threads over them. TypeScript
-// decides (Raft, membership, leases' deadlines) and drives it in batches; results, messages and
-// events come back through one queue. All methods are called on one thread unless they say
-// otherwise; none of them waits for disk but Open and Close.
+// Owns the data directory's lock, log, engine, store, watch hub and the threads over them.
+// TypeScript decides (Raft, membership, leases' deadlines) and drives it in batches; results,
+// messages and events come back through one queue. All methods are called on one thread unless they
+// say otherwise; none of them waits for disk but Open and Close.
 #ifndef METASTORE_MEMBER_CORE_H_
 #define METASTORE_MEMBER_CORE_H_
 
@@ -23,10 +23,10 @@
 #include "intake/admission.h"
 #include "intake/id_generator.h"
 #include "intake/queues.h"
-#include "member/directory.h"
+#include "member/disk/directory.h"
 #include "member/options.h"
-#include "member/readers.h"
-#include "member/upkeep.h"
+#include "member/work/readers.h"
+#include "member/work/upkeep.h"
 
 namespace metastore::member {
 
@@ -104,8 +104,7 @@ class MemberCore {
   static Status OpenStore(const MemberOptions& options, MemberCore* core, uint64_t* image_index);
   static Status FillRecovered(const wal::Recovered& log, MemberCore* core,
                               RecoveredState* recovered);
-  void Start(const MemberOptions& options, const RecoveredState& recovered,
-             uint64_t image_index);
+  void Start(const MemberOptions& options, const RecoveredState& recovered, uint64_t image_index);
   Executor* Own(Executor* given, const std::string& name);
 
   uint64_t Backlog() const;

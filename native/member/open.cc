@@ -1,13 +1,13 @@
 // Opening of core.h: directory, log, engine, store, then the checks between them.
 //
-// Nothing is repaired here but the log's torn tail: state ahead of the log, or a log cut ahead of the
-// state, means lost files, and serving would lose acknowledged data silently.
+// Nothing is repaired here but the log's torn tail: state ahead of the log, or a log cut ahead of
+// the state, means lost files, and serving would lose acknowledged data silently.
 #include <chrono>
 #include <string>
 #include <utility>
 
 #include "member/core.h"
-#include "member/images.h"
+#include "member/disk/images.h"
 #include "member/watch_sink.h"
 
 namespace metastore::member {
@@ -17,13 +17,11 @@ constexpr size_t kOwnReaders = 2;
 
 uint64_t UnixMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
 }
 
 Result<std::unique_ptr<wal::Wal>> OpenLog(const MemberOptions& options, FileLayer* files,
-                                          const std::string& directory,
-                                          wal::Recovered* recovered) {
+                                          const std::string& directory, wal::Recovered* recovered) {
   wal::WalOptions log;
   log.directory = directory;
   log.segment_bytes = options.wal_segment_bytes;
@@ -58,8 +56,7 @@ Status ReadMeta(Engine& engine, const EngineSnapshot& snapshot, RecoveredState* 
 
 }  // namespace
 
-MemberCore::MemberCore(const MemberOptions& options, std::function<void()> wake,
-                       uint64_t member_id)
+MemberCore::MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id)
     : files_(options.files != nullptr ? options.files : FileLayer::Posix()),
       queue_limits_(options.queue),
       completions_(std::move(wake)),
@@ -167,8 +164,8 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
     read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
   }
-  readers_ = std::make_unique<Readers>(store_.get(), &header_, &completions_, read_executors_,
-                                       on_failure);
+  readers_ =
+      std::make_unique<Readers>(store_.get(), &header_, &completions_, read_executors_, on_failure);
   apply::ApplierParts parts;
   parts.log = log_.get();
   parts.store = store_.get();
@@ -179,8 +176,8 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   parts.on_applied = [this](uint64_t index) { readers_->Serve(reads_.TakeReady(index)); };
   parts.on_compacted = [this] { upkeep_->ScheduleCompaction(); };
   parts.on_failure = on_failure;
-  applier_ = std::make_unique<apply::Applier>(options.applier, std::move(parts),
-                                              recovered.applied_index);
+  applier_ =
+      std::make_unique<apply::Applier>(options.applier, std::move(parts), recovered.applied_index);
   UpkeepParts upkeep;
   upkeep.store = store_.get();
   upkeep.applier = applier_.get();

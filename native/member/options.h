@@ -1,5 +1,5 @@
-// What MemberCore is opened with, what it found, and how it is doing. Plain data; the addon fills and
-// reads these structs under the names of src/storage/native.ts.
+// What MemberCore is opened with, what it found, and how it is doing. Plain data; the addon fills
+// and reads these structs under the names of src/storage/native.ts.
 #ifndef METASTORE_MEMBER_OPTIONS_H_
 #define METASTORE_MEMBER_OPTIONS_H_
 

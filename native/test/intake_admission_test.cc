@@ -1,12 +1,11 @@
 // Admission: every check that a client can provoke, in the documented order, and the entries built.
-#include "intake/admission.h"
-
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <string>
 
 #include "codec/requests.h"
+#include "intake/admission.h"
 #include "intake/raft_request.h"
 #include "test/support/wire_builder.h"
 
@@ -68,8 +67,7 @@ TEST_F(AdmissionTest, RangeChecksKeyThenOrderThenTarget) {
   EXPECT_EQ(CodeOf(Method::kRange, Number(5, 9) + Number(6, 9)), Code::kEmptyKey);
   EXPECT_EQ(CodeOf(Method::kRange, Range("a") + Number(5, 3)), Code::kInvalidSortOption);
   EXPECT_EQ(CodeOf(Method::kRange, Range("a") + Number(6, 5)), Code::kInvalidSortOption);
-  EXPECT_EQ(CodeOf(Method::kRange, Range("a") + Number(5, uint64_t(-1))),
-            Code::kInvalidSortOption);
+  EXPECT_EQ(CodeOf(Method::kRange, Range("a") + Number(5, uint64_t(-1))), Code::kInvalidSortOption);
   EXPECT_EQ(CodeOf(Method::kRange, Range("a") + Number(5, 2) + Number(6, 4)), Code::kOk);
   EXPECT_EQ(RouteOf(Method::kRange, Range("a")), Route::kReadWaits);
   EXPECT_EQ(RouteOf(Method::kRange, Range("a") + Number(7, 1)), Route::kServing);

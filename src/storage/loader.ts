@@ -32,7 +32,7 @@ function platformPackage(): string {
 export function loadAddon(): Addon {
   if (loaded !== undefined) return loaded;
   const require = createRequire(import.meta.url);
-  const override = process.env['METASTORE_ADDON'];
+  const override = process.env.METASTORE_ADDON;
   const candidates =
     override !== undefined && override !== ''
       ? [override]

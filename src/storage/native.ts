@@ -142,7 +142,12 @@ export interface OpenedCore {
 
 /** Entries that append() takes: a run from the proposal queue, or single entries with their bytes. */
 export type AppendRun =
-  | { readonly kind: 'queued'; readonly firstIndex: number; readonly term: number; readonly count: number }
+  | {
+      readonly kind: 'queued';
+      readonly firstIndex: number;
+      readonly term: number;
+      readonly count: number;
+    }
   | {
       readonly kind: 'inline';
       readonly index: number;
@@ -205,7 +210,12 @@ export interface MemberCore {
    * entry without data. Completion 'durable' with `sequence` when it
    * is durable (merely written when `sync` is false).
    */
-  append(sequence: number, runs: readonly AppendRun[], hardState: HardStateRecord | null, sync: boolean): void;
+  append(
+    sequence: number,
+    runs: readonly AppendRun[],
+    hardState: HardStateRecord | null,
+    sync: boolean,
+  ): void;
   /** Bookkeeping of entries [from, to] for the Raft core: [term, type, sizeBytes | -1] triples. */
   entryInfos(from: number, to: number): Float64Array;
   /** Payload of one entry, from memory or disk, or null when it has no data. Small reads only. */
@@ -220,7 +230,12 @@ export interface MemberCore {
    * Ends a control entry: writes the meta rows atomically with its applied index, completes the
    * ticket of whoever proposed it with the reply or code, and goes on.
    */
-  controlDone(index: number, meta: readonly MetaRow[], code: number, reply: Uint8Array | null): void;
+  controlDone(
+    index: number,
+    meta: readonly MetaRow[],
+    code: number,
+    reply: Uint8Array | null,
+  ): void;
 
   /** Makes applied state durable without the log (image or flush); Completion 'checkpoint'. */
   checkpoint(): void;

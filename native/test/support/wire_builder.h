@@ -24,9 +24,7 @@ inline std::string Bytes(uint32_t field, std::string_view value) {
   return Varint((uint64_t{field} << 3) | 2) + Varint(value.size()) + std::string(value);
 }
 /// An embedded message.
-inline std::string Field(uint32_t field, std::string_view message) {
-  return Bytes(field, message);
-}
+inline std::string Field(uint32_t field, std::string_view message) { return Bytes(field, message); }
 
 }  // namespace metastore::wire_test
 

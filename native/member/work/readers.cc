@@ -1,5 +1,5 @@
 // The work of readers.h.
-#include "member/readers.h"
+#include "member/work/readers.h"
 
 #include <algorithm>
 #include <iterator>
@@ -102,8 +102,8 @@ void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch*
   const HeaderInfo header = header_->Get();
   for (const intake::PendingRead& read : chunk) {
     batch->BeginResult(read.ticket);
-    Status status = stopping_.load() ? Status(Code::kStopped)
-                                     : ServeOne(read, *view, header, batch->reply());
+    Status status =
+        stopping_.load() ? Status(Code::kStopped) : ServeOne(read, *view, header, batch->reply());
     batch->EndResult(status.code());
     if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
   }

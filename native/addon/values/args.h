@@ -2,8 +2,8 @@
 //
 // A value of the wrong kind throws a TypeError that names it, and ok() turns false; the caller then
 // returns at once. Exceptions of C++ are off in the addon.
-#ifndef METASTORE_ADDON_ARGS_H_
-#define METASTORE_ADDON_ARGS_H_
+#ifndef METASTORE_ADDON_VALUES_ARGS_H_
+#define METASTORE_ADDON_VALUES_ARGS_H_
 
 #include <napi.h>
 
@@ -82,4 +82,4 @@ void ThrowType(Napi::Env env, const std::string& text);
 
 }  // namespace metastore::addon
 
-#endif  // METASTORE_ADDON_ARGS_H_
+#endif  // METASTORE_ADDON_VALUES_ARGS_H_

@@ -1,10 +1,10 @@
 // The structures of convert.h.
-#include "addon/convert.h"
+#include "addon/values/convert.h"
 
 #include <cstdlib>
 #include <string>
 
-#include "addon/args.h"
+#include "addon/values/args.h"
 
 namespace metastore::addon {
 namespace {

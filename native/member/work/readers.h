@@ -1,10 +1,10 @@
 // Readers: serve reads from pinned views on the read executors.
 //
-// Reads arrive when they may be served (serializable ones at once, linearizable ones when the applied
-// index covers their read index); a view is pinned only then, so that it shows at least that index.
-// One shared queue: a long range keeps one executor busy, not the reads behind it.
-#ifndef METASTORE_MEMBER_READERS_H_
-#define METASTORE_MEMBER_READERS_H_
+// Reads arrive when they may be served (serializable ones at once, linearizable ones when the
+// applied index covers their read index); a view is pinned only then, so that it shows at least
+// that index. One shared queue: a long range keeps one executor busy, not the reads behind it.
+#ifndef METASTORE_MEMBER_WORK_READERS_H_
+#define METASTORE_MEMBER_WORK_READERS_H_
 
 #include <atomic>
 #include <cstdint>
@@ -59,4 +59,4 @@ class Readers {
 
 }  // namespace metastore::member
 
-#endif  // METASTORE_MEMBER_READERS_H_
+#endif  // METASTORE_MEMBER_WORK_READERS_H_

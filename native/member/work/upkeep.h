@@ -2,8 +2,8 @@
 //
 // Runs on its own executor, so that neither apply nor JavaScript waits for a flush, an image or a
 // pause. Compaction's steps themselves run on apply, between runs of entries.
-#ifndef METASTORE_MEMBER_UPKEEP_H_
-#define METASTORE_MEMBER_UPKEEP_H_
+#ifndef METASTORE_MEMBER_WORK_UPKEEP_H_
+#define METASTORE_MEMBER_WORK_UPKEEP_H_
 
 #include <atomic>
 #include <condition_variable>
@@ -65,4 +65,4 @@ class Upkeep {
 
 }  // namespace metastore::member
 
-#endif  // METASTORE_MEMBER_UPKEEP_H_
+#endif  // METASTORE_MEMBER_WORK_UPKEEP_H_

@@ -1,5 +1,5 @@
 // Creation and checks of directory.h.
-#include "member/directory.h"
+#include "member/disk/directory.h"
 
 #include <algorithm>
 #include <utility>
@@ -20,9 +20,7 @@ std::string FormatText(EngineKind engine) {
 }
 
 /// What may lie in a directory whose creation was cut short before the format file was in place.
-bool IsLeftover(const std::string& name) {
-  return name == "LOCK" || name == "FORMAT.tmp";
-}
+bool IsLeftover(const std::string& name) { return name == "LOCK" || name == "FORMAT.tmp"; }
 
 Status WriteFormat(const std::string& directory, EngineKind engine, FileLayer* files) {
   const std::string path = directory + "/" + std::string(kFormatFile);
@@ -69,8 +67,9 @@ Result<DataDirectory> OpenDataDirectory(const MemberOptions& options, FileLayer*
   } else {
     const auto stranger = std::find_if_not(names->begin(), names->end(), IsLeftover);
     if (stranger != names->end()) {
-      return Status(Code::kWrongFormat, member + " holds " + *stranger +
-                                            " but no FORMAT file: it was not created by this server");
+      return Status(Code::kWrongFormat,
+                    member + " holds " + *stranger +
+                        " but no FORMAT file: it was not created by this server");
     }
     METASTORE_RETURN_IF_ERROR(WriteFormat(member, options.engine, files));
   }

@@ -1,11 +1,11 @@
 // The work of upkeep.h.
-#include "member/upkeep.h"
+#include "member/work/upkeep.h"
 
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
-#include "member/images.h"
+#include "member/disk/images.h"
 
 namespace metastore::member {
 
@@ -30,9 +30,8 @@ void Upkeep::ScheduleCompaction() {
 void Upkeep::NextStep() {
   Status status = parts_.store->PrepareCompaction();
   if (!status.ok()) return parts_.on_failure(status);
-  parts_.applier->CompactStep([this](bool more) {
-    parts_.executor->Post([this, more] { AfterStep(more); });
-  });
+  parts_.applier->CompactStep(
+      [this](bool more) { parts_.executor->Post([this, more] { AfterStep(more); }); });
 }
 
 void Upkeep::AfterStep(bool more) {

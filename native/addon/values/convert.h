@@ -1,7 +1,7 @@
-// Whole structures between JavaScript and C++: options in, recovered state and status out. Names are
-// those of src/storage/native.ts.
-#ifndef METASTORE_ADDON_CONVERT_H_
-#define METASTORE_ADDON_CONVERT_H_
+// Whole structures between JavaScript and C++: options in, recovered state and status out. Names
+// are those of src/storage/native.ts.
+#ifndef METASTORE_ADDON_VALUES_CONVERT_H_
+#define METASTORE_ADDON_VALUES_CONVERT_H_
 
 #include <napi.h>
 
@@ -29,4 +29,4 @@ Napi::Array ToNumbers(Napi::Env env, const std::vector<double>& values);
 
 }  // namespace metastore::addon
 
-#endif  // METASTORE_ADDON_CONVERT_H_
+#endif  // METASTORE_ADDON_VALUES_CONVERT_H_

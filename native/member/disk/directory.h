@@ -6,8 +6,8 @@
 //   <data-dir>/member/db/      rocksdb engine
 //   <data-dir>/member/images/  memory engine
 // Directories are 0700, files 0600. Anything unknown refuses to open rather than being overwritten.
-#ifndef METASTORE_MEMBER_DIRECTORY_H_
-#define METASTORE_MEMBER_DIRECTORY_H_
+#ifndef METASTORE_MEMBER_DISK_DIRECTORY_H_
+#define METASTORE_MEMBER_DISK_DIRECTORY_H_
 
 #include <memory>
 #include <string>
@@ -25,9 +25,10 @@ struct DataDirectory {
 };
 
 /// Creates or checks the directory. kLocked when another process has it; kWrongFormat for another
-/// engine, an unknown format version, or a directory that something else has filled. Blocks on disk.
+/// engine, an unknown format version, or a directory that something else has filled. Blocks on
+/// disk.
 Result<DataDirectory> OpenDataDirectory(const MemberOptions& options, FileLayer* files);
 
 }  // namespace metastore::member
 
-#endif  // METASTORE_MEMBER_DIRECTORY_H_
+#endif  // METASTORE_MEMBER_DISK_DIRECTORY_H_

@@ -1,5 +1,5 @@
 // Checked conversions of args.h.
-#include "addon/args.h"
+#include "addon/values/args.h"
 
 #include <cmath>
 
@@ -87,8 +87,8 @@ bool ToBytes(const Napi::Value& value, const char* name, std::string_view* out) 
       type != napi_uint8_array) {
     return Refuse(value, name, "a Uint8Array");
   }
-  *out = length == 0 ? std::string_view()
-                     : std::string_view(static_cast<const char*>(data), length);
+  *out =
+      length == 0 ? std::string_view() : std::string_view(static_cast<const char*>(data), length);
   return true;
 }
 

@@ -1,5 +1,5 @@
 // TEMPORARY: placeholder until mvcc/image lands in this tree.
-#include "member/images.h"
+#include "member/disk/images.h"
 
 namespace metastore::member {
 

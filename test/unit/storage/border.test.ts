@@ -1,0 +1,124 @@
+// The addon's exports against their declaration, src/storage/native.ts: same methods, same
+// constants, and arguments of the wrong kind refused by a TypeError instead of a crash.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import ts from 'typescript';
+import { packageRoot } from '../../../src/base/package-root.js';
+import { loadAddon } from '../../../src/storage/loader.js';
+import type { OpenOptions } from '../../../src/storage/native.js';
+import { nativeErrorRows } from '../../support/native-errors.js';
+import { tempDir } from '../../support/temp-dir.js';
+import { openOptions } from './tiny-voter.js';
+
+const path = join(packageRoot, 'src', 'storage', 'native.ts');
+const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022);
+
+/** Names of an interface's members, in order. */
+function declared(name: string): string[] {
+  const names: string[] = [];
+  source.forEachChild((node) => {
+    if (!ts.isInterfaceDeclaration(node) || node.name.text !== name) return;
+    for (const member of node.members) {
+      if (member.name !== undefined && ts.isIdentifier(member.name)) names.push(member.name.text);
+    }
+  });
+  return names;
+}
+
+const addon = loadAddon();
+
+t.test('exports are those declared', async (test) => {
+  test.strictSame(Object.keys(addon).sort(), declared('Addon').sort());
+  test.strictSame(Object.keys(addon.methods), declared('Methods'));
+  test.strictSame(Object.keys(addon.routes), declared('Routes'));
+  test.strictSame(Object.keys(addon.completions), declared('CompletionKinds'));
+  test.strictSame(addon.errors, nativeErrorRows());
+  test.ok(Object.isFrozen(addon.methods) && Object.isFrozen(addon.errors));
+  for (const values of [addon.methods, addon.routes, addon.completions]) {
+    const numbers: number[] = Object.values(values);
+    test.equal(new Set(numbers).size, numbers.length, 'constants differ');
+  }
+  test.equal(addon.syncSecondsBounds.length, 14);
+});
+
+t.test('MemberCore, Recovered and CoreStatus are as declared', async (test) => {
+  const { core, recovered } = await addon.open(openOptions(tempDir('border'), 'memory'), () => {});
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(core));
+  test.strictSame(
+    methods.filter((name) => name !== 'constructor').sort(),
+    declared('MemberCore').sort(),
+  );
+  test.strictSame(Object.keys(recovered).sort(), declared('Recovered').sort());
+  test.strictSame(Object.keys(core.status()).sort(), declared('CoreStatus').sort());
+  await core.close();
+});
+
+t.test('misuse is a TypeError', async (test) => {
+  const { core } = await addon.open(openOptions(tempDir('misuse'), 'memory'), () => {});
+  const call = (name: string, ...values: unknown[]): unknown =>
+    Reflect.apply(Reflect.get(core, name) as (...args: unknown[]) => unknown, core, values);
+  const bytes = new Uint8Array(1);
+  const wrong: [string, ...unknown[]][] = [
+    ['submit'],
+    ['submit', -1, 0, bytes, '', 0],
+    ['submit', 0.5, 0, bytes, '', 0],
+    ['submit', 1, 99, bytes, '', 0],
+    ['submit', 1, 0, 'text', '', 0],
+    ['submit', 1, 0, new Uint16Array(1), '', 0],
+    ['submit', 1, 0, bytes, 7, 0],
+    ['setHeader', 1, 2n, 3],
+    ['setHeader', 1n << 64n, 2n, 3],
+    ['setCommitted', 2 ** 53],
+    ['append', 1, null, null, true],
+    ['append', 1, [7], null, true],
+    ['append', 1, [{ kind: 'other', term: 1 }], null, true],
+    ['append', 1, [{ kind: 'inline', index: 1, term: 1, type: 3, data: null }], null, true],
+    ['append', 1, [], {}, true],
+    ['append', 1, [], null, 'yes'],
+    ['controlDone', 1, [{ key: 1, value: null }], 0, null],
+    ['controlDone', 1, [], 9999, null],
+    ['failAll', 9999],
+    ['leaseKeys', 1, 1],
+    ['watchRequest', 1, null],
+    ['watchRefuse', 1, null],
+  ];
+  for (const [name, ...values] of wrong) {
+    test.throws(() => call(name, ...values), TypeError, `${name} ${values.length}`);
+  }
+  test.throws(
+    () => call('append', 1, [{ kind: 'queued', firstIndex: 1, term: 1, count: 1 }], null, true),
+    {
+      code: 'Internal',
+    },
+  );
+  test.throws(() => call('dropProposals', 1, 1), { code: 'Internal' });
+  test.throws(() => call('truncateLog', 5), { code: 'Internal' });
+  test.throws(() => call('entryData', 5), { code: 'Internal' });
+  await core.close();
+  test.throws(() => core.status(), { code: 'Stopped' });
+  const stopped = addon.errors.findIndex((row) => row.name === 'Stopped');
+  test.equal(core.submit(1, addon.methods.Range, bytes, '', 0), -stopped);
+  test.equal(core.drain(), null);
+});
+
+t.test('open refuses wrong options', async (test) => {
+  const good = openOptions(tempDir('options'), 'memory');
+  const open = (options: unknown, wake: unknown): unknown =>
+    Reflect.apply(addon.open, addon, [options as OpenOptions, wake as () => void]);
+  const wake = (): void => {};
+  test.throws(() => open(null, wake), TypeError);
+  test.throws(() => open({}, wake), TypeError);
+  test.throws(() => open({ ...good, engine: 'bolt' }, wake), TypeError);
+  test.throws(() => open({ ...good, memberId: 1 }, wake), TypeError);
+  test.throws(() => open({ ...good, rocks: null }, wake), TypeError);
+  test.throws(() => open({ ...good, fileLayer: 'odd' }, wake), TypeError);
+  test.throws(() => open(good, null), TypeError);
+  const { core } = await addon.open(good, wake);
+  await test.rejects(addon.open(good, wake), { code: 'Locked' });
+  await core.close();
+  await test.rejects(addon.open({ ...good, engine: 'rocksdb' }, wake), { code: 'WrongFormat' });
+  await test.rejects(addon.open({ ...good, memberId: 9n }, wake), { code: 'WrongFormat' });
+  await test.rejects(addon.open({ ...good, dataDir: '/proc/no/such' }, wake), { code: 'Io' });
+});
