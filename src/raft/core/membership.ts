@@ -104,8 +104,10 @@ export function applyConfChange(r: Raft, change: ConfChangeV2): ConfState {
 }
 
 /** Replaces configuration and progress by those of a restored snapshot. */
-export function restoreMembership(r: Raft, state: ConfState): void {
+export function restoreMembership(r: Raft, index: number, state: ConfState): void {
   assert(r.state === StateType.Follower, 'only a follower restores a snapshot');
+  assert(index > r.configIndex, 'snapshots only bring the configuration forward');
+  r.configIndex = index;
   r.tracker = r.newTracker();
   switchTo(r, restoreConfig(changeBase(r), state));
 }

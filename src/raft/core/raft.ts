@@ -30,6 +30,9 @@ export class Raft {
   // The leader of `term` as far as known; own id exactly when the state is Leader.
   lead: NodeId = NONE;
   tracker: ProgressTracker;
+  // The index of the last restored snapshot: the configuration contains every change up to it,
+  // although entries below that were handed out before may still be on their way to be applied.
+  configIndex = 0;
   // Whether this replica is in the configuration as a learner.
   isLearner = false;
 

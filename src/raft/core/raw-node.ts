@@ -194,9 +194,15 @@ export class RawNode {
    * Applies a committed membership change; to be called for each in log order, before the
    * entry is reported as applied.
    *
+   * @param index the entry's index. With asyncStorageWrites it must be given: a snapshot can
+   *   arrive while older entries are being applied, and the changes in those are then part of
+   *   the configuration already and must not be made again.
    * @returns the membership from now on, to be stored with the next snapshot
    */
-  applyConfChange(change: ConfChange | ConfChangeV2): ConfState {
+  applyConfChange(change: ConfChange | ConfChangeV2, index = Number.POSITIVE_INFINITY): ConfState {
+    if (index <= this.raft.configIndex) {
+      return this.raft.tracker.confState();
+    }
     return applyConfChange(this.raft, asConfChangeV2(change));
   }
 

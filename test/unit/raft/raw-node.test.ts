@@ -294,6 +294,21 @@ t.test('a malformed answer to a read is reported and dropped', (test) => {
   test.end();
 });
 
+// Found by the simulation, seed 6079: a follower that was applying old changes got a snapshot.
+t.test('a change that a restored snapshot contains is not made again', (test) => {
+  const storage = new MemoryStorage(new TextLogger());
+  const old = { ...emptyConfState, voters: [1n, 2n] };
+  storage.applySnapshot({ data: null, metadata: { confState: old, index: 1, term: 1 } });
+  const node = new RawNode(configWith({ storage, asyncStorageWrites: true }));
+  const confState = { ...emptyConfState, voters: [1n, 2n, 3n] };
+  const snapshot = { data: null, metadata: { confState, index: 9, term: 1 } };
+  node.step(makeMessage(MessageType.Snap, 1n, { from: 2n, term: 1, snapshot }));
+  const removal = { id: 0n, type: 1, nodeId: 3n, context: null } as const;
+  test.same(node.applyConfChange(removal, 9), confState, 'at or below the snapshot: no change');
+  test.same(node.applyConfChange(removal, 10), old, 'above it: a change');
+  test.end();
+});
+
 /** Microseconds per entry of proposing batches and taking them to the end, as a lone voter. */
 function costPerEntry(batch: number, rounds: number): number {
   const storage = new MemoryStorage(new TextLogger());

@@ -183,7 +183,7 @@ function restoreSnapshot(r: Raft, snapshot: Snapshot): boolean {
     return false;
   }
   r.log.restore(snapshot);
-  restoreMembership(r, confState);
+  restoreMembership(r, index, confState);
   r.logger.info(() => `${position()} restored snapshot [index: ${index}, term: ${term}]`);
   return true;
 }

@@ -1,10 +1,18 @@
 // One replica of the random simulation, in asynchronous storage mode: a disk that survives
 // crashes, queues of storage work that do not, and a state machine that is a hash chain.
 
-import type { Entry, Logger, Message, ReadState, Ready } from '../../../../src/raft/index.js';
+import type {
+  ConfState,
+  Entry,
+  Logger,
+  Message,
+  ReadState,
+  Ready,
+} from '../../../../src/raft/index.js';
 import {
   confChangeOfEntry,
   EntryType,
+  emptyConfState,
   isStorageThread,
   MemoryStorage,
   MessageType,
@@ -51,6 +59,8 @@ export class SimNode {
   reads: ReadState[] = [];
   appliedIndex = 0;
   appliedHash = 0;
+  // The membership at appliedIndex; the core's own is ahead once it has a snapshot to restore.
+  #confState: ConfState = emptyConfState;
   /** Called with every applied index and the hash after it. */
   onApply: (index: number, hash: number) => void = () => {};
 
@@ -69,6 +79,7 @@ export class SimNode {
     const snapshot = this.storage.snapshot();
     this.appliedIndex = snapshot.metadata.index;
     this.appliedHash = hashIn(snapshot.data);
+    this.#confState = snapshot.metadata.confState;
     // What was applied is committed, even if the write that says so was lost.
     const { hardState } = this.storage.initialState();
     const commit = Math.max(hardState.commit, this.appliedIndex);
@@ -114,6 +125,7 @@ export class SimNode {
       this.storage.applySnapshot(work.snapshot);
       this.appliedIndex = work.snapshot.metadata.index;
       this.appliedHash = hashIn(work.snapshot.data);
+      this.#confState = work.snapshot.metadata.confState;
       this.onApply(this.appliedIndex, this.appliedHash);
     }
     this.storage.append(work.entries);
@@ -128,7 +140,7 @@ export class SimNode {
     }
     for (const entry of work.entries) {
       if (entry.type !== EntryType.Normal) {
-        this.node.applyConfChange(confChangeOfEntry(entry));
+        this.#confState = this.node.applyConfChange(confChangeOfEntry(entry), entry.index);
       }
       this.appliedHash = chain(this.appliedHash, entry);
       this.appliedIndex = entry.index;
@@ -141,12 +153,14 @@ export class SimNode {
   compact(): void {
     const index = this.appliedIndex;
     const durable = this.storage.lastIndex();
-    if (index <= this.storage.snapshot().metadata.index || index > durable) {
+    // While a received snapshot is being written the membership is ahead of what is applied.
+    const receiving = index < this.node.raft.configIndex;
+    if (receiving || index <= this.storage.snapshot().metadata.index || index > durable) {
       return;
     }
     const data = new Uint8Array(4);
     new DataView(data.buffer).setUint32(0, this.appliedHash);
-    this.storage.createSnapshot(index, this.node.raft.tracker.confState(), data);
+    this.storage.createSnapshot(index, this.#confState, data);
     const keep = this.#random(4);
     if (index - keep >= this.storage.firstIndex()) {
       this.storage.compact(index - keep);
