@@ -89,7 +89,7 @@ TEST(File, PosixBehaviour) {
 }
 
 TEST(File, LossyBehaviourIsTheSameWithoutACrash) {
-  for (uint64_t seed = 0; seed < 200; ++seed) {
+  for (uint64_t seed = 0; seed < wal::Rounds(100); ++seed) {
     TemporaryDirectory directory(TemporaryDirectory::kMemory);
     auto layer = FileLayer::Lossy(seed);
     ASSERT_NO_FATAL_FAILURE(ExpectFileBehaviour(layer.get(), directory.path())) << seed;

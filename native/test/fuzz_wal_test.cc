@@ -133,7 +133,7 @@ void Mutate(std::mt19937_64* random, Files* files, bool only_fields) {
 
 TEST(FuzzWal, RandomFiles) {
   std::mt19937_64 random(11);
-  for (int n = 0; n < 300; ++n) {
+  for (uint64_t n = 0; n < Rounds(300); ++n) {
     Files files;
     for (uint64_t count = 1 + random() % 3; count > 0; --count) {
       files.push_back(RandomBytes(&random, random() % 600));
@@ -143,7 +143,7 @@ TEST(FuzzWal, RandomFiles) {
 }
 
 TEST(FuzzWal, MutatedLogs) {
-  for (uint64_t seed = 1; seed <= 500; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(500); ++seed) {
     std::mt19937_64 random(seed);
     Files files = MakeLog(seed % 50);
     for (uint64_t count = 1 + random() % 4; count > 0; --count) Mutate(&random, &files, false);
@@ -152,7 +152,7 @@ TEST(FuzzWal, MutatedLogs) {
 }
 
 TEST(FuzzWal, MutatedLogsWithRightChecksums) {
-  for (uint64_t seed = 1; seed <= 1000; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(1000); ++seed) {
     std::mt19937_64 random(seed);
     Files files = MakeLog(seed % 50);
     for (uint64_t count = 1 + random() % 3; count > 0; --count) Mutate(&random, &files, true);

@@ -91,7 +91,7 @@ void StepAndCrash(const std::string& directory, uint64_t seed, ModelState* state
 }
 
 TEST(WalCrash, BetweenAnyTwoSteps) {
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(300); ++seed) {
     TemporaryDirectory directory(TemporaryDirectory::kMemory);
     ModelState state;
     for (uint64_t life = 0; life < 4; ++life) {
@@ -138,7 +138,7 @@ TEST(WalCrash, KilledAtAnyMoment) {
   ASSERT_NE(shared, MAP_FAILED);
   std::mt19937_64 random(7);
   uint64_t operations = 0;
-  for (uint64_t seed = 1; seed <= 70; ++seed) {
+  for (uint64_t seed = 1; seed <= Rounds(70); ++seed) {
     TemporaryDirectory directory(TemporaryDirectory::kMemory);
     ModelState state;
     for (uint64_t life = 0; life < 3; ++life) {
@@ -147,7 +147,7 @@ TEST(WalCrash, KilledAtAnyMoment) {
       const pid_t child = ::fork();
       ASSERT_GE(child, 0);
       if (child == 0) WorkUntilKilled(directory.path(), run, state, shared);
-      std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 15000));
       ::kill(child, SIGKILL);
       int status = 0;
       ASSERT_EQ(::waitpid(child, &status, 0), child);
@@ -165,7 +165,7 @@ TEST(WalCrash, KilledAtAnyMoment) {
           << "run " << run;
     }
   }
-  EXPECT_GT(operations, 3000u) << "the children did nothing";
+  EXPECT_GT(operations, Rounds(2000)) << "the children did nothing";
   ::munmap(shared, sizeof(Shared));
 }
 

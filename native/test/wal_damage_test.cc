@@ -144,7 +144,9 @@ void FlipEveryBit(End end, uint64_t unproven) {
   const size_t used = whole.find_last_not_of('\0') + 1;
   uint64_t damaged = 0;
   uint64_t cut = 0;
-  for (size_t bit = 0; bit < (used + 24) * 8; ++bit) {
+  // One bit of each byte where the sanitizers make each start slow.
+  const size_t step = Rounds(20) == 20 ? 1 : 11;
+  for (size_t bit = 0; bit < (used + 24) * 8; bit += step) {
     std::string bytes = whole;
     if (bit / 8 >= bytes.size()) bytes.resize(bit / 8 + 1);
     bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
@@ -157,7 +159,7 @@ void FlipEveryBit(End end, uint64_t unproven) {
       if (outcome.last_index < 8) ++cut;
     }
   }
-  EXPECT_GT(damaged, used * 4) << "most of the log is proven";
+  EXPECT_GT(damaged, used * 4 / step) << "most of the log is proven";
   EXPECT_EQ(cut > 0, unproven > 0);
 }
 
@@ -172,7 +174,7 @@ TEST(WalDamage, FlippedBitsInFormerSegmentsAreRefused) {
   std::mt19937_64 random(5);
   for (const uint64_t sequence : {1, 2}) {
     const std::string whole = ReadFile(SegmentPath(directory.path(), sequence));
-    for (int n = 0; n < 300; ++n) {
+    for (uint64_t n = 0; n < Rounds(300); ++n) {
       std::string bytes = whole;
       const size_t bit = random() % (bytes.size() * 8);
       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));

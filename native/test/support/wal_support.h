@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <memory>
@@ -43,6 +44,19 @@ class TemporaryDirectory {
  private:
   std::string path_;
 };
+
+/// How many rounds a randomised test runs: all of them, fewer where the sanitizers make each slow.
+/// Those that need more set METASTORE_WAL_EFFORT to a multiple.
+inline uint64_t Rounds(uint64_t rounds) {
+#if defined(__SANITIZE_THREAD__)
+  rounds /= 20;
+#elif defined(__SANITIZE_ADDRESS__)
+  rounds /= 4;
+#endif
+  const char* effort = ::getenv("METASTORE_WAL_EFFORT");
+  if (effort != nullptr) rounds *= static_cast<uint64_t>(std::max(1, ::atoi(effort)));
+  return std::max<uint64_t>(rounds, 1);
+}
 
 inline std::shared_ptr<const std::string> Payload(std::string bytes) {
   return std::make_shared<const std::string>(std::move(bytes));

@@ -9,8 +9,10 @@ namespace {
 
 constexpr uint64_t kWindowBytes = 1 << 20;
 
+/// By memcmp, which compares words: most of a fresh segment is zeros that a start looks through.
 bool AllZero(std::string_view bytes) {
-  return bytes.find_first_not_of('\0') == std::string_view::npos;
+  return bytes.empty() ||
+         (bytes[0] == '\0' && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 /// Cheap test before the CRC: does a record of the marks' size and types begin here?
@@ -92,6 +94,11 @@ Result<uint64_t> SegmentScanner::FindProof(uint64_t from, uint64_t cut) {
     if (bytes.size() < kMarkBytes) break;
     const size_t last = bytes.size() - kMarkBytes;
     size_t place = 0;
+    if (AllZero(bytes)) {
+      // A mark may begin in the last few bytes only if there is more behind them.
+      at += std::max<size_t>(8, last / 8 * 8);
+      continue;
+    }
     for (; place <= last; place += 8) {
       RecordView record;
       if (LooksLikeMark(bytes.data() + place) &&
@@ -111,8 +118,7 @@ Result<uint64_t> SegmentScanner::EndOfData(uint64_t from) {
     std::string_view bytes;
     METASTORE_RETURN_IF_ERROR(View(at, kWindowBytes, &bytes));
     if (bytes.empty()) break;
-    const size_t last = bytes.find_last_not_of('\0');
-    if (last != std::string_view::npos) end = at + last + 1;
+    if (!AllZero(bytes)) end = at + bytes.find_last_not_of('\0') + 1;
     at += bytes.size();
   }
   return end;
