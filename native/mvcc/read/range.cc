@@ -116,7 +116,7 @@ int CompareBy(int32_t target, const VersionView& left, const VersionView& right)
     case kSortByCreate:
       return sign(left.create_revision, right.create_revision);
     case kSortByMod:
-      return sign(left.rev, right.rev);
+      return sign(left.rev.main, right.rev.main);
     case kSortByValue:
       return sign(left.value, right.value);
     default:

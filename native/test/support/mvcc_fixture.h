@@ -71,9 +71,10 @@ class SharedEngine final : public Engine {
 
 class MvccHarness {
  public:
-  explicit MvccHarness(StoreOptions store_options = {}) : options(store_options) {
+  /// Over a fresh memory engine unless another is given.
+  explicit MvccHarness(StoreOptions store_options = {}, std::shared_ptr<Engine> over = nullptr)
+      : options(store_options), engine(over == nullptr ? NewMemoryEngine() : std::move(over)) {
     options.compaction_sleep_ms = 0;
-    engine = NewMemoryEngine();
     Open();
   }
 

@@ -89,12 +89,13 @@ inline Reply ParseRange(std::string_view bytes) {
   return reply;
 }
 
+/// Also for replies that are nothing but a header, and numbers.
 inline Reply ParsePut(std::string_view bytes) {
   Reply reply;
   codec::WireReader reader(bytes);
   for (codec::WireField field; reader.Next(&field);) {
     if (field.tag == 1) ParseHeader(field.bytes, &reply);
-    if (field.tag == 2) reply.kvs.push_back(ParseKv(field.bytes));
+    if (field.Is(2, codec::WireType::length_delimited)) reply.kvs.push_back(ParseKv(field.bytes));
   }
   return reply;
 }

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "mvcc/state/sizes.h"
-#include "mvcc/store_impl.h"
+#include "mvcc/store/store_impl.h"
 #include "mvcc/write/txn.h"
 
 namespace metastore::mvcc {

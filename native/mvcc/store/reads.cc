@@ -3,7 +3,7 @@
 #include "mvcc/read/hash.h"
 #include "mvcc/read/range.h"
 #include "mvcc/state/sizes.h"
-#include "mvcc/store_impl.h"
+#include "mvcc/store/store_impl.h"
 #include "mvcc/write/txn.h"
 
 namespace metastore::mvcc {

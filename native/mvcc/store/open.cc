@@ -1,12 +1,11 @@
-// Opening, committing, publishing and compacting; the requests are in store_ops.cc, what any
-// thread may ask is in store_reads.cc.
-#include "mvcc/store_impl.h"
-
+// Opening, committing, publishing and compacting; the requests are in apply.cc, what any
+// thread may ask is in reads.cc.
 #include <utility>
 
 #include "base/check.h"
 #include "mvcc/read/hash.h"
 #include "mvcc/state/sizes.h"
+#include "mvcc/store/store_impl.h"
 
 namespace metastore {
 

@@ -1,7 +1,7 @@
 // StoreImpl: the Store over an Engine. Composes the parts: the run of entries, leases, alarms,
 // sizes, compaction; and publishes what they made as one view.
-#ifndef METASTORE_MVCC_STORE_IMPL_H_
-#define METASTORE_MVCC_STORE_IMPL_H_
+#ifndef METASTORE_MVCC_STORE_STORE_IMPL_H_
+#define METASTORE_MVCC_STORE_STORE_IMPL_H_
 
 #include <memory>
 #include <mutex>
@@ -106,4 +106,4 @@ codec::ResponseHeader HeaderAt(const HeaderInfo& info, int64_t revision);
 
 }  // namespace metastore::mvcc
 
-#endif  // METASTORE_MVCC_STORE_IMPL_H_
+#endif  // METASTORE_MVCC_STORE_STORE_IMPL_H_
