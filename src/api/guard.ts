@@ -1,6 +1,6 @@
 // The checks that every call passes before its own handler, in the documented order: capability,
-// learner, client version, leader. Written once, for whatever transport; wraps each handler when the
-// table is built.
+// learner, client version, leader. Written once, for whatever transport; wraps each handler when
+// the table is built.
 
 import { isUtf8 } from 'node:buffer';
 import type { CallContext, Handler, ServerStream, StreamHandler } from '../base/call.js';

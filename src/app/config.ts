@@ -1,5 +1,5 @@
-// The configuration of one server as its parts want it, made out of validated flags. The rules about
-// defaults that depend on other flags stand here.
+// The configuration of one server as its parts want it, made out of validated flags. The rules
+// about defaults that depend on other flags stand here.
 
 import { randomInt } from 'node:crypto';
 import type { InitialMember } from '../server/bootstrap.js';

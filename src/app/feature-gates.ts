@@ -1,4 +1,5 @@
 // Feature gates: what `--feature-gates=A=true,B=false` may name, and which of them are on.
+// Asked by the flags (is the text right) and by the configuration (what is on).
 
 type Stage = 'alpha' | 'beta';
 

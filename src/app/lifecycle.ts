@@ -1,6 +1,6 @@
-// From configuration to a serving process and back: what is logged at which point, what a failure to
-// start says and how a signal ends it all. Exit statuses: 1 for a start that failed, the signal itself
-// after a stop by signal (0 as the first process of a container).
+// From configuration to a serving process and back: what is logged at which point, what a failure
+// to start says and how a signal ends it all. Exit statuses: 1 for a start that failed, the signal
+// itself after a stop by signal (0 as the first process of a container).
 
 import { readdirSync } from 'node:fs';
 import { hexId } from '../base/bytes.js';

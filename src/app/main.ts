@@ -1,5 +1,5 @@
-// The program: command line in, exit status out. Started by scripts/metastore; everything that can be
-// tested without a process of its own lies in the modules called here.
+// The program: command line in, exit status out. Started by scripts/metastore; everything that can
+// be tested without a process of its own lies in the modules called here.
 
 import { createLogger, type LogLevel, logLevels, type RootLogger } from '../base/logger.js';
 import { buildConfig, type ServerConfig } from './config.js';

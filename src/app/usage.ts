@@ -1,4 +1,5 @@
 // What the command line prints about itself: version, usage, help.
+// Called by main; the version lines are parsed by tools.
 
 import { arch, platform } from 'node:os';
 import { ETCD_VERSION, packageVersion } from '../server/versions.js';

@@ -1,4 +1,5 @@
 // Small helpers about bytes that several modules share.
+// Nothing here copies.
 
 /**
  * A Buffer as the Uint8Array that it is. Node's type declarations do not say so to every TypeScript

@@ -1,5 +1,5 @@
-// What a call is to the handlers of the API, whoever carries it: bytes in, bytes out. Transports make
-// these objects and the services of src/api consume them; neither knows the other.
+// What a call is to the handlers of the API, whoever carries it: bytes in, bytes out. Transports
+// make these objects and the services of src/api consume them; neither knows the other.
 
 /** What came with a call besides its messages. */
 export interface CallContext {
@@ -16,7 +16,9 @@ export type UnaryHandler = (context: CallContext, request: Buffer) => Promise<Bu
 
 /** The server's end of a call that carries any number of messages in either direction. */
 export interface ServerStream {
-  /** The next request, or null once the client has ended its side. Rejects when the call is over. */
+  /**
+   * The next request, or null once the client has ended its side. Rejects when the call is over.
+   */
   receive(): Promise<Buffer | null>;
   /**
    * Sends a message. `taken` runs when the transport has handed it on, so that senders can bound

@@ -132,7 +132,9 @@ export class ErrorTable {
     return position;
   }
 
-  /** Status of anything that was thrown. Errors without a meaning become Unknown with their text. */
+  /**
+   * Status of anything that was thrown. Errors without a meaning become Unknown with their text.
+   */
   status(error: unknown): WireStatus {
     if (!(error instanceof MetaStoreError)) {
       return { code: UNKNOWN, text: error instanceof Error ? error.message : String(error) };

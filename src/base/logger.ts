@@ -1,7 +1,7 @@
 // The log of the process: JSON objects, one a line (or tab-separated lines for people), on stderr
 // unless told otherwise. Service managers and test frameworks read these lines, so their form is
-// part of the interface: level, ts (RFC 3339, microseconds, zone), logger if named, caller, msg, and
-// then the fields. pino does the encoding; nobody else in the tree sees it.
+// part of the interface: level, ts (RFC 3339, microseconds, zone), logger if named, caller, msg,
+// and then the fields. pino does the encoding; nobody else in the tree sees it.
 
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { pino } from 'pino';
@@ -62,7 +62,8 @@ export function formatTimestamp(unixMs: number): string {
   const date = new Date(unixMs);
   const micros = Math.floor((unixMs - Math.floor(unixMs)) * 1000);
   const millis = String(date.getMilliseconds()).padStart(3, '0');
-  const day = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+  const month = twoDigits(date.getMonth() + 1);
+  const day = `${date.getFullYear()}-${month}-${twoDigits(date.getDate())}`;
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':');
   return `${day}T${time}.${millis}${String(micros).padStart(3, '0')}${zone(date)}`;
 }

@@ -1,5 +1,5 @@
-// What a member proposes about itself and the cluster, unasked: its name and URLs at every start, the
-// version of a new cluster, the alarm that its space is used up. Called by Member.
+// What a member proposes about itself and the cluster, unasked: its name and URLs at every start,
+// the version of a new cluster, the alarm that its space is used up. Called by Member.
 
 import { hexId } from '../base/bytes.js';
 import { MetaStoreError } from '../base/errors.js';
@@ -32,8 +32,8 @@ export class Announcements {
   }
 
   /**
-   * Tells the cluster this member's name and client URLs; tried until it works, however long there is
-   * no leader.
+   * Tells the cluster this member's name and client URLs; tried until it works, however long there
+   * is no leader.
    *
    * @throws MetaStoreError Stopped
    */

@@ -1,5 +1,5 @@
-// How a member comes to be: identity from the flags for a fresh directory, the recovered state for an
-// existing one, and the Raft node over either. Called by Member.open once.
+// How a member comes to be: identity from the flags for a fresh directory, the recovered state for
+// an existing one, and the Raft node over either. Called by Member.open once.
 
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

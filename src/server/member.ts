@@ -1,34 +1,26 @@
 // One member at run time: owns the native core, the Raft node and everything between, and is the
-// narrow asynchronous interface through which the services of src/api reach them. Composed by src/app.
-// Life: open (recover), start (join, lead, publish; resolves when ready to serve), stop.
+// narrow asynchronous interface through which the services of src/api reach them. Composed by
+// src/app. Life: open (recover), start (join, lead, publish; resolves when ready to serve), stop.
 
 import { assert } from '../base/assert.js';
-import { bytesOf, hexId } from '../base/bytes.js';
+import { bytesOf } from '../base/bytes.js';
 import type { ServerStream } from '../base/call.js';
 import type { Clock } from '../base/clock.js';
-import { ErrorTable, MetaStoreError } from '../base/errors.js';
+import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
-import { Prng } from '../base/prng.js';
 import * as rpc from '../base/proto/messages.js';
-import { Membership } from '../cluster/membership.js';
-import { NONE, type NodeId, type RawNode } from '../raft/index.js';
-import { Alarms } from '../state/alarms.js';
+import type { Membership } from '../cluster/membership.js';
+import { NONE, type NodeId } from '../raft/index.js';
+import type { Alarms } from '../state/alarms.js';
 import { LeaseExpiry } from '../state/lease/expiry.js';
-import { type Checkpoint, Lessor } from '../state/lease/lessor.js';
-import { CompletionDecoder } from '../storage/completions.js';
+import type { Checkpoint, Lessor } from '../state/lease/lessor.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { Announcements } from './announcements.js';
-import { bootstrapLog, createRawNode, isSoleVoter } from './bootstrap.js';
+import { assemble, type MemberParts } from './assembly.js';
+import { isSoleVoter } from './bootstrap.js';
 import type { MemberOptions } from './options.js';
-import { Checkpoints } from './replica/checkpoints.js';
-import { MemberCompletions } from './replica/completions.js';
-import { ControlEntries, restoreConfState } from './replica/control.js';
-import { LogStorage } from './replica/log-storage.js';
-import { ReadIndexRounds } from './replica/read-index.js';
-import { ReplicaLoop } from './replica/replica-loop.js';
-import { type TicketKind, Tickets } from './replica/tickets.js';
-import { Waits } from './waits.js';
-import { WatchStreams } from './watch-streams.js';
+import type { ReplicaLoop } from './replica/replica-loop.js';
+import type { TicketKind } from './replica/tickets.js';
 
 /** Who asks, for the header of a proposal. Empty without auth. */
 export interface Caller {
@@ -43,7 +35,7 @@ const ACTIVE_TICKS = 3;
 
 export class Member {
   readonly lessor: Lessor;
-  readonly alarms = new Alarms();
+  readonly alarms: Alarms;
   readonly membership: Membership;
   readonly errors: ErrorTable;
   readonly id: bigint;
@@ -51,20 +43,11 @@ export class Member {
   readonly options: MemberOptions;
   readonly #addon: Addon;
   readonly #core: MemberCore;
-  readonly #raw: RawNode;
   readonly #clock: Clock;
-  readonly #log: Logger;
-  readonly #tickets: Tickets;
-  readonly #reads: ReadIndexRounds;
-  readonly #storage: LogStorage;
+  readonly #parts: MemberParts;
   readonly #loop: ReplicaLoop;
-  readonly #watches: WatchStreams;
-  readonly #checkpoints: Checkpoints;
   readonly #expiry: LeaseExpiry;
   readonly #announcements: Announcements;
-  readonly #decoder: CompletionDecoder;
-  readonly #completions: MemberCompletions;
-  readonly #waits: Waits;
   #revision: number;
   #leaderSinceMs = 0;
   #campaigned = false;
@@ -79,60 +62,33 @@ export class Member {
   ) {
     const { core, recovered } = opened;
     this.options = options;
+    this.id = recovered.memberId;
+    this.clusterId = recovered.clusterId;
     this.#addon = addon;
     this.#core = core;
     this.#clock = clock;
-    this.#log = log;
-    this.id = recovered.memberId;
-    this.clusterId = recovered.clusterId;
-    this.errors = new ErrorTable(addon.errors);
     this.#revision = recovered.revision;
-    this.membership = Membership.restore(recovered.meta);
-    this.alarms.restore(recovered.alarms);
-    this.#storage = new LogStorage(core, recovered, restoreConfState(recovered.meta));
-    const settings = { electionTicks: options.electionTicks, preVote: options.preVote };
-    const random = new Prng(options.seed);
-    this.#raw = createRawNode(recovered, this.#storage, settings, random, log);
-    this.#waits = new Waits(clock, options.requestTimeoutMs);
-    this.#tickets = new Tickets(this.errors);
-    this.#reads = new ReadIndexRounds(core, this.errors, options.requestTimeoutMs, (context) =>
-      this.#raw.readIndex(context),
-    );
-    this.lessor = new Lessor(clock, {
-      checkpointIntervalMs: options.leaseCheckpointIntervalMs,
-      revokeRetryMs: options.requestTimeoutMs,
+    this.#parts = assemble(addon, opened, options, clock, log, {
+      leadershipChanged: (lead, isLeader) => this.#leadershipChanged(lead, isLeader),
+      ticked: (nowMs) => this.#ticked(nowMs),
+      applied: (index, revision) => this.#applied(index, revision),
+      quotaExceeded: () => this.#announcements.noSpace(),
+      timeoutReason: (startedMs) => this.#timeoutReason(startedMs),
     });
-    this.lessor.restore(recovered.leases);
-    this.#watches = new WatchStreams(core, this.errors);
-    this.#checkpoints = new Checkpoints(
-      core,
-      options.checkpoints,
-      log,
-      recovered.appliedIndex,
-      recovered.startIndex,
-    );
+    this.errors = this.#parts.errors;
+    this.membership = this.#parts.membership;
+    this.alarms = this.#parts.alarms;
+    this.lessor = this.#parts.lessor;
+    this.#loop = this.#parts.loop;
     this.#announcements = new Announcements(this, log);
     this.#expiry = new LeaseExpiry(this.lessor, this.#leaseProposals(), log);
-    this.#loop = this.#makeLoop();
-    this.#decoder = new CompletionDecoder(addon.completions);
-    this.#completions = this.#makeCompletions();
-    core.setHeader(this.clusterId, this.id, recovered.term);
-    core.setCommitted(recovered.commit);
-    if (recovered.created) {
-      bootstrapLog(this.#raw, options.initialMembers, options.initialToken, log);
-    } else {
-      log.info('restarting local member', {
-        'cluster-id': hexId(this.clusterId),
-        'local-member-id': hexId(this.id),
-        'commit-index': recovered.commit,
-      });
-    }
   }
 
   /**
    * Opens the data directory and recovers what it holds. Nothing runs until `start`.
    *
-   * @throws Error whose `code` names the refusal (Locked, Damaged, WrongFormat, Io) and whose message
+   * @throws Error whose `code` names the refusal (Locked, Damaged, WrongFormat, Io) and whose
+   * message
    *   names the file
    */
   static async open(
@@ -160,7 +116,9 @@ export class Member {
     return member;
   }
 
-  /** Joins and serves itself: resolves once a leader is known and this member has published itself. */
+  /**
+   * Joins and serves itself: resolves once a leader is known and this member has published itself.
+   */
   async start(): Promise<void> {
     this.#loop.start();
     await this.#announcements.attributes();
@@ -175,13 +133,13 @@ export class Member {
       return;
     }
     this.#stopping = true;
-    this.#watches.close();
+    this.#parts.watches.close();
     this.lessor.demote();
-    this.#reads.failAll('Stopped');
+    this.#parts.reads.failAll('Stopped');
     this.#core.failAll(this.errors.codeOf('Stopped'));
     this.#loop.stop();
-    this.#waits.fail();
-    this.#tickets.failAll(MetaStoreError.of('Stopped'));
+    this.#parts.waits.fail();
+    this.#parts.tickets.failAll(MetaStoreError.of('Stopped'));
     await this.#core.close();
   }
 
@@ -231,7 +189,7 @@ export class Member {
     if (this.#stopping) {
       return Promise.reject(MetaStoreError.of('Stopped'));
     }
-    const ticket = this.#tickets.next();
+    const ticket = this.#parts.tickets.next();
     const number = this.#addon.methods[method];
     const { userName, authRevision } = caller;
     const route = this.#core.submit(ticket, number, bytesOf(request), userName, authRevision);
@@ -243,15 +201,15 @@ export class Member {
     if (this.#stopping) {
       return Promise.reject(MetaStoreError.of('Stopped'));
     }
-    const ticket = this.#tickets.next();
+    const ticket = this.#parts.tickets.next();
     return this.#routed(ticket, this.#core.submitInternal(ticket, bytesOf(request)));
   }
 
   /** The keys attached to a lease, as of some moment after the call. */
   async leaseKeys(id: bigint): Promise<Buffer[]> {
-    const ticket = this.#tickets.next();
+    const ticket = this.#parts.tickets.next();
     this.#core.leaseKeys(ticket, id);
-    const packed = await this.#tickets.settleLater(ticket, 'local', this.nowMs);
+    const packed = await this.#parts.tickets.settleLater(ticket, 'local', this.nowMs);
     const keys: Buffer[] = [];
     for (let at = 0; at < packed.length; ) {
       const end = at + 4 + packed.readUInt32LE(at);
@@ -270,14 +228,14 @@ export class Member {
     if (this.#stopping) {
       throw MetaStoreError.of('Stopped');
     }
-    const confirmed = this.#reads.confirm();
+    const confirmed = this.#parts.reads.confirm();
     this.#loop.wake();
     await this.appliedUpTo(await confirmed);
   }
 
   /** Resolves once entries up to the index are applied here. */
   appliedUpTo(index: number): Promise<void> {
-    return this.#waits.applied(index, this.#loop.appliedIndex);
+    return this.#parts.waits.applied(index, this.#loop.appliedIndex);
   }
 
   /** Resolves if this member leads beyond doubt. @throws MetaStoreError NotPrimaryLessor */
@@ -295,7 +253,7 @@ export class Member {
 
   /** Resolves once a leader is known. @throws MetaStoreError NoLeader after the request timeout */
   leaderKnown(): Promise<void> {
-    return this.leader === NONE ? this.#waits.leader() : Promise.resolve();
+    return this.leader === NONE ? this.#parts.waits.leader() : Promise.resolve();
   }
 
   /** Notes remaining times of leases in the log. */
@@ -311,7 +269,7 @@ export class Member {
 
   /** Serves one watch stream until it ends. */
   watch(stream: ServerStream, signal: AbortSignal): Promise<void> {
-    return this.#watches.serve(stream, signal);
+    return this.#parts.watches.serve(stream, signal);
   }
 
   // ---- Within. ---------------------------------------------------------------------------------
@@ -332,104 +290,38 @@ export class Member {
       this.#loop.wake();
     } else if (route === routes.ReadWaits) {
       kind = 'read';
-      this.#reads.nativeReadsWait();
+      this.#parts.reads.nativeReadsWait();
       this.#loop.wake();
     }
-    return this.#tickets.settleLater(ticket, kind, this.nowMs);
-  }
-
-  #drain(): void {
-    for (;;) {
-      const records = this.#core.drain();
-      if (records === null) {
-        return;
-      }
-      this.#decoder.decode(records, this.#completions);
-    }
-  }
-
-  #makeLoop(): ReplicaLoop {
-    const { options } = this;
-    return new ReplicaLoop(
-      {
-        core: this.#core,
-        raw: this.#raw,
-        storage: this.#storage,
-        reads: this.#reads,
-        tickets: this.#tickets,
-        errors: this.errors,
-        clock: this.#clock,
-        log: this.#log,
-        tickMs: options.heartbeatMs,
-        requestTimeoutMs: options.requestTimeoutMs,
-      },
-      {
-        drainCompletions: () => this.#drain(),
-        termChanged: (term) => this.#core.setHeader(this.clusterId, this.id, term),
-        leadershipChanged: (lead, isLeader) => this.#leadershipChanged(lead, isLeader),
-        // A single member has nobody to send to.
-        send: () => undefined,
-        ticked: (nowMs) => this.#ticked(nowMs),
-        timeoutReason: (startedMs) => {
-          const elected = this.#leaderSinceMs;
-          const windowMs = 2 * options.electionTicks * options.heartbeatMs;
-          const lost = startedMs > elected - windowMs && startedMs < elected;
-          return lost ? 'TimeoutLeaderFailure' : 'Timeout';
-        },
-      },
-    );
-  }
-
-  #makeCompletions(): MemberCompletions {
-    return new MemberCompletions({
-      loop: this.#loop,
-      tickets: this.#tickets,
-      control: new ControlEntries({
-        core: this.#core,
-        raw: this.#raw,
-        storage: this.#storage,
-        membership: this.membership,
-        log: this.#log,
-      }),
-      lessor: this.lessor,
-      watches: this.#watches,
-      checkpoints: this.#checkpoints,
-      alarms: this.alarms,
-      log: this.#log,
-      nowMs: () => this.nowMs,
-      applied: (index, revision) => this.#applied(index, revision),
-      truncated: (startIndex) => this.#storage.truncated(startIndex),
-      quotaExceeded: () => this.#announcements.noSpace(),
-      fatal: (message) => this.options.onFatal(message),
-    });
+    return this.#parts.tickets.settleLater(ticket, kind, this.nowMs);
   }
 
   #applied(index: number, revision: number): void {
     this.#revision = revision;
-    this.#waits.noteApplied(index);
+    this.#parts.waits.noteApplied(index);
     this.#campaignAlone();
   }
 
   #ticked(nowMs: number): void {
-    this.#checkpoints.tick(this.#loop.appliedIndex, nowMs);
+    this.#parts.checkpoints.tick(this.#loop.appliedIndex, nowMs);
     this.#expiry.tick(nowMs);
     this.#campaignAlone();
   }
 
   /** A sole voter need not wait for an election timeout: nobody else can be the leader. */
   #campaignAlone(): void {
-    const { confState } = this.#storage.initialState();
+    const { confState } = this.#parts.storage.initialState();
     const caughtUp = this.#loop.appliedIndex >= this.#loop.committedIndex;
     if (!this.#campaigned && caughtUp && isSoleVoter(confState, this.id)) {
       this.#campaigned = true;
-      this.#raw.campaign();
+      this.#parts.raw.campaign();
     }
   }
 
   #leadershipChanged(lead: NodeId, isLeader: boolean): void {
     if (lead !== NONE) {
       this.#leaderSinceMs = this.nowMs;
-      this.#waits.noteLeader();
+      this.#parts.waits.noteLeader();
     }
     if (isLeader && !this.lessor.isPrimary) {
       this.lessor.promote(this.options.electionTicks * this.options.heartbeatMs);
@@ -439,6 +331,14 @@ export class Member {
     if (isLeader && this.membership.version === null) {
       this.#announcements.clusterVersion();
     }
+  }
+
+  /** What a proposal is told whose time is up after it was handed to Raft. */
+  #timeoutReason(startedMs: number): SharedErrorCode {
+    const windowMs = 2 * this.options.electionTicks * this.options.heartbeatMs;
+    const elected = this.#leaderSinceMs;
+    const lost = startedMs > elected - windowMs && startedMs < elected;
+    return lost ? 'TimeoutLeaderFailure' : 'Timeout';
   }
 
   #leaseProposals() {

@@ -1,4 +1,5 @@
 // What a member is opened with, resolved from the flags by src/app. Durations in milliseconds.
+// Sizes are bytes. Nothing in it changes while the member runs.
 
 import type { OpenOptions } from '../storage/native.js';
 import type { InitialMember } from './bootstrap.js';

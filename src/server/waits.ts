@@ -1,4 +1,6 @@
-// Whoever waits for the state to reach an index, or for a leader. One per member; told by it of both.
+// Whoever waits for the state to reach an index, or for a leader. One per member; told by it of
+// both.
+// Each wait ends with what it waits for, with a timeout, or with the member.
 
 import type { Clock } from '../base/clock.js';
 import { MetaStoreError } from '../base/errors.js';

@@ -1,5 +1,5 @@
-// Watch streams between transports and the native sequencer, which alone decides what is sent and in
-// which order. This side only carries bytes: requests in, messages out, and credit for what a
+// Watch streams between transports and the native sequencer, which alone decides what is sent and
+// in which order. This side only carries bytes: requests in, messages out, and credit for what a
 // transport has taken, so that a slow client holds up nothing but itself.
 
 import { bytesOf } from '../base/bytes.js';
@@ -31,8 +31,8 @@ export class WatchStreams {
   }
 
   /**
-   * Serves one stream until the client is gone or the member stops. The client's half-close does not
-   * end it: events go on. Rejects with what ends the call otherwise.
+   * Serves one stream until the client is gone or the member stops. The client's half-close does
+   * not end it: events go on. Rejects with what ends the call otherwise.
    */
   async serve(stream: ServerStream, signal: AbortSignal): Promise<void> {
     if (this.#closed) {

@@ -1,5 +1,5 @@
-// Active alarms, as the applied log says. Native code refuses writes by its own copy; this one answers
-// Status and the health endpoints. Fed in log order.
+// Active alarms, as the applied log says. Native code refuses writes by its own copy; this one
+// answers Status and the health endpoints. Fed in log order.
 
 /** Kinds of alarms, as numbered in the API. */
 export const AlarmType = { None: 0, NoSpace: 1, Corrupt: 2 } as const;

@@ -1,5 +1,6 @@
 // One listening port for everything: a connection's first bytes tell HTTP/2 (gRPC, which opens with
-// the preface "PRI") from HTTP/1. The bytes looked at are put back before the connection is handed on.
+// the preface "PRI") from HTTP/1. The bytes looked at are put back before the connection is handed
+// on.
 
 import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';

@@ -1,4 +1,5 @@
 // Free TCP ports on 127.0.0.1 for servers that tests start.
+// Nothing keeps them free until they are used, so a collision is possible, and rare.
 
 import type { AddressInfo, Server } from 'node:net';
 import { createServer } from 'node:net';

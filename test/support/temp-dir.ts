@@ -1,4 +1,5 @@
 // Scratch directories of tests, removed when the test process ends.
+// What a killed test leaves behind is the operating system's to clean.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

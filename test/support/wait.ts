@@ -1,4 +1,5 @@
 // Waiting in tests, always with a bound.
+// A wait that is in vain names what was waited for.
 
 /** Resolves after that many milliseconds. */
 export function sleep(ms: number): Promise<void> {

@@ -1,5 +1,5 @@
-// The HTTP/1 endpoints of the client port that are not gRPC: /health, /version, /metrics. Every answer
-// carries the CORS headers that browsers ask for. Called by whoever listens.
+// The HTTP/1 endpoints of the client port that are not gRPC: /health, /version, /metrics. Every
+// answer carries the CORS headers that browsers ask for. Called by whoever listens.
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../base/call.js';
 import type { Member } from '../../server/member.js';

@@ -1,5 +1,5 @@
-// The Cluster service: the list of members. Changes of the membership answer Unimplemented until they
-// are built.
+// The Cluster service: the list of members. Changes of the membership answer Unimplemented until
+// they are built.
 
 import { bytesOf } from '../../base/bytes.js';
 import * as rpc from '../../base/proto/messages.js';

@@ -1,5 +1,6 @@
-// The Lease service. Grants and revocations go through the log natively; deadlines are the lessor's.
-// Renewals and remaining times are answered by the leader alone, since only its clock counts.
+// The Lease service. Grants and revocations go through the log natively; deadlines are the
+// lessor's. Renewals and remaining times are answered by the leader alone, since only its clock
+// counts.
 
 import { bytesOf } from '../../base/bytes.js';
 import type { ServerStream } from '../../base/call.js';

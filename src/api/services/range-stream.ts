@@ -1,5 +1,6 @@
 // KV.RangeStream: a range in chunks, each read at the revision that the first one saw, so that the
-// chunks merged field by field are the answer of Range. Chunk sizes follow the size of what was sent.
+// chunks merged field by field are the answer of Range. Chunk sizes follow the size of what was
+// sent.
 
 import { bytesOf } from '../../base/bytes.js';
 import { MetaStoreError } from '../../base/errors.js';

@@ -1,4 +1,5 @@
 // The form in which each service hands over its handlers: by method name, as in its .proto file.
+// Used by each service and by the table that puts them together.
 
 import type { Handler, StreamHandler, UnaryHandler } from '../../base/call.js';
 

@@ -1,5 +1,5 @@
-// What the table of flags says of each: its name, the kind of its value, its default, where it stands
-// in a configuration file, and what it does here. Made by the three builders below.
+// What the table of flags says of each: its name, the kind of its value, its default, where it
+// stands in a configuration file, and what it does here. Made by the three builders below.
 
 import { urlsProblem } from './urls.js';
 

@@ -1,4 +1,5 @@
 // The whole table of flags, by name.
+// The parser, the sources, the validation and the help all go by it.
 
 import type { FlagRow } from './row.js';
 import { clusterFlags } from './tables/cluster.js';

@@ -1,4 +1,6 @@
-// URLs of listeners and of what is advertised: `http://host:port`, or `unix://` with anything after.
+// URLs of listeners and of what is advertised: `http://host:port`, or `unix://` with anything
+// after.
+// Read by the flags when they are parsed and by the configuration when listeners are opened.
 
 export interface ServiceUrl {
   /** As it was written. */

@@ -1,4 +1,5 @@
 // Values of flags from their text, as Go's flag package takes them, and the errors that it words.
+// Used for the command line, the environment and configuration files alike.
 
 import type { FlagKind, FlagRow, FlagValue } from './row.js';
 

@@ -1,9 +1,9 @@
 // Encoding and decoding of the messages that TypeScript reads, by reflection over the .proto files
-// of this package, which are the one place where fields and numbers are written down. KV requests do
-// not pass here: their bytes go to native code as they came.
+// of this package, which are the one place where fields and numbers are written down. KV requests
+// do not pass here: their bytes go to native code as they came.
 //
-// In the objects, int64 and uint64 are bigint, bytes are Buffer, absent scalars have their defaults,
-// absent messages are null, and names are those of the .proto files.
+// In the objects, int64 and uint64 are bigint, bytes are Buffer, absent scalars have their
+// defaults, absent messages are null, and names are those of the .proto files.
 
 import { join } from 'node:path';
 import protobuf from 'protobufjs';

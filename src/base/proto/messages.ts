@@ -1,6 +1,6 @@
-// The messages that TypeScript reads or writes, as types, and a codec for each. Field names are those
-// of the .proto files, which the JSON form shares. Handlers of the services, the replica loop and the
-// thin test client use them.
+// The messages that TypeScript reads or writes, as types, and a codec for each. Field names are
+// those of the .proto files, which the JSON form shares. Handlers of the services, the replica loop
+// and the thin test client use them.
 
 import { Codec } from './codec.js';
 

@@ -1,6 +1,7 @@
 // Entries of the log that TypeScript decides: configuration changes and requests about the cluster.
 // Native apply stands at such an entry until its effects are given back, so that they are stored
-// atomically with its index and the next operation sees them. Deterministic: the entry alone decides.
+// atomically with its index and the next operation sees them. Deterministic: the entry alone
+// decides.
 
 import { bytesOf, hexId } from '../../base/bytes.js';
 import type { Logger } from '../../base/logger.js';

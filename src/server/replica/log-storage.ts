@@ -1,6 +1,6 @@
-// The stable log as the Raft core reads it: index, term, type and size of each entry, while payloads
-// stay in native memory. Recent entries are kept here; older ones are asked of the native log. Fed by
-// the replica loop as it hands entries to the log; owned by one member.
+// The stable log as the Raft core reads it: index, term, type and size of each entry, while
+// payloads stay in native memory. Recent entries are kept here; older ones are asked of the native
+// log. Fed by the replica loop as it hands entries to the log; owned by one member.
 
 import { assert } from '../../base/assert.js';
 import { bytesOf } from '../../base/bytes.js';

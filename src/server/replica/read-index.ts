@@ -54,7 +54,9 @@ export class ReadIndexRounds {
     this.#nativeWaits = true;
   }
 
-  /** An index such that state applied up to it reflects everything acknowledged before this call. */
+  /**
+   * An index such that state applied up to it reflects everything acknowledged before this call.
+   */
   confirm(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });

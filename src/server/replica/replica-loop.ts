@@ -1,7 +1,8 @@
-// The replica loop: one turn per wake-up drives Raft for everything that waits. It takes what native
-// code has completed, then peers' messages, then a tick, then proposals and reads, and hands out the
-// work that Raft asks for. Storage writes are asynchronous: while one batch is being written the next
-// one forms. Native code, peers and handlers only leave word here and wake it; nothing blocks.
+// The replica loop: one turn per wake-up drives Raft for everything that waits. It takes what
+// native code has completed, then peers' messages, then a tick, then proposals and reads, and hands
+// out the work that Raft asks for. Storage writes are asynchronous: while one batch is being
+// written the next one forms. Native code, peers and handlers only leave word here and wake it;
+// nothing blocks.
 
 import { assert } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
@@ -343,7 +344,9 @@ export class ReplicaLoop {
   }
 }
 
-/** Entries as the native log takes them: runs out of the proposal queue, others with their bytes. */
+/**
+ * Entries as the native log takes them: runs out of the proposal queue, others with their bytes.
+ */
 export function appendRuns(entries: readonly Entry[]): AppendRun[] {
   const runs: AppendRun[] = [];
   for (let at = 0; at < entries.length; at++) {

@@ -1,5 +1,6 @@
 // A priority queue of ids by deadline, for leases: renewals are many and expiries few, so a renewal
-// only notes the new deadline, and an entry that comes up too early is put back. Owned by the lessor.
+// only notes the new deadline, and an entry that comes up too early is put back. Owned by the
+// lessor.
 
 import { assert } from '../../base/assert.js';
 
@@ -57,7 +58,7 @@ export class DeadlineQueue {
       }
       const deadlineMs = this.#deadlines.get(top.id);
       assert(deadlineMs !== undefined, 'a live entry has a deadline');
-      if (deadlineMs > nowMs) {
+      if (deadlineMs > top.deadlineMs) {
         this.#queued.set(top.id, deadlineMs);
         this.#push({ id: top.id, deadlineMs });
       } else {

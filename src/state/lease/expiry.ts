@@ -1,6 +1,7 @@
-// The expiry loop of leases: every half second the leader's lessor is asked what is over, leadership is
-// confirmed, and the revocations are proposed. Also proposes checkpoints of remaining times where the
-// feature is on. What it needs of the member is declared here and wired by the server.
+// The expiry loop of leases: every half second the leader's lessor is asked what is over,
+// leadership is confirmed, and the revocations are proposed. Also proposes checkpoints of remaining
+// times where the feature is on. What it needs of the member is declared here and wired by the
+// server.
 
 import type { Logger } from '../../base/logger.js';
 import type { Checkpoint, Lessor } from './lessor.js';

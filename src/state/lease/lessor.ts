@@ -1,7 +1,8 @@
-// Deadlines of leases. The native store knows which leases exist and their keys; this side knows when
-// each ends. Fed with grants, revocations and checkpoints in the order of the log, and asked by the
-// Lease service and the expiry loop. Only the leader's lessor is primary: elsewhere nothing expires,
-// since only one member may decide that a lease is over, and its decision goes through the log.
+// Deadlines of leases. The native store knows which leases exist and their keys; this side knows
+// when each ends. Fed with grants, revocations and checkpoints in the order of the log, and asked
+// by the Lease service and the expiry loop. Only the leader's lessor is primary: elsewhere nothing
+// expires, since only one member may decide that a lease is over, and its decision goes through the
+// log.
 //
 // Times are milliseconds on a monotonic clock; TTLs are whole seconds as clients give them.
 

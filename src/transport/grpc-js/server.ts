@@ -82,8 +82,8 @@ export class GrpcServer {
   }
 
   /**
-   * Tells every client to go away, lets calls under way finish for `graceMs`, then cuts what remains.
-   * Resolves when no connection is left.
+   * Tells every client to go away, lets calls under way finish for `graceMs`, then cuts what
+   * remains. Resolves when no connection is left.
    */
   async stop(graceMs: number): Promise<void> {
     if (this.#stopped) {

@@ -1,4 +1,5 @@
 // The client's end of a stream of raw messages, with a queue of what has come.
+// Used through EtcdClient and by tests of streams.
 
 import type grpc from '@grpc/grpc-js';
 

@@ -1,4 +1,5 @@
 // The table of flags, second part: the cluster that a member makes or joins, and how it compacts.
+// Names and defaults are those of etcd 3.7.
 
 import { accepted, effective, type FlagRow, later } from '../row.js';
 

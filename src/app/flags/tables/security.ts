@@ -1,4 +1,5 @@
 // The table of flags, third part: security, authentication, logging and monitoring.
+// Names and defaults are those of etcd 3.7.
 
 import { accepted, effective, type FlagRow, ignored, later } from '../row.js';
 

@@ -1,0 +1,122 @@
+// Tests of src/app/validate.ts, config.ts and feature-gates.ts: rules about flags looked at
+// together.
+
+import t from 'tap';
+
+import { buildConfig, minLeaseTtlSeconds } from '../../../src/app/config.js';
+import { enabledGates } from '../../../src/app/feature-gates.js';
+import { parseCommandLine } from '../../../src/app/flags/parser.js';
+import { resolveFlags } from '../../../src/app/flags/sources.js';
+import { flagTable } from '../../../src/app/flags/table.js';
+import { validate } from '../../../src/app/validate.js';
+import { tempDir } from '../../support/temp-dir.js';
+
+function flagsOf(...args: string[]) {
+  return resolveFlags(parseCommandLine(args, flagTable), {}, flagTable).flags;
+}
+
+function configOf(...args: string[]) {
+  const flags = flagsOf(`--data-dir=${tempDir('config')}`, ...args);
+  validate(flags, flagTable);
+  return buildConfig(flags, {});
+}
+
+t.test('broken rules and their texts', async (t) => {
+  const broken: [string[], string][] = [
+    [['--heartbeat-interval=0'], '--heartbeat-interval must be >0 (set to 0ms)'],
+    [['--election-timeout=0'], '--election-timeout must be >0 (set to 0ms)'],
+    [
+      ['--heartbeat-interval=300'],
+      '--election-timeout[1000ms] should be at least as 5 times as --heartbeat-interval[300ms]',
+    ],
+    [
+      ['--election-timeout=50001'],
+      '--election-timeout[50001ms] is too long, and should be set less than 50000ms',
+    ],
+    [
+      ['--listen-client-urls=http://127.0.0.1:1'],
+      '--advertise-client-urls is required when --listen-client-urls is set explicitly',
+    ],
+    [
+      ['--listen-client-urls=http://a.example:1'],
+      'expected IP in URL for binding (http://a.example:1)',
+    ],
+    [['--auto-compaction-mode=x'], 'unknown auto-compaction-mode "x"'],
+    [['--compact-hash-check-time=0s'], '--compact-hash-check-time must be >0 (set to 0s)'],
+    [['--logger=capnslog'], '--logger=capnslog is removed in v3.5'],
+    [['--logger=x'], 'unknown logger option "x"'],
+    [['--log-format=x'], 'unknown log format: x, supported values json, console'],
+    [['--log-outputs=default,stdout'], 'multi logoutput for "default" is not supported yet'],
+    [
+      ['--feature-gates=LeaseCheckpointPersist=true'],
+      'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint',
+    ],
+    [['--cert-file=a'], '--cert-file is not supported by this version of MetaStore yet'],
+    [
+      ['--force-new-cluster'],
+      '--force-new-cluster is not supported by this version of MetaStore yet',
+    ],
+  ];
+  for (const [args, message] of broken) {
+    t.throws(() => validate(flagsOf(...args), flagTable), { name: 'ConfigError', message });
+  }
+});
+
+t.test('what is not built yet may be asked for with its default', async (t) => {
+  const harmless = ['--auto-compaction-retention=0', '--cors=*', '--auth-token=simple'];
+  t.doesNotThrow(() => validate(flagsOf(...harmless), flagTable));
+});
+
+t.test('defaults that depend on other flags', async (t) => {
+  const config = configOf('--name=x', '--initial-advertise-peer-urls=http://127.0.0.1:5');
+  t.same(config.member.initialMembers, [{ name: 'x', peerUrls: ['http://127.0.0.1:5'] }]);
+  t.equal(config.member.core.engine, 'rocksdb');
+  t.equal(config.member.core.quotaBytes, 2 ** 31);
+  t.equal(config.member.core.minLeaseTtlSeconds, 2);
+  t.equal(config.member.electionTicks, 10);
+  t.equal(config.member.requestTimeoutMs, 7000);
+  t.equal(config.grpc.maxReceiveBytes, 2_097_152);
+  t.equal(config.member.leaseCheckpointIntervalMs, null);
+  t.equal(configOf('--quota-backend-bytes=-1').member.core.quotaBytes, 0);
+  t.equal(configOf('--quota-backend-bytes=53248').member.core.quotaBytes, 53248);
+  t.equal(configOf('--watch-progress-notify-interval=1ms').member.core.watchProgressNotifyMs, 100);
+  t.ok(configOf('--feature-gates=LeaseCheckpoint=true').member.leaseCheckpointIntervalMs);
+});
+
+t.test('identity is the reference one for the default flags', async (t) => {
+  const { core } = configOf().member;
+  t.equal(core.memberId.toString(16), '8e9e05c52164694d');
+  t.equal(core.clusterId.toString(16), 'cdf818194e3a8c32');
+  t.not(configOf('--initial-cluster-token=other').member.core.memberId, core.memberId);
+});
+
+t.test('initial clusters that do not fit are refused', async (t) => {
+  const peer = 'http://127.0.0.1:5';
+  const advertised = `--initial-advertise-peer-urls=${peer}`;
+  t.throws(() => configOf('--name=x', '--initial-cluster=y=http://127.0.0.1:5', advertised), {
+    message: `couldn't find local name "x" in the initial cluster configuration`,
+    title: 'discovery failed',
+  });
+  t.throws(() => configOf(`--initial-cluster=default=${peer},b=${peer}`, advertised), {
+    message: /has duplicate url$/,
+  });
+  t.throws(() => configOf('--initial-cluster=default=http://127.0.0.1:9', advertised), {
+    message: /missing from --initial-advertise-peer-urls=http:\/\/127\.0\.0\.1:5/,
+  });
+  t.throws(() => configOf(`--initial-cluster=default=${peer},b=http://127.0.0.1:6`, advertised), {
+    message: /several members are not supported/,
+  });
+});
+
+t.test('the shortest lease outlives the loss of a leader', async (t) => {
+  t.equal(minLeaseTtlSeconds(100, 1000), 2);
+  t.equal(minLeaseTtlSeconds(500, 5000), 8);
+  t.equal(minLeaseTtlSeconds(10, 100), 1);
+});
+
+t.test('feature gates by name, by stage and by default', async (t) => {
+  t.same([...enabledGates('')], ['TxnModeWriteWithSharedBuffer', 'FastLeaseKeepAlive']);
+  t.ok(enabledGates('AllAlpha=true').has('LeaseCheckpoint'));
+  t.notOk(enabledGates('AllAlpha=true,LeaseCheckpoint=false').has('LeaseCheckpoint'));
+  t.notOk(enabledGates('AllBeta=false').has('FastLeaseKeepAlive'));
+});
