@@ -315,7 +315,7 @@ TEST(WatchCatchUp, AttachedAgain) {
   other.Apply({{{"a", "live"}}});
   h.Run();
   EXPECT_EQ(ReceiveAll(&h, 1).revisions, Sequence(7, 7));
-  h.hub.reset();  // before the other store
+  h.hub->Stop();  // before the other store goes
 }
 
 TEST(WatchCatchUp, ChangesBeyondTheQueuesBoundAreReadFromHistory) {

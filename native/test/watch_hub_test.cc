@@ -571,6 +571,9 @@ TEST_F(WatchHubTest, NothingAfterStop) {
   h.hub->Tick();
   h.Run();
   EXPECT_TRUE(h.Quiet(1));
+  h.store.reset();  // a stopped hub holds nothing of it
+  h.hub->Credit(1, 1);
+  h.Run();
 }
 
 }  // namespace

@@ -6,7 +6,6 @@
 #include <mutex>
 #include <random>
 #include <thread>
-#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
@@ -108,8 +107,13 @@ class Hub final : public WatchHub {
 
   void Stop() override {
     timer_.reset();
-    stopped_.store(true, std::memory_order_release);
     mailbox_.Stop();
+    {
+      // A task that runs now ends first; those that come later find the hub stopped.
+      std::lock_guard<std::mutex> lock(running_);
+      stopped_ = true;
+      sequencer_.Detach();
+    }
     if (own_executor_ != nullptr) own_executor_->Stop();
   }
 
@@ -128,7 +132,8 @@ class Hub final : public WatchHub {
   // ---- The hub's thread. ---------------------------------------------------------------------
 
   void Drain() {
-    if (stopped_.load(std::memory_order_acquire)) return;
+    std::lock_guard<std::mutex> lock(running_);
+    if (stopped_) return;
     for (Command& command : mailbox_.Take()) {
       std::visit([this](auto& what) { Do(what); }, command);
     }
@@ -141,8 +146,9 @@ class Hub final : public WatchHub {
   void ScheduleCatchUp() {
     if (pass_posted_ || !sequencer_.HasCatchUpWork()) return;
     pass_posted_ = executor_->Post([this] {
+      std::lock_guard<std::mutex> lock(running_);
       pass_posted_ = false;
-      if (stopped_.load(std::memory_order_acquire)) return;
+      if (stopped_) return;
       sequencer_.CatchUpPass();
       ScheduleCatchUp();
     });
@@ -166,9 +172,10 @@ class Hub final : public WatchHub {
   std::unique_ptr<ThreadExecutor> own_executor_;
   Executor* executor_;
   Mailbox mailbox_;
-  Sequencer sequencer_;  // the hub's thread only
+  std::mutex running_;  // held by the hub's tasks, so that Stop can wait for one
+  Sequencer sequencer_;  // guarded by running_, as are the following
   bool pass_posted_ = false;
-  std::atomic<bool> stopped_{false};
+  bool stopped_ = false;
   std::unique_ptr<Timer> timer_;
 };
 

@@ -91,8 +91,9 @@ class WatchHub : public PublicationSink {
   virtual void Tick() = 0;
 
   virtual HubStats stats() const = 0;
-  /// Refuses further calls, and joins the hub's own threads. With an executor of the caller's the
-  /// hub must outlive the tasks posted to it; after Stop they do nothing.
+  /// Ends all work and joins the hub's own threads; later calls do nothing. The store may go once
+  /// this has returned. With an executor of the caller's, the hub must outlive the tasks posted to
+  /// it. Not from the sink.
   virtual void Stop() = 0;
 };
 

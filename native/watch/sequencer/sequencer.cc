@@ -54,6 +54,11 @@ void Sequencer::Attach(Store* store) {
   if (view_->revision > before->revision) FallBehind(before->revision + 1);
 }
 
+void Sequencer::Detach() {
+  view_ = nullptr;
+  store_ = nullptr;
+}
+
 void Sequencer::SetHeader(const HeaderInfo& header) {
   header_ = header;
   header_revision_ = -1;

@@ -37,6 +37,8 @@ class Sequencer {
   Sequencer(const HubOptions& options, StreamSink* sink, Counters* counters);
 
   void Attach(Store* store);
+  /// Lets go of the store and of the state that it pinned; nothing may be called afterwards.
+  void Detach();
   void SetHeader(const HeaderInfo& header);
   void Publish(Publication publication);
   void Open(StreamId id);
