@@ -17,7 +17,7 @@ export interface ProgramOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** For messages. */
   readonly name: string;
-  /** Another etcd than METASTORE_ETCD. */
+  /** Another program than METASTORE_ETCD or the launcher. */
   readonly program?: string;
 }
 
@@ -90,10 +90,12 @@ export function hasReference(): boolean {
   return Boolean(process.env.METASTORE_ETCD);
 }
 
-function etcdCommand(options: ProgramOptions): { command: string } {
-  const command = options.program ?? process.env.METASTORE_ETCD;
-  if (!command) throw new Error('METASTORE_ETCD names no etcd');
-  return { command };
+/** The program to start in place of the launcher, if any. */
+function commandOf(options: ProgramOptions): { command?: string } {
+  const given =
+    options.program ?? (options.kind === 'etcd' ? process.env.METASTORE_ETCD : undefined);
+  if (options.kind === 'etcd' && !given) throw new Error('METASTORE_ETCD names no etcd');
+  return given ? { command: given } : {};
 }
 
 /** Starts a program and returns at once: `ready()` waits until it serves. */
@@ -104,7 +106,7 @@ export async function launch(options: ProgramOptions): Promise<Program> {
     dataDir: options.dataDir,
     flags: options.flags ?? [],
     env: options.environment ?? {},
-    ...(isEtcd ? etcdCommand(options) : {}),
+    ...commandOf(options),
   });
   return new Program(options, member.endpoint, member.launch());
 }

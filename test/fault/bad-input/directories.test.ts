@@ -125,14 +125,23 @@ async function tornTail(t: Test, name: string): Promise<void> {
   await program.kill();
 }
 
-/** The file ends in the middle of a record. */
+/**
+ * The file ends in the middle of a record. Segments are preallocated, so no crash leaves that: what
+ * was cut off may have been acknowledged. MetaStore refuses; a real etcd cuts the record off.
+ */
 async function truncatedFile(t: Test, name: string): Promise<void> {
   const options = await filledDirectory(name);
   const path = logFiles(options.dataDir).at(-1) ?? '';
   const bytes = readFileSync(path);
   writeFileSync(path, bytes.subarray(0, usedLength(bytes) - 20));
+  const refused = name !== 'etcd';
+  if (refused) {
+    await refuses(t, options, /\.wal: offset \d+/);
+    writeFileSync(path, bytes);
+  }
   const program = await start(options);
-  t.ok((await countKeys(program)) >= 199, 'all but the torn record');
+  const keys = await countKeys(program);
+  t.ok(keys >= (refused ? 200 : 199), `${keys} keys are there`);
   await program.kill();
 }
 
