@@ -213,6 +213,56 @@ TEST(RocksEngine, RefusesASecondOpeningAndADamagedManifest) {
   EXPECT_EQ(damaged.status().code(), Code::kDamaged) << damaged.status().ToString();
 }
 
+std::vector<std::filesystem::path> TableFiles(const std::string& directory) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    if (entry.path().extension() == ".sst") files.push_back(entry.path());
+  }
+  return files;
+}
+
+TEST(RocksEngine, RefusesToOpenWithoutAFile) {
+  TemporaryDirectory directory;
+  const RocksOptions options = OptionsFor(directory.path());
+  auto engine = MustOpen(options);
+  Script script(engine.get());
+  for (int i = 0; i < 100; ++i) Apply(&script, i);
+  engine.reset();
+  const auto files = TableFiles(directory.path());
+  ASSERT_FALSE(files.empty());
+  std::filesystem::remove(files.front());
+  const auto again = OpenRocksEngine(options);
+  ASSERT_FALSE(again.ok());
+  EXPECT_EQ(again.status().code(), Code::kDamaged) << again.status().ToString();
+}
+
+TEST(RocksEngine, DamagedBlocksAreAnErrorNotAnAnswer) {
+  TemporaryDirectory directory;
+  const RocksOptions options = OptionsFor(directory.path());
+  auto engine = MustOpen(options);
+  Script script(engine.get());
+  for (int i = 0; i < 300; ++i) Apply(&script, i);
+  engine.reset();
+  for (const auto& path : TableFiles(directory.path())) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(40);
+    file.write("damage", 6);
+  }
+  Result<std::unique_ptr<Engine>> again = OpenRocksEngine(options);
+  if (!again.ok()) {
+    EXPECT_EQ(again.status().code(), Code::kDamaged) << again.status().ToString();
+    return;
+  }
+  const auto snapshot = (*again)->Pin(script.revision());
+  KeyRange everything;
+  everything.unbounded = true;
+  const auto ignore = [](const VersionView&) { return true; };
+  EXPECT_EQ((*again)->Scan(*snapshot, everything, script.revision(), false, ignore).code(),
+            Code::kDamaged);
+  EXPECT_EQ((*again)->ScanRevisions(*snapshot, Revision{0, 0}, INT64_MAX, ignore).code(),
+            Code::kDamaged);
+}
+
 TEST(RocksEngine, ASnapshotOutlivesTheEngine) {
   TemporaryDirectory directory;
   auto engine = MustOpen(OptionsFor(directory.path()));

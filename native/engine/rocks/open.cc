@@ -41,7 +41,6 @@ rocksdb::DBOptions DatabaseOptions(const RocksOptions& options, const Database& 
   // With a bounded table cache rocksdb opens a few files at start and the rest on use.
   db.max_open_files = 1000;
   db.skip_stats_update_on_db_open = true;
-  db.skip_checking_sst_file_sizes_on_db_open = true;
   // The manifest is replayed at opening.
   db.max_manifest_file_size = 16 << 20;
   db.bytes_per_sync = 1 << 20;
