@@ -47,7 +47,8 @@ export function hasLog(dataDir: string, walDir: string | null): boolean {
       name.endsWith('.wal'),
     );
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
       return false;
     }
     throw error;

@@ -230,6 +230,29 @@ export class EtcdClient {
     );
   }
 
+  /** All chunks of one RangeStream. */
+  async rangeStream(
+    request: Partially<kv.RangeRequest>,
+    options?: CallOptions,
+  ): Promise<kv.RangeResponse[]> {
+    const stream = this.stream('/etcdserverpb.KV/RangeStream', options);
+    stream.send(kv.rangeRequest.encode(request));
+    stream.end();
+    const end = await stream.ended;
+    if (end.code !== 0) {
+      throw new CallError(end.code, end.details);
+    }
+    const chunks: kv.RangeResponse[] = [];
+    while (stream.buffered > 0) {
+      const message = (await stream.next()) as unknown as Uint8Array;
+      const { range_response } = kv.rangeStreamResponse.decode(message);
+      if (range_response !== null) {
+        chunks.push(range_response);
+      }
+    }
+    return chunks;
+  }
+
   /** A watch stream; nothing is created on it yet. */
   watch(options?: CallOptions): WatchStream {
     return new WatchStream(this.stream('/etcdserverpb.Watch/Watch', options));

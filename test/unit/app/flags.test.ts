@@ -10,6 +10,7 @@ import { type Flags, resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
 import { defaultValue, parseDurationMs } from '../../../src/app/flags/values.js';
 import { flagsText } from '../../../src/app/usage.js';
+import { packageRoot } from '../../../src/base/package-root.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 const parse = (...args: string[]) => parseCommandLine(args, flagTable);
@@ -212,3 +213,19 @@ t.test(
     t.equal(counted - own.length, 113, 'all documented flags and no others');
   },
 );
+
+t.test('the configuration files of this repository say what they claim', async (t) => {
+  const { flags } = resolve([`--config-file=${join(packageRoot, 'configs', 'config.yaml')}`]);
+  let given = 0;
+  for (const row of flagTable.values()) {
+    if (flags.given(row.name)) {
+      given++;
+      t.equal(row.use.kind, 'effective', `${row.name} has an effect`);
+      t.same(flags.value(row.name), defaultValue(row), `${row.name} has its default`);
+    }
+  }
+  t.ok(given > 25, `${given} settings`);
+  const example = flagsOf([`--config-file=${join(packageRoot, 'configs', 'example.yaml')}`]);
+  t.equal(example.text('name'), 'm1');
+  t.same(example.list('listen-client-urls'), ['http://0.0.0.0:2379']);
+});
