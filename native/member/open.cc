@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "member/core.h"
-#include "member/disk/images.h"
 #include "member/watch_sink.h"
+#include "mvcc/image.h"
 
 namespace metastore::member {
 namespace {
@@ -93,9 +93,9 @@ Status MemberCore::OpenStore(const MemberOptions& options, MemberCore* core,
   std::unique_ptr<Engine> engine;
   if (options.engine == EngineKind::kMemory) {
     engine = NewMemoryEngine();
-    auto loaded = LoadImage(core->directory_.engine, engine.get(), core->files_);
+    auto loaded = LoadNewestImage(core->files_, core->directory_.engine, engine.get());
     if (!loaded.ok()) return loaded.TakeStatus();
-    *image_index = *loaded;
+    if (loaded->has_value()) *image_index = (*loaded)->applied_index;
   } else {
 #ifdef METASTORE_ROCKSDB
     RocksOptions rocks = options.rocks;

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <utility>
 
-#include "member/disk/images.h"
+#include "mvcc/image.h"
 
 namespace metastore::member {
 
@@ -79,8 +79,9 @@ Status Upkeep::MakeDurable() {
   if (engine.persistent()) return engine.Flush();
   const ViewRef view = parts_.store->Pin();
   if (view->applied_index <= durable_applied_.load()) return Status::Ok();
-  METASTORE_RETURN_IF_ERROR(SaveImage(parts_.image_dir, engine, *view, parts_.files));
-  durable_applied_.store(view->applied_index);
+  ImageInfo info;
+  METASTORE_RETURN_IF_ERROR(SaveImage(parts_.files, parts_.image_dir, &engine, view, &info));
+  durable_applied_.store(info.applied_index);
   return Status::Ok();
 }
 
