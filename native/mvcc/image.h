@@ -2,7 +2,7 @@
 //
 // They make the memory engine durable (with the log behind them) and carry state to other members.
 // Writing and loading are bounded in memory; loading checks everything and trusts nothing. What a
-// compaction at the view has still to remove is removed while loading. docs/formats/image.md.
+// compaction at the view has still to remove is not in the image. docs/formats/image.md.
 #ifndef METASTORE_MVCC_IMAGE_H_
 #define METASTORE_MVCC_IMAGE_H_
 
@@ -30,6 +30,10 @@ struct ImageInfo {
   uint64_t size_bytes = 0;
 };
 
+namespace mvcc {
+class Superseded;
+}
+
 /// Produces the bytes of an image piece by piece. Holds the view, which keeps a compaction above it
 /// from removing rows of an in-place engine: do not leave one lying about.
 class ImageStream {
@@ -47,6 +51,8 @@ class ImageStream {
   Status AppendHead(std::string* out);
   Status AppendMeta(std::string* out);
   Status AppendVersions(std::string* out);
+  /// Whether compactions up to the view's leave a version.
+  bool Remains(const VersionView& version);
   void AppendEnd(std::string* out);
 
   Engine* const engine_;
@@ -54,7 +60,8 @@ class ImageStream {
   Part part_ = Part::kHead;
   std::vector<std::pair<std::string, std::string>> meta_;
   size_t next_meta_ = 0;
-  Revision next_version_;
+  Revision next_version_{1, 0};
+  std::unique_ptr<mvcc::Superseded> superseded_;
   ImageInfo info_;
   uint32_t checksum_ = 0;  // of everything before the end frame
 };

@@ -2,12 +2,7 @@
 //
 // The apply thread calls Begin / operations / Commit; any thread reads at a pinned View. Between
 // Begin and Commit nothing is visible outside; operations of one run see each other through the
-// overlay. Replies are appended as protobuf bytes. Deterministic: no clock, randomness or map
-// order.
-//
-// A refusal that a client caused changes nothing (but for kNoSpace of a write that was the first
-// over the quota, see TakeQuotaExceeded). kIo, kDamaged and kInternal are failures of our own: on
-// the apply thread the caller ends the process.
+// overlay. Replies are appended as protobuf bytes. Deterministic: no clock, no randomness.
 #ifndef METASTORE_MVCC_STORE_H_
 #define METASTORE_MVCC_STORE_H_
 
@@ -65,6 +60,9 @@ struct HashResult {
   int64_t hash_revision = 0;
 };
 
+/// A refusal that a client caused changes nothing (but for kNoSpace of a write that was the first
+/// over the quota, see TakeQuotaExceeded). kIo, kDamaged and kInternal are failures of our own: on
+/// the apply thread the caller ends the process.
 class Store {
  public:
   virtual ~Store() = default;

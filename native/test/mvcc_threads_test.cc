@@ -146,7 +146,7 @@ class Load {
   std::atomic<int> reads_{0};
 };
 
-TEST(MvccThreads, ViewsAreMoments) { Load(NewMemoryEngine()).Run(3000); }
+TEST(MvccThreads, ViewsAreMoments) { Load(NewMemoryEngine()).Run(8000); }
 
 }  // namespace
 }  // namespace metastore::testing

@@ -1,8 +1,7 @@
 // Rebuilding an engine from an image; see image.h.
 //
 // Versions pass through the engine as they once did: in order, each with the live version that it
-// replaced. What the compaction at the image's cut supersedes is removed in the batch after, so the
-// result is the finished compaction, and its sizes are counted, not believed.
+// replaced. The result is that of the finished compaction; its sizes are counted, not believed.
 #include <unordered_map>
 #include <utility>
 
@@ -38,7 +37,6 @@ class ImageLoader::Impl {
                                         std::to_string(consumed_ + buffer_.size()));
     }
     METASTORE_RETURN_IF_ERROR(FlushVersions());
-    METASTORE_RETURN_IF_ERROR(FlushRemovals());
     METASTORE_RETURN_IF_ERROR(CommitNumbers());
     info_.size_bytes = consumed_;
     *info = info_;
@@ -161,7 +159,6 @@ class ImageLoader::Impl {
   }
 
   Status FlushVersions() {
-    METASTORE_RETURN_IF_ERROR(FlushRemovals());
     if (pending_.empty()) return Status::Ok();
     std::unordered_map<std::string_view, VersionMeta> live;
     METASTORE_RETURN_IF_ERROR(LookupPending(&live));
@@ -172,7 +169,8 @@ class ImageLoader::Impl {
       if (before.exists() && before.rev != view.prev) {
         return Status(Code::kDamaged, "a version skips its predecessor");
       }
-      Account(view, before);
+      stored_bytes_ += AccountedSize(view.key.size(), view.value.size());
+      key_count_ += (view.tombstone ? 0 : 1) - (before.exists() ? 1 : 0);
       const int64_t lease = before.lease;
       if (lease != view.lease) {
         if (lease != 0) batch.attachments.push_back({lease, std::string(view.key), false});
@@ -186,31 +184,6 @@ class ImageLoader::Impl {
     pending_.clear();
     pending_bytes_ = 0;
     return Status::Ok();
-  }
-
-  /// Counts a version, and queues what it supersedes at or below the image's compaction.
-  void Account(const VersionView& view, const VersionMeta& before) {
-    const uint32_t size = AccountedSize(view.key.size(), view.value.size());
-    stored_bytes_ += size;
-    key_count_ += (view.tombstone ? 0 : 1) - (before.exists() ? 1 : 0);
-    const int64_t cut = info_.compact_revision;
-    if (view.rev.main > cut) return;
-    if (before.exists()) {
-      removals_.push_back({std::string(view.key), before.rev, false});
-      stored_bytes_ -= before.size_bytes;
-    }
-    if (view.tombstone && view.rev.main < cut) {
-      removals_.push_back({std::string(view.key), view.rev, true});
-      stored_bytes_ -= size;
-    }
-  }
-
-  Status FlushRemovals() {
-    if (removals_.empty()) return Status::Ok();
-    Batch batch;
-    batch.removals = std::exchange(removals_, {});
-    batch.revision = last_.main;
-    return engine_->Commit(batch);
   }
 
   Status CommitNumbers() {
@@ -245,7 +218,6 @@ class ImageLoader::Impl {
   Revision last_;
   std::vector<VersionRef> pending_;
   size_t pending_bytes_ = 0;
-  std::vector<VersionRemoval> removals_;
   int64_t stored_bytes_ = 0;
   int64_t key_count_ = 0;
 };

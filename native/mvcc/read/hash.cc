@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "mvcc/compact/superseded.h"
 #include "mvcc/read/range.h"
 #include "mvcc/state/rows.h"
 
@@ -34,69 +35,6 @@ uint32_t SumVersion(uint32_t sum, const VersionView& version, std::string* scrat
   codec::SplitKeyValue(ToKeyValue(version), scratch, &behind);
   return Crc32c(Crc32c(Crc32c(sum, *scratch), version.value), behind);
 }
-
-/// The versions at or below `bound` that versions of a walk replaced, in ascending order and a part
-/// at a time.
-class Superseded {
- public:
-  Superseded(Engine* engine, const EngineSnapshot& snapshot, Revision from, int64_t to,
-             int64_t bound, size_t at_once)
-      : engine_(engine),
-        snapshot_(snapshot),
-        from_(from),
-        to_(to),
-        bound_(bound),
-        at_once_(at_once) {}
-
-  /// Prepares for questions about revisions from `first` on.
-  Status Load(Revision first) {
-    part_.clear();
-    next_ = 0;
-    complete_ = true;
-    const auto visit = [&](const VersionView& version) {
-      const Revision& prev = version.prev;
-      if (prev.main == 0 || prev.main > bound_ || prev < first) return true;
-      if (!complete_ && prev > part_end_) return true;
-      part_.push_back(prev);
-      if (part_.size() >= 2 * at_once_) Cut();
-      return true;
-    };
-    METASTORE_RETURN_IF_ERROR(engine_->ScanRevisions(snapshot_, from_, to_, visit));
-    std::sort(part_.begin(), part_.end());
-    return Status::Ok();
-  }
-
-  /// Whether the loaded part can tell about `rev`.
-  bool Covers(Revision rev) const { return complete_ || rev <= part_end_; }
-
-  /// Whether `rev` is superseded. Asked in ascending order.
-  bool Contains(Revision rev) {
-    METASTORE_CHECK(Covers(rev), "load the next part first");
-    while (next_ < part_.size() && part_[next_] < rev) next_++;
-    return next_ < part_.size() && part_[next_] == rev;
-  }
-
- private:
-  /// Keeps the lower half, and what the part covers ends with it.
-  void Cut() {
-    const auto middle = part_.begin() + static_cast<std::ptrdiff_t>(at_once_ - 1);
-    std::nth_element(part_.begin(), middle, part_.end());
-    part_.resize(at_once_);
-    part_end_ = part_.back();
-    complete_ = false;
-  }
-
-  Engine* engine_;
-  const EngineSnapshot& snapshot_;
-  Revision from_;
-  int64_t to_;
-  int64_t bound_;
-  size_t at_once_;
-  std::vector<Revision> part_;
-  size_t next_ = 0;
-  bool complete_ = false;
-  Revision part_end_;
-};
 
 /// Whether any key counts as kept at the window's end.
 Status AnythingKept(Engine* engine, const EngineSnapshot& snapshot, const HashWindow& window,
@@ -161,9 +99,8 @@ Status HashHistory(Engine* engine, const EngineSnapshot& snapshot, const HashWin
   METASTORE_RETURN_IF_ERROR(AnythingKept(engine, snapshot, window, &kept));
   // With nothing kept, all that the compaction itself left is summed.
   const int64_t superseding_to = kept ? window.upto : window.compact_revision;
-  const Revision superseding_from = {std::max<int64_t>(window.finished_compact_revision, 0) + 1, 0};
-  Superseded superseded(engine, snapshot, superseding_from, superseding_to, window.compact_revision,
-                        superseded_at_once);
+  Superseded superseded(engine, snapshot, window.finished_compact_revision, superseding_to,
+                        window.compact_revision, superseded_at_once);
   WindowSum sum(window, &superseded);
   Revision from = {1, 0};
   do {

@@ -11,6 +11,7 @@
 
 #include "base/status.h"
 #include "engine/engine.h"
+#include "mvcc/compact/superseded.h"
 
 namespace metastore::mvcc {
 
@@ -24,9 +25,6 @@ struct HashWindow {
   /// For the hash of a compaction's own cut: a deletion exactly at `upto` counts as kept.
   bool keep_deletions_at_upto = false;
 };
-
-/// Predecessors remembered at a time, 16 bytes each; more are found by walking again.
-inline constexpr size_t kSupersededAtOnce = size_t{2} << 20;
 
 /// Sums the window. Memory is bounded by `superseded_at_once`; time is one walk over the rows and
 /// one over the changes since the last compaction for every so many superseded versions.

@@ -55,10 +55,11 @@ void StoreImpl::SwapView(const Numbers& numbers) {
   applied_term_.store(numbers.applied_term, std::memory_order_relaxed);
   ViewRef old = std::move(view);
   {
+    // Both under the lock: who has pinned a view finds a revision no lower.
     const std::lock_guard lock(view_mutex_);
+    revision_.store(numbers.revision, std::memory_order_release);
     old.swap(view_);
   }
-  revision_.store(numbers.revision, std::memory_order_release);
 }
 
 Status StoreImpl::CommitBatch(const Numbers& numbers, Batch* batch) {
