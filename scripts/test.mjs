@@ -3,7 +3,7 @@
 //
 //   node scripts/test.mjs [--full] [--only=<suite>[,<suite>...]]
 //
-// Suites: tidy lint types native asan tsan, and each folder below test/ that holds tests.
+// Suites: types tidy lint native asan tsan bench, and each folder below test/ that holds tests.
 
 import { readdirSync } from 'node:fs';
 import { bootstrap } from './bootstrap.mjs';
@@ -13,7 +13,10 @@ import { heading, inRoot, main, say, seconds } from './lib/tasks.mjs';
 import { referenceEnvironment } from './reference.mjs';
 
 /** Folders of test/ whose files start servers or load the machine: one file at a time. */
-const serialFolders = new Set(['integration', 'conformance', 'fault', 'bench']);
+const serialFolders = new Set(['integration', 'conformance', 'fault']);
+
+/** Built with the C++ units. */
+const storeBench = inRoot('build', 'units-plain', 'store_bench');
 
 function readArguments(args) {
   const full = args.includes('--full');
@@ -25,7 +28,7 @@ function readArguments(args) {
 
 /** Every folder of test/ that holds compiled tests, in the order of what they rest on. */
 function testFolders() {
-  const order = ['unit', 'sim', 'integration', 'conformance', 'fault', 'bench'];
+  const order = ['unit', 'sim', 'integration', 'conformance', 'fault'];
   const present = readdirSync(inRoot('test'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
     .map((entry) => entry.name)
@@ -56,6 +59,10 @@ function listSuites(context) {
     const work = () => suites.tapFiles(suites.testFiles(`test/${folder}`), { jobs, ...context });
     list.push({ name: folder, title: `TypeScript: ${folder}`, work });
   }
+  const benchmarks = suites.testFiles('bench');
+  const tiny = { ...context, env: { ...context.env, METASTORE_STORE_BENCH: storeBench } };
+  const work = () => suites.tapFiles(benchmarks, { jobs: 1, ...tiny });
+  list.push({ name: 'bench', title: 'benchmarks, tiny', work });
   return list;
 }
 

@@ -23,7 +23,15 @@ export interface Generator {
 }
 
 const connectionsMax = 10;
-const warmUpSeconds = 1;
+
+/** Time before a measurement of so many seconds that is not counted. */
+export function warmUpSeconds(seconds: number): number {
+  return Math.min(1, seconds);
+}
+
+function timeLimitMs(seconds: number): number {
+  return (seconds + warmUpSeconds(seconds) + 30) * 1000;
+}
 
 function runProgram(program: string, args: readonly string[], timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -78,12 +86,12 @@ function h2load(program: string, version: string): Generator {
       const connections = Math.min(connectionsMax, workload.inFlight);
       const args = [
         ...[`-c${connections}`, `-m${Math.ceil(workload.inFlight / connections)}`],
-        ...[`--duration=${seconds}`, `--warm-up-time=${warmUpSeconds}`, `-d${body}`],
+        ...[`--duration=${seconds * 1000}ms`, `--warm-up-time=${warmUpSeconds(seconds) * 1000}ms`],
+        `-d${body}`,
         ...['-Hcontent-type: application/grpc', '-Hte: trailers'],
         `http://${address}${workload.path}`,
       ];
-      const timeoutMs = (seconds + warmUpSeconds + 30) * 1000;
-      return readH2load(await runProgram(program, args, timeoutMs), seconds);
+      return readH2load(await runProgram(program, args, timeLimitMs(seconds)), seconds);
     },
   };
 }
@@ -95,9 +103,14 @@ function nodeHttp2(): Generator {
     run: async (address, workload, seconds) => {
       const connections = Math.min(connectionsMax, workload.inFlight);
       const request = { address, ...workload, body: workload.body.toString('base64') };
-      const job = JSON.stringify({ ...request, connections, seconds, warmUpSeconds });
-      const timeoutMs = (seconds + warmUpSeconds + 30) * 1000;
-      return JSON.parse(await runProgram(process.execPath, [program, job], timeoutMs)) as Measured;
+      const job = JSON.stringify({
+        ...request,
+        connections,
+        seconds,
+        warmUpSeconds: warmUpSeconds(seconds),
+      });
+      const output = await runProgram(process.execPath, [program, job], timeLimitMs(seconds));
+      return JSON.parse(output) as Measured;
     },
   };
 }

@@ -10,7 +10,7 @@ import { packageRoot } from '../../src/base/package-root.js';
 import { calls, headerRevision, must } from '../../test/conformance/support/calls.js';
 import { Client } from '../../test/conformance/support/client.js';
 import type { Program } from '../../test/conformance/support/programs.js';
-import { chooseGenerator, type Generator, type Measured } from './generators.js';
+import { chooseGenerator, type Generator, type Measured, warmUpSeconds } from './generators.js';
 import { benchKey, valueBytes, type Workload, workloads } from './messages.js';
 import { chosenServers, cpuMicroseconds, residentBytes, startAll } from './servers.js';
 import { count, describeMachine, median, spread, table } from './statistics.js';
@@ -28,6 +28,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '3' },
     servers: { type: 'string', default: 'etcd,memory,rocksdb' },
     'in-flight': { type: 'string', default: '1,100,1000' },
+    out: { type: 'string', default: join(packageRoot, 'bench', 'reports') },
     name: { type: 'string', default: 'load' },
   },
 });
@@ -56,7 +57,9 @@ async function measure(
   if (isPut && written < measured.requests) {
     throw new Error(`${measured.requests} puts were counted, ${written} took place`);
   }
-  const requests = isPut ? written : measured.requests * ((seconds + 1) / seconds);
+  const requests = isPut
+    ? written
+    : measured.requests * ((seconds + warmUpSeconds(seconds)) / seconds);
   const cpu = cpuBefore === null || cpuAfter === null ? null : (cpuAfter - cpuBefore) / requests;
   return { ...measured, cpuMicrosPerRequest: cpu };
 }
@@ -146,12 +149,12 @@ async function main(): Promise<void> {
       node: machine.node,
       etcd: etcdVersion() ?? 'none',
       generator: generator.name,
-      load: `${seconds} s a measurement after 1 s of warm-up, ${rounds} rounds, values of ${valueBytes} bytes, one key; server and generator share the machine`,
+      load: `${seconds} s a measurement after ${warmUpSeconds(seconds)} s of warm-up, ${rounds} rounds, values of ${valueBytes} bytes, one key; server and generator share the machine`,
       'memory at the end': resident.join(', '),
       ...(missing.length > 0 ? { missing: missing.join(', ') } : {}),
     };
     const text = markdown(samples, facts);
-    const folder = join(packageRoot, 'bench', 'reports');
+    const folder = options.out;
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, `${options.name}.md`), text);
     const json = JSON.stringify({ facts, samples }, null, 1);

@@ -123,7 +123,7 @@ function readGoogleTestReport(path, label) {
 
 /** The builds of the C++ units. Build folders stay, so that a second run compiles little. */
 export const nativeVariants = {
-  plain: { label: 'C++ units', options: [] },
+  plain: { label: 'C++ units', options: ['-DMETASTORE_BENCH=ON'] },
   asan: {
     label: 'C++ units, address and undefined behaviour sanitizers',
     options: ['-DMETASTORE_SANITIZE=address,undefined'],

@@ -53,7 +53,7 @@ export class Writer {
     return [[this.#key(), this.#value()]];
   }
 
-  /** Writes until `stopped` says so or the server is gone. @throws Violation on any other error */
+  /** Writes until `stopped` says so or the server is gone. @throws Error on any other failure */
   async run(client: Client, history: History, stopped: () => boolean): Promise<void> {
     while (!stopped()) {
       const changes = this.#nextChanges();
@@ -62,7 +62,7 @@ export class Writer {
       const reply = await ask(client, call, request, { timeoutMs: requestTimeoutMs });
       if (reply.message === null) {
         if (stopped()) return;
-        throw new Violation(`${this.name}: error ${reply.code} ${reply.text} while the server ran`);
+        throw new Error(`${this.name}: error ${reply.code} ${reply.text} while the server ran`);
       }
       history.promise(Number(headerRevision(reply.message)), changes, `${this.name}'s answer`);
       apply(this.acknowledged, changes);

@@ -169,6 +169,11 @@ export class DurabilityRounds {
     })();
     try {
       await Promise.all([...load, killing]);
+    } catch (error) {
+      if (killed || error instanceof Violation) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 300)); // Its end is noticed a little later.
+      if (program.running) throw error;
+      throw new Error(`${error}: the server ended by itself:\n${program.log.slice(-3000)}`);
     } finally {
       killed = true;
       await killing;

@@ -1,0 +1,63 @@
+// Runs every benchmark tiny, so that none rots: the store's with its checksums, the served
+// requests' and the opening's with one server. Figures mean nothing here; that they are there does.
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { tempDir } from '../test/support/temp-dir.js';
+import { milliseconds, readH2load } from './load/generators.js';
+import { median } from './load/statistics.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const storeBench = process.env.METASTORE_STORE_BENCH ?? '';
+
+t.setTimeout(300_000);
+
+function runNode(program: string, args: readonly string[]): string {
+  const result = spawnSync(process.execPath, [join(here, program), ...args], { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${program}: ${result.stderr}`);
+  return result.stdout;
+}
+
+const noStoreBench = existsSync(storeBench) ? {} : { skip: 'the native suite did not build it' };
+t.test('the store by itself', noStoreBench, async (t) => {
+  const { stdout, status } = spawnSync(storeBench, ['--seconds=0.2'], { encoding: 'utf8' });
+  t.equal(status, 0);
+  const rows = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { name: string; per_second: number; checksum: number });
+  t.equal(rows.length, 7, 'every part reports');
+  for (const row of rows) t.ok(row.per_second > 100 && row.checksum > 0, row.name);
+});
+
+t.test('served requests', async (t) => {
+  const out = tempDir('bench');
+  const args = ['--seconds=0.3', '--rounds=1', '--in-flight=1,20', `--out=${out}`];
+  const text = runNode('load/main.js', [...args, '--servers=memory', '--name=tiny']);
+  t.match(text, /\| Put \[20\] \| memory \| [\d,]+ /);
+  const report = JSON.parse(readFileSync(join(out, 'tiny.json'), 'utf8')) as {
+    samples: { perSecond: number; failed: number }[];
+  };
+  t.equal(report.samples.length, 4);
+  for (const sample of report.samples) t.ok(sample.perSecond > 0 && sample.failed === 0);
+});
+
+t.test('opening', async (t) => {
+  const out = tempDir('bench');
+  const args = ['--keys=2000', '--starts=1', `--out=${out}`];
+  t.match(runNode('open/main.js', [...args, '--servers=rocksdb']), /\| rocksdb \| [\d,]+ keys\/s /);
+});
+
+t.test('reading a generator and a spread', async (t) => {
+  t.equal(milliseconds('456us'), 0.456);
+  t.equal(milliseconds('2.5s'), 2500);
+  const output = `requests: 90 total, 95 started, 90 done, 88 succeeded, 2 failed, 0 errored
+time for request:      100us     10.50ms      2.00ms      1.00ms    80.00%`;
+  const expected = { requests: 88, failed: 2, perSecond: 44, meanMs: 2, maxMs: 10.5 };
+  t.strictSame(readH2load(output, 2), expected);
+  t.equal(median([3, 1, 2]), 2);
+  t.equal(median([4, 1, 2, 3]), 2.5);
+});
