@@ -150,6 +150,8 @@ struct RocksOptions {
   uint64_t block_cache_bytes = 256ull << 20;
   uint64_t write_buffer_bytes = 64ull << 20;
   uint64_t metadata_cache_bytes = 256ull << 20;
+  /// For whole versions of keys that are read again and again; 0 is off.
+  uint64_t hot_map_bytes = 64ull << 20;
   int background_jobs = 2;
   int bloom_bits_per_key = 10;
   /// Test-only: files come from base/file.h's file layer instead of the operating system's.

@@ -23,6 +23,7 @@ std::unique_ptr<Engine> Cramped(const std::string& directory) {
   options.block_cache_bytes = 64 << 10;
   options.write_buffer_bytes = 64 << 10;
   options.metadata_cache_bytes = 0;
+  options.hot_map_bytes = 0;
   options.bloom_bits_per_key = 0;
   return Open(options);
 }

@@ -14,6 +14,7 @@ namespace metastore::rocks {
 RocksEngine::RocksEngine(DatabaseRef database, const RocksOptions& options, uint64_t applied_index)
     : database_(std::move(database)),
       db_(database_->db.get()),
+      hot_(options.hot_map_bytes),
       cache_(options.metadata_cache_bytes),
       committed_index_(applied_index) {
   database_->listener->durable.Start(applied_index);
@@ -107,8 +108,9 @@ Status RocksEngine::AddRows(const Batch& batch) {
 void RocksEngine::Remember(const Batch& batch) {
   for (const VersionWrite& write : batch.versions) {
     const std::string_view key = write.version->key();
-    cache_.Put(key, HashBytes(key),
-               write.version->view().tombstone ? VersionMeta() : write.version->meta());
+    const uint64_t hash = HashBytes(key);
+    hot_.Commit(write.version, hash);
+    cache_.Put(key, hash, write.version->view().tombstone ? VersionMeta() : write.version->meta());
   }
   cache_bytes_.store(cache_.bytes(), std::memory_order_relaxed);
   cache_entries_.store(cache_.entries(), std::memory_order_relaxed);

@@ -170,6 +170,8 @@ std::vector<std::pair<std::string, double>> RocksEngine::Stats() const {
       {"metadata_cache_entries", number(cache_entries_)},
       {"metadata_lookups", number(lookups_)},
       {"metadata_lookup_misses", number(lookup_misses_)},
+      {"hot_map_bytes", static_cast<double>(hot_.bytes())},
+      {"hot_map_hits", static_cast<double>(hot_.hits())},
       {"block_cache_bytes", static_cast<double>(database_->block_cache->GetUsage())},
       {"committed_index", number(committed_index_)},
       {"durable_index", static_cast<double>(DurableAppliedIndex())}};

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/hash.h"
 #include "codec/key_encoding.h"
 #include "engine/rocks/rocks_engine.h"
 
@@ -159,6 +160,11 @@ RocksSnapshot::~RocksSnapshot() { database->db->ReleaseSnapshot(snapshot); }
 Status RocksEngine::Get(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
                         VersionVisitor visit) {
   METASTORE_CHECK(at <= snapshot.revision, "reads stay within what is pinned");
+  const uint64_t hash = HashBytes(key);
+  if (const VersionRef hot = hot_.Find(key, hash, at)) {
+    visit(hot->view());
+    return Status::Ok();
+  }
   rocksdb::PinnableSlice pinned;
   const rocksdb::Status got =
       db_->Get(At(snapshot), database_->family(kKey), SliceOf(key), &pinned);
@@ -166,6 +172,7 @@ Status RocksEngine::Get(const EngineSnapshot& snapshot, std::string_view key, in
     VersionView view;
     METASTORE_RETURN_IF_ERROR(DecodeKeyRow(key, ViewOf(pinned), &view));
     if (view.rev.main <= at) {
+      hot_.Offer(view, hash, snapshot.revision);
       visit(view);
       return Status::Ok();
     }

@@ -21,6 +21,7 @@
 #include "engine/engine.h"
 #include "engine/rocks/listener.h"
 #include "engine/rocks/rows.h"
+#include "engine/tables/hot_map.h"
 #include "engine/tables/meta_cache.h"
 
 namespace metastore::rocks {
@@ -100,6 +101,8 @@ class RocksEngine final : public Engine {
 
   const DatabaseRef database_;
   rocksdb::DB* const db_;
+
+  HotMap hot_;
 
   // The committing thread's own.
   MetaCache cache_;
