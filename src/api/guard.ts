@@ -17,6 +17,9 @@ export interface GuardedMember {
 /** Whether a learner may serve the call; asked only there. */
 export type LearnerRule = (request: Buffer | null) => boolean;
 
+/** One reason for all streams. */
+const streamOver = new Error('the stream is over');
+
 /** Polls without a leader after which a stream that requires one is ended. */
 const MISSED_POLLS_MAX = 3;
 
@@ -92,7 +95,7 @@ export class OpenStreams {
       if (open !== null) {
         this.#open.delete(open);
       }
-      ending.abort();
+      ending.abort(streamOver);
     }
   }
 

@@ -117,6 +117,12 @@ export function bootstrapLog(
     const id = bootstrapMemberId(peerUrls, token);
     return { id, context: bytesOf(encodeMemberContext(id, name, peerUrls)) };
   });
+  if (!peers.some((peer) => peer.id === raw.raft.id)) {
+    throw new Error(
+      `the data directory belongs to member ${hexId(raw.raft.id)}, which never joined, and the ` +
+        'flags about the initial cluster name another one: use the flags it was made with',
+    );
+  }
   peers.sort((a, b) => (a.id < b.id ? -1 : 1));
   log.info('starting local member', { 'local-member-id': hexId(raw.raft.id) });
   raw.bootstrap(peers);

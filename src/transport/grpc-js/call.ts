@@ -15,10 +15,15 @@ type AnyCall = grpc.ServerUnaryCall<Buffer, Buffer> | grpc.ServerDuplexStream<Bu
  */
 const DEADLINE_LEAD_MS = 2;
 
+/** One reason for all: making an exception for each call would cost more than the call. */
+const callOver = new Error('the call is over');
+
 /** A call's context, whose signal aborts when the call is over for whatever reason. */
 export class GrpcContext implements CallContext {
   readonly #call: AnyCall;
-  readonly #ending = new AbortController();
+  // Made when somebody asks for it: most handlers never do.
+  #ending: AbortController | null = null;
+  #over = false;
   #timer: NodeJS.Timeout | null = null;
   #onDeadline: ((error: MetaStoreError) => void) | null = null;
 
@@ -38,6 +43,12 @@ export class GrpcContext implements CallContext {
   }
 
   get signal(): AbortSignal {
+    if (this.#ending === null) {
+      this.#ending = new AbortController();
+      if (this.#over) {
+        this.#ending.abort(callOver);
+      }
+    }
     return this.#ending.signal;
   }
 
@@ -61,7 +72,8 @@ export class GrpcContext implements CallContext {
       this.#timer = null;
     }
     this.#onDeadline = null;
-    this.#ending.abort();
+    this.#over = true;
+    this.#ending?.abort(callOver);
   }
 }
 
