@@ -111,13 +111,13 @@ MemberCoreObject::MemberCoreObject(const Napi::CallbackInfo& info)
 }
 
 member::MemberCore* MemberCoreObject::Core(const Info& info) {
-  member::MemberCore* core = handle_ == nullptr ? nullptr : handle_->core();
+  member::MemberCore* core = OpenCore();
   if (core == nullptr) Throw(info.Env(), metastore::Status(Code::kStopped, "the core is closed"));
   return core;
 }
 
 Napi::Value MemberCoreObject::SetHeader(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   HeaderInfo header;
   header.cluster_id = args.Uint64(0, "clusterId");
@@ -128,7 +128,7 @@ Napi::Value MemberCoreObject::SetHeader(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::SetCommitted(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t index = args.Index(0, "index");
   if (core != nullptr && args.ok()) core->SetCommitted(index);
@@ -137,7 +137,7 @@ Napi::Value MemberCoreObject::SetCommitted(const Info& info) {
 
 Napi::Value MemberCoreObject::Submit(const Info& info) {
   const Napi::Env env = info.Env();
-  member::MemberCore* core = handle_ == nullptr ? nullptr : handle_->core();
+  member::MemberCore* core = OpenCore();
   if (core == nullptr) {  // requests may still arrive while a server closes
     return Napi::Number::New(env, -static_cast<int>(Code::kStopped));
   }
@@ -158,7 +158,7 @@ Napi::Value MemberCoreObject::Submit(const Info& info) {
 
 Napi::Value MemberCoreObject::SubmitInternal(const Info& info) {
   const Napi::Env env = info.Env();
-  member::MemberCore* core = handle_ == nullptr ? nullptr : handle_->core();
+  member::MemberCore* core = OpenCore();
   if (core == nullptr) {  // requests may still arrive while a server closes
     return Napi::Number::New(env, -static_cast<int>(Code::kStopped));
   }
@@ -170,12 +170,13 @@ Napi::Value MemberCoreObject::SubmitInternal(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::TakeProposals(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t max_operations = args.Index(0, "maxOperations");
   const uint64_t max_bytes = args.Index(1, "maxBytes");
-  if (core == nullptr || !args.ok()) return info.Env().Undefined();
-  const std::vector<uint32_t> sizes = core->TakeProposals(max_operations, max_bytes);
+  if (!args.ok()) return info.Env().Undefined();
+  std::vector<uint32_t> sizes;
+  if (core != nullptr) sizes = core->TakeProposals(max_operations, max_bytes);
   Napi::Uint32Array array = Napi::Uint32Array::New(info.Env(), sizes.size());
   std::copy(sizes.begin(), sizes.end(), array.Data());
   return array;
@@ -192,7 +193,7 @@ Napi::Value MemberCoreObject::DropProposals(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::FailAll(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   Code code = Code::kOk;
   if (core != nullptr && ToCode(&args, 0, info.Env(), &code)) core->FailAll(code);
@@ -200,13 +201,12 @@ Napi::Value MemberCoreObject::FailAll(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::FreezeReads(const Info& info) {
-  member::MemberCore* core = Core(info);
-  if (core == nullptr) return info.Env().Undefined();
-  return Napi::Number::New(info.Env(), core->FreezeReads());
+  member::MemberCore* core = OpenCore();
+  return Napi::Number::New(info.Env(), core == nullptr ? 0 : core->FreezeReads());
 }
 
 Napi::Value MemberCoreObject::ReleaseReads(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t batch = args.Index(0, "batch");
   const uint64_t read_index = args.Index(1, "readIndex");
@@ -217,7 +217,7 @@ Napi::Value MemberCoreObject::ReleaseReads(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::FailReads(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t batch = args.Index(0, "batch");
   Code code = Code::kOk;
@@ -234,7 +234,7 @@ Napi::Value MemberCoreObject::NextId(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::LeaseKeys(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t ticket = args.Index(0, "ticket");
   const int64_t lease = args.Int64(1, "leaseId");

@@ -50,8 +50,11 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value Status(const Info& info);
   Napi::Value Close(const Info& info);
 
-  /// The core, or null with a pending Error once close() has been called.
+  /// The core, or null with a pending Error once close() has been called: for methods that answer.
   member::MemberCore* Core(const Info& info);
+  /// The core, or null: for methods that answer nothing. Completions handled while the core closes
+  /// may still call them, and then there is nothing left to do.
+  member::MemberCore* OpenCore() { return handle_ == nullptr ? nullptr : handle_->core(); }
 
   std::shared_ptr<CoreHandle> handle_;
 };

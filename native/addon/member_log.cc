@@ -21,7 +21,7 @@ constexpr size_t kInfoFields = 3;
 
 Napi::Value MemberCoreObject::Append(const Info& info) {
   const Napi::Env env = info.Env();
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t sequence = args.Index(0, "sequence");
   const bool sync = args.Bool(3, "sync");
@@ -69,7 +69,7 @@ Napi::Value MemberCoreObject::EntryData(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::Apply(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t index = args.Index(0, "index");
   if (core != nullptr && args.ok()) core->Apply(index);
@@ -78,7 +78,7 @@ Napi::Value MemberCoreObject::Apply(const Info& info) {
 
 Napi::Value MemberCoreObject::ControlDone(const Info& info) {
   const Napi::Env env = info.Env();
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t index = args.Index(0, "index");
   const uint64_t code = args.Index(2, "code");
@@ -95,7 +95,7 @@ Napi::Value MemberCoreObject::ControlDone(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::Checkpoint(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   if (core != nullptr) core->Checkpoint();
   return info.Env().Undefined();
 }
@@ -110,7 +110,7 @@ Napi::Value MemberCoreObject::TruncateLog(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::WatchOpen(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t stream = args.Index(0, "stream");
   if (core != nullptr && args.ok()) core->hub().Open(stream);
@@ -129,7 +129,7 @@ Napi::Value MemberCoreObject::WatchRequest(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::WatchRefuse(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t stream = args.Index(0, "stream");
   std::string reason = args.Text(1, "reason");
@@ -138,7 +138,7 @@ Napi::Value MemberCoreObject::WatchRefuse(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::WatchCredit(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t stream = args.Index(0, "stream");
   const uint64_t bytes = args.Index(1, "bytes");
@@ -147,7 +147,7 @@ Napi::Value MemberCoreObject::WatchCredit(const Info& info) {
 }
 
 Napi::Value MemberCoreObject::WatchClose(const Info& info) {
-  member::MemberCore* core = Core(info);
+  member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t stream = args.Index(0, "stream");
   if (core != nullptr && args.ok()) core->hub().Close(stream);

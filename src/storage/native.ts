@@ -162,6 +162,11 @@ export interface HardStateRecord {
   readonly commit: number;
 }
 
+/**
+ * One open member. Arguments of the wrong kind throw a TypeError. After close() methods that answer
+ * nothing do nothing, so that completions may still be handled; submit() answers Stopped; methods
+ * that cannot answer throw an Error with the code 'Stopped'.
+ */
 export interface MemberCore {
   /** Fields of response headers; the term changes with elections. */
   setHeader(clusterId: bigint, memberId: bigint, raftTerm: number): void;
