@@ -1,6 +1,7 @@
 // RefCounted and Ref: intrusive reference counting for immutable objects shared between threads.
 //
-// One word in the object instead of a control block beside it: a version of a key is one allocation.
+// One word in the object instead of a control block beside it: a version of a key is one
+// allocation.
 #ifndef METASTORE_BASE_REF_H_
 #define METASTORE_BASE_REF_H_
 

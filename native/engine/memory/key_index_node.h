@@ -1,4 +1,5 @@
-// Nodes of the key index, and the search in one node that leaves and inner nodes share.
+// Nodes of the key index, and the search in one node that leaves and inner nodes share. A search
+// compares 8-byte numbers in one array; a key's own bytes are read when two of them are equal.
 #ifndef METASTORE_ENGINE_MEMORY_KEY_INDEX_NODE_H_
 #define METASTORE_ENGINE_MEMORY_KEY_INDEX_NODE_H_
 
