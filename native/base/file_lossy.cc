@@ -3,8 +3,9 @@
 // durability.
 //
 // Data: writes wait in order per file; a seeded choice lets a prefix of them through early, torn at
-// any byte, or single sectors of any of them in any order, as a kernel's write-back may. Names:
-// creations, renames and removals wait in order until SyncDirectory, or go through early.
+// any byte, or single sectors of any of them in any order, as a kernel's write-back may; sizes may
+// overtake data. Names: creations, renames and removals wait in order until SyncDirectory, or go
+// through early.
 #include <algorithm>
 #include <deque>
 #include <map>
@@ -65,6 +66,7 @@ class LossyState {
   Status Leak(Node* node);
   Status LeakPrefix(Node* node);
   Status LeakSectors(Node* node);
+  Status LeakSize(Node* node);
 
   FileLayer* const disk_ = FileLayer::Posix();
   std::mt19937_64 random_;
@@ -220,11 +222,13 @@ Status LossyState::Flush(Node* node, size_t count) {
 }
 
 Status LossyState::Leak(Node* node) {
-  switch (Below(4)) {
+  switch (Below(6)) {
     case 0:
       return LeakPrefix(node);
     case 1:
       return LeakSectors(node);
+    case 2:
+      return LeakSize(node);
     default:
       return Status::Ok();
   }
@@ -253,6 +257,15 @@ Status LossyState::LeakSectors(Node* node) {
     METASTORE_RETURN_IF_ERROR(
         Read(node, at, std::min<uint64_t>(kSectorBytes, *size - at), &sector));
     METASTORE_RETURN_IF_ERROR(node->disk->WriteAt(at, sector));
+  }
+  return Status::Ok();
+}
+
+/// Sizes are kept with the names, in the file system's journal, and may overtake the data. The
+/// change still waits, and is made again in its turn.
+Status LossyState::LeakSize(Node* node) {
+  for (const Update& update : node->pending) {
+    if (!update.is_write) return node->disk->Truncate(update.offset);
   }
   return Status::Ok();
 }

@@ -231,6 +231,46 @@ TEST(WalDamage, SegmentsOfAnotherHistoryAreRefused) {
   EXPECT_TRUE(outcome.damaged);
 }
 
+TEST(WalDamage, RecordsOfAnotherContinuationAreNone) {
+  // The same segment went on in two ways, with records of the same sizes: each is valid in its
+  // place, but none follows the other's.
+  TemporaryDirectory one(TemporaryDirectory::kMemory);
+  ASSERT_NO_FATAL_FAILURE(WriteLog(one.path(), 3, End::kCrash));
+  std::vector<std::string> continued;
+  for (const uint64_t term : {1, 2}) {
+    TemporaryDirectory copy(TemporaryDirectory::kMemory);
+    std::filesystem::copy_file(SegmentPath(one.path(), 1), SegmentPath(copy.path(), 1));
+    Recovered recovered;
+    auto wal = MustOpen(OptionsFor(copy.path(), kSegmentBytes), &recovered);
+    ASSERT_NE(wal, nullptr);
+    for (uint64_t index = 7; index <= 10; ++index) {
+      ASSERT_TRUE(AppendNow(wal.get(), MakeEntries(index, index, term, kEntryBytes)).ok());
+    }
+    wal.reset();
+    continued.push_back(ReadFile(SegmentPath(copy.path(), 1)));
+  }
+  const size_t used = continued[0].find_last_not_of('\0') + 1;
+  size_t begin = 0;  // of what differs
+  while (continued[0][begin] == continued[1][begin]) ++begin;
+  for (size_t cut = begin / 8 * 8; cut < used; cut += 8) {
+    const std::string mixed = continued[0].substr(0, cut) + continued[1].substr(cut);
+    TemporaryDirectory copy(TemporaryDirectory::kMemory);
+    WriteFile(SegmentPath(copy.path(), 1), mixed);
+    Recovered recovered;
+    auto wal = Wal::Open(OptionsFor(copy.path(), kSegmentBytes), kIdentity, &recovered);
+    if (!wal.ok()) {
+      ASSERT_EQ(wal.status().code(), Code::kDamaged) << wal.status().ToString();
+      continue;
+    }
+    if (recovered.last_index < 7) continue;
+    std::vector<EntryInfo> infos;
+    ASSERT_TRUE((*wal)->Infos(7, recovered.last_index, &infos).ok());
+    for (const EntryInfo& info : infos) {
+      ASSERT_EQ(info.term, infos[0].term) << "cut at " << cut;
+    }
+  }
+}
+
 TEST(WalDamage, NothingMayFollowACleanEnd) {
   TemporaryDirectory directory(TemporaryDirectory::kMemory);
   ASSERT_NO_FATAL_FAILURE(WriteLog(directory.path(), 4, End::kClose));

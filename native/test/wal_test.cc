@@ -4,6 +4,7 @@
 
 #include <atomic>
 
+#include "base/executor.h"
 #include "test/support/wal_support.h"
 
 namespace metastore::wal {
@@ -166,6 +167,33 @@ TEST(Wal, ReplacedTailsAreForgotten) {
     ASSERT_NO_FATAL_FAILURE(ExpectEntries(wal.get(), 1, 10, 50, term_of));
     ASSERT_TRUE(wal->Close().ok());
   }
+}
+
+TEST(Wal, ReplacedWhileOlderOnesAreBeingWritten) {
+  // More than one group takes, so that the replacing append still waits when the first is written.
+  TemporaryDirectory directory(TemporaryDirectory::kMemory);
+  ManualExecutor executor;
+  WalOptions options = OptionsFor(directory.path());
+  options.cache_bytes = 0;
+  options.executor = &executor;
+  Recovered recovered;
+  auto wal = MustOpen(options, &recovered);
+  ASSERT_NE(wal, nullptr);
+  const auto large = Payload(std::string(17 << 20, 'x'));
+  wal->Append({{1, 1, 0, large}, {2, 1, 0, large}}, nullptr, true, nullptr);
+  wal->Append({{2, 2, 0, Payload("two")}}, nullptr, true, nullptr);
+  ASSERT_TRUE(executor.Step());
+  std::vector<Entry> entries;
+  const Status status = wal->Read(2, 2, 100, &entries);
+  ASSERT_TRUE(status.ok()) << status.ToString();
+  EXPECT_EQ(entries[0].term, 2u);
+  EXPECT_EQ(*entries[0].payload, "two");
+  while (executor.Step()) {
+  }
+  ASSERT_TRUE(wal->Read(1, 2, UINT64_MAX, &entries).ok());
+  EXPECT_TRUE(*entries[0].payload == *large);
+  EXPECT_EQ(*entries[1].payload, "two");
+  ASSERT_TRUE(wal->Close().ok());
 }
 
 TEST(Wal, TruncateRemovesSegmentsAndSurvives) {

@@ -134,9 +134,12 @@ Status Log::RepairTail(const Replayed& replayed) {
   // What was written by a process that was killed may not be on the disk yet; Raft is about to be
   // told that all of it is.
   METASTORE_RETURN_IF_ERROR(files_->SyncDirectory(options_.directory));
-  if (replayed.unsealed) {
+  if (segments_.size() > 1) {
+    // Its seal, too, must be durable before the last segment is written to.
     Segment* former = segments_[segments_.size() - 2].get();
-    METASTORE_RETURN_IF_ERROR(SealSegment(former, replayed.unsealed_end, replayed.unsealed_crc));
+    METASTORE_RETURN_IF_ERROR(
+        replayed.unsealed ? SealSegment(former, replayed.unsealed_end, replayed.unsealed_crc)
+                          : former->file->Sync());
   }
   const std::shared_ptr<Segment> last = segments_.back();
   // The size first: a short file without its clean end would be taken for damage.
