@@ -34,7 +34,9 @@ function addressOf(url: ServiceUrl): Address {
     return { path: url.path };
   }
   const everywhere = url.host === '0.0.0.0' || url.host === '::';
-  return { host: everywhere ? '' : url.host, port: url.port };
+  // Clients try 127.0.0.1 for it, whatever the resolver puts first here.
+  const host = url.host === 'localhost' ? '127.0.0.1' : url.host;
+  return { host: everywhere ? '' : host, port: url.port };
 }
 
 async function openPort(url: ServiceUrl, handlers: PortHandlers, log: Logger): Promise<SharedPort> {

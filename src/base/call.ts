@@ -21,8 +21,8 @@ export interface ServerStream {
    */
   receive(): Promise<Buffer | null>;
   /**
-   * Sends a message. `taken` runs when the transport has handed it on, so that senders can bound
-   * what they have under way. Does nothing once the call is over.
+   * Sends a message. `taken` runs once the transport has handed it on, or the call is over, so
+   * that senders can bound what they have under way.
    */
   send(message: Buffer, taken?: () => void): void;
 }

@@ -227,3 +227,17 @@ t.test('a log file, console lines, and an environment without anything', async (
   t.notMatch(readFileSync(file, 'utf8'), 'etcdctl', 'the banner is not part of the log');
   await member.stop();
 });
+
+t.test('a socket file instead of a port', async (t) => {
+  const path = join(tempDir('socket'), 'metastore.sock');
+  const member = await MemberProcess.prepare({ engine: 'memory' });
+  for (let round = 0; round < 2; round++) {
+    const started = member.launch([`--listen-client-urls=unix://${path}`]);
+    await started.waitForOutput('ready to serve client requests');
+    const client = new EtcdClient(`unix:${path}`);
+    t.ok((await client.put('a', `${round}`)).header);
+    client.close();
+    // The file that is left behind does not hinder the next start.
+    await member.kill();
+  }
+});

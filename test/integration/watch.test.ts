@@ -6,7 +6,7 @@ import t from 'tap';
 import type { WatchEvent } from '../../src/base/proto/kv-messages.js';
 import { bytes, EtcdClient, prefixEnd } from '../support/etcd/client.js';
 import { MemberProcess } from '../support/process.js';
-import { sleep } from '../support/wait.js';
+import { sleep, waitFor } from '../support/wait.js';
 
 function texts(events: readonly WatchEvent[]): string[] {
   return events.map(({ type, kv }) => `${type === 0 ? 'PUT' : 'DELETE'} ${kv?.key}=${kv?.value}`);
@@ -175,6 +175,25 @@ for (const engine of ['memory', 'rocksdb'] as const) {
         code: 13,
         details: /^grpc: error unmarshalling request: /,
       });
+    });
+
+    t.test('nothing is left of streams that have ended', async (t) => {
+      const gone = await waitFor('the streams', async () => {
+        const metrics = await (await fetch(`http://${member.endpoint}/metrics`)).text();
+        return /^etcd_debugging_mvcc_watch_stream_total 0$/m.test(metrics);
+      });
+      t.ok(gone);
+    });
+
+    t.test('a stop ends streams at once', async (t) => {
+      const watch = client.watch();
+      watch.create({ key: bytes('stop') });
+      await watch.next();
+      const since = performance.now();
+      await member.stop();
+      t.ok(performance.now() - since < 1500);
+      t.equal((await watch.stream.ended).code, 14);
+      await member.restart();
     });
 
     t.test('periodic progress notifications are configured by flag', async (t) => {

@@ -84,12 +84,12 @@ function continueAfter(request: RangeRequest, last: Buffer, revision: bigint): R
 export async function rangeStream(
   member: Ranger,
   bytes: Buffer,
-  send: (message: Buffer) => void,
+  send: (message: Buffer) => Promise<void>,
 ): Promise<void> {
   const request = rangeRequest.decode(bytesOf(bytes));
   checkStreamable(request);
   if (request.count_only) {
-    send(rangeStreamResponse.encode({ range_response: await read(member, request) }));
+    await send(rangeStreamResponse.encode({ range_response: await read(member, request) }));
     return;
   }
   const order = request.keys_only ? null : compareBy(request.sort_target);
@@ -107,11 +107,11 @@ export async function rangeStream(
     if (!chunk.more || left <= 0 || last === undefined) {
       const { header, count } = first;
       const end = { kvs, header, more: chunk.more, count };
-      send(rangeStreamResponse.encode({ range_response: end }));
+      await send(rangeStreamResponse.encode({ range_response: end }));
       return;
     }
     const message = rangeStreamResponse.encode({ range_response: { kvs } });
-    send(message);
+    await send(message);
     keys = nextChunkKeys(keys, message.length, member.options.core.maxRequestBytes);
     const pinned = request.revision > 0n ? request.revision : (first.header?.revision ?? 0n);
     part = continueAfter(part, last.key, pinned);

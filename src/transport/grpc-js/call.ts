@@ -87,6 +87,8 @@ export class GrpcStream implements ServerStream {
   readonly #call: grpc.ServerDuplexStream<Buffer, Buffer>;
   readonly #check: (message: Buffer) => MetaStoreError | null;
   readonly #arrived: Buffer[] = [];
+  // Senders that wait for their message to be handed on.
+  readonly #untaken = new Set<() => void>();
   #receiver: Receiver | null = null;
   #halfClosed = false;
   #over = false;
@@ -112,6 +114,10 @@ export class GrpcStream implements ServerStream {
     signal.addEventListener('abort', () => {
       this.#over = true;
       this.#serve();
+      for (const taken of this.#untaken) {
+        taken();
+      }
+      this.#untaken.clear();
     });
   }
 
@@ -123,8 +129,17 @@ export class GrpcStream implements ServerStream {
   }
 
   send(message: Buffer, taken?: () => void): void {
-    if (!this.#over) {
-      this.#call.write(message, () => taken?.());
+    if (this.#over) {
+      taken?.();
+    } else if (taken === undefined) {
+      this.#call.write(message);
+    } else {
+      this.#untaken.add(taken);
+      this.#call.write(message, () => {
+        if (this.#untaken.delete(taken)) {
+          taken();
+        }
+      });
     }
   }
 
