@@ -64,7 +64,7 @@ const localRows: readonly (StatusRow & { name: LocalErrorCode })[] = [
   { name: 'UnknownServiceMethod', grpc: 12, text: 'unknown method' },
   { name: 'MalformedMethodName', grpc: 12, text: 'malformed method name' },
   { name: 'MessageTooLarge', grpc: 8, text: 'grpc: received message larger than max' },
-  { name: 'NotImplemented', grpc: 12, text: 'not implemented by this version of MetaStore' },
+  { name: 'NotImplemented', grpc: 12, text: 'unknown to this version of MetaStore yet' },
   { name: 'MissingMessage', grpc: 2, text: 'EOF' },
 ];
 

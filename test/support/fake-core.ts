@@ -1,6 +1,6 @@
-// An in-memory double of the native core, for tests of src/server without the addon. It does nothing
-// by itself: tests say when the log becomes durable and when entries are applied, so that every
-// order of things can be tried. Replies echo the request's bytes.
+// An in-memory double of the native core, for tests of src/server without the addon. It does
+// nothing by itself: tests say when the log becomes durable and when entries are applied, so that
+// every order of things can be tried. Replies echo the request's bytes.
 
 import { assert } from '../../src/base/assert.js';
 import { EntryType } from '../../src/raft/index.js';

@@ -1,5 +1,5 @@
-// Tests of src/api/services/range-stream.ts over a double of the store: chunks merged are the answer.
-// The double answers Range from a sorted list of keys.
+// Tests of src/api/services/range-stream.ts over a double of the store: chunks merged are the
+// answer. The double answers Range from a sorted list of keys.
 
 import t from 'tap';
 

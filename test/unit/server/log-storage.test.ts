@@ -1,5 +1,5 @@
-// Tests of src/server/replica/log-storage.ts against a plain model, with a double of the native log.
-// What Raft reads must be the log, wherever its parts are kept.
+// Tests of src/server/replica/log-storage.ts against a plain model, with a double of the native
+// log. What Raft reads must be the log, wherever its parts are kept.
 
 import t from 'tap';
 
