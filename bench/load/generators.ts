@@ -1,5 +1,5 @@
-// The load generators: h2load where it is installed (nghttp2-client), which costs so little CPU that
-// it leaves the machine to the server; else one over Node's http2, whose own limits then bound
+// The load generators: h2load where it is installed (nghttp2-client), which costs so little CPU
+// that it leaves the machine to the server; else one over Node's http2, whose own limits then bound
 // the figures. The report says which one measured.
 
 import { spawn, spawnSync } from 'node:child_process';

@@ -13,7 +13,7 @@ import type { Program } from '../../test/conformance/support/programs.js';
 import { chooseGenerator, type Generator, type Measured, warmUpSeconds } from './generators.js';
 import { benchKey, valueBytes, type Workload, workloads } from './messages.js';
 import { chosenServers, cpuMicroseconds, residentBytes, startAll } from './servers.js';
-import { count, describeMachine, median, spread, table } from './statistics.js';
+import { count, describeMachine, machineText, median, spread, table } from './statistics.js';
 
 interface Sample extends Measured {
   readonly server: string;
@@ -145,11 +145,13 @@ async function main(): Promise<void> {
     });
     const facts = {
       date: new Date().toISOString().slice(0, 10),
-      machine: `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}`,
-      node: machine.node,
+      machine: machineText(machine),
       etcd: etcdVersion() ?? 'none',
       generator: generator.name,
-      load: `${seconds} s a measurement after ${warmUpSeconds(seconds)} s of warm-up, ${rounds} rounds, values of ${valueBytes} bytes, one key; server and generator share the machine`,
+      load: [
+        `${seconds} s a measurement after ${warmUpSeconds(seconds)} s of warm-up, ${rounds} rounds`,
+        `values of ${valueBytes} bytes, one key; server and generator share the machine`,
+      ].join('; '),
       'memory at the end': resident.join(', '),
       ...(missing.length > 0 ? { missing: missing.join(', ') } : {}),
     };

@@ -1,4 +1,5 @@
-// Medians, spreads and tables for the reports, and what a report says about the machine.
+// Medians, spreads and tables for the reports, and what a report says about the machine. Called by
+// the benchmarks' main files; a spread is always shown, since one run's figure says little.
 
 import { cpus, totalmem } from 'node:os';
 
@@ -43,4 +44,10 @@ export function describeMachine(): Machine {
     platform: `${process.platform} ${process.arch}`,
     node: process.version,
   };
+}
+
+/** One line for a report. */
+export function machineText(machine: Machine): string {
+  const { cpu, cores, memoryGiB, platform, node } = machine;
+  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}`;
 }

@@ -16,7 +16,7 @@ import {
   start,
 } from '../../test/conformance/support/programs.js';
 import { chosenServers, residentBytes, serverOptions } from '../load/servers.js';
-import { count, describeMachine, spread, table } from '../load/statistics.js';
+import { count, describeMachine, machineText, spread, table } from '../load/statistics.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -138,8 +138,9 @@ const head = [
 const text = `# Opening ${count(keys)} keys after kill -9
 
 - date: ${new Date().toISOString().slice(0, 10)}
-- machine: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.platform}, Node ${machine.node}
-- keys of 16 bytes, values of ${valueBytes} bytes, ${keysPerTxn} a transaction; page cache warm; ${options.starts} starts each
+- machine: ${machineText(machine)}
+- keys of 16 bytes, values of ${valueBytes} bytes, ${keysPerTxn} a transaction
+- page cache warm, ${options.starts} starts each
 - time from the start of the process; median (lowest - highest)
 
 ${table(head, rows)}

@@ -28,16 +28,26 @@ export function typeScriptFunctions(path: string, text: string): FunctionSpan[] 
   return spans;
 }
 
+/** What holds no code: raw strings, comments, string and character literals, preprocessor lines. */
+const cppSkipped = new RegExp(
+  [
+    String.raw`R"([^\s()\\]{0,16})\([\s\S]*?\)\1"`,
+    String.raw`\/\/[^\n]*`,
+    String.raw`\/\*[\s\S]*?\*\/`,
+    String.raw`"(?:\\[\s\S]|[^"\\\n])*"`,
+    String.raw`(?<![0-9a-fA-F])'(?:\\[^\n]|[^'\\\n])+'`,
+    String.raw`^[ \t]*#(?:\\\n|[^\n])*`,
+  ].join('|'),
+  'gm',
+);
+
 /**
  * Replaces comments, string and character literals and preprocessor lines by blanks of the same
  * number of lines, so that what is left can be read brace by brace.
  */
 export function blankCpp(text: string): string {
   const blank = (match: string): string => match.replace(/[^\n]/g, ' ');
-  return text.replace(
-    /R"([^\s()\\]{0,16})\([\s\S]*?\)\1"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|"(?:\\[\s\S]|[^"\\\n])*"|(?<![0-9a-fA-F])'(?:\\[^\n]|[^'\\\n])+'|^[ \t]*#(?:\\\n|[^\n])*/gm,
-    blank,
-  );
+  return text.replace(cppSkipped, blank);
 }
 
 const scopeHeader =

@@ -98,7 +98,7 @@ export function randomKey(random: Random): Buffer {
   return random.pick(keyPool);
 }
 
-/** A key and a range end of any form: none, everything from the key, prefix, half-open, inverted. */
+/** A key and a range end of any form: none, all from the key on, prefix, half-open, inverted. */
 export function randomRange(random: Random): { key: Buffer; range_end: Buffer } {
   const key = randomKey(random);
   const form = random.below(100);

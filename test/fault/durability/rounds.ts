@@ -171,7 +171,8 @@ export class DurabilityRounds {
       await Promise.all([...load, killing]);
     } catch (error) {
       if (killed || error instanceof Violation) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 300)); // Its end is noticed a little later.
+      // Its end is noticed a little later than that of its connections.
+      await new Promise((resolve) => setTimeout(resolve, 300));
       if (program.running) throw error;
       throw new Error(`${error}: the server ended by itself:\n${program.log.slice(-3000)}`);
     } finally {
