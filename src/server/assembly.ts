@@ -95,7 +95,20 @@ function makeState(
     ),
     waits: new Waits(clock, options.requestTimeoutMs),
     watches: new WatchStreams(core, errors),
-    checkpoints: new Checkpoints(core, options.checkpoints, log, appliedIndex, startIndex),
+    checkpoints: new Checkpoints(
+      {
+        checkpoint: () => core.checkpoint(),
+        status: () => core.status(),
+        truncateLog: (index) => {
+          storage.truncating(index);
+          core.truncateLog(index);
+        },
+      },
+      options.checkpoints,
+      log,
+      appliedIndex,
+      startIndex,
+    ),
   };
 }
 

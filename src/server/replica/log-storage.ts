@@ -47,6 +47,9 @@ export class LogStorage implements Storage {
   #hardState: HardState;
   #confState: ConfState;
 
+  /** The newest truncation that was asked for. */
+  #cut: { readonly index: number; readonly term: number } | null = null;
+
   constructor(core: LogReader, recovered: Recovered, confState: ConfState) {
     this.#core = core;
     this.#startIndex = recovered.startIndex;
@@ -134,12 +137,20 @@ export class LogStorage implements Storage {
     this.#confState = confState;
   }
 
+  /**
+   * The native log is about to forget everything up to `index`: its term is read while it can be,
+   * since afterwards no entry of the log tells it.
+   */
+  truncating(index: number): void {
+    this.#cut = { index, term: this.term(index) };
+  }
+
   /** The native log has forgotten everything up to `index`. */
   truncated(index: number): void {
     if (index <= this.#startIndex) {
       return;
     }
-    this.#startTerm = this.term(index);
+    this.#startTerm = this.#cut?.index === index ? this.#cut.term : this.term(index);
     this.#startIndex = index;
     this.keepRecent(index + 1);
   }

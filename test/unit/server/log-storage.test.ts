@@ -139,3 +139,19 @@ t.test('random appends, replacements and cuts read as the model says', async (t)
     }
   }
 });
+
+// Reproduces: a member that was restarted ended at its first truncation, since it asked the native
+// log for the term of an entry that had just gone.
+t.test('the term at a cut outlives the entry there', async (t) => {
+  const model = new Map<number, Entry>();
+  for (let index = 1; index <= 10; index++) {
+    model.set(index, makeEntry(EntryType.Normal, index <= 5 ? 1 : 2, index, null));
+  }
+  const storage = new LogStorage(double(model), recovered({ lastIndex: 10 }), emptyConfState);
+  storage.truncating(7);
+  for (let index = 1; index <= 7; index++) model.delete(index);
+  storage.truncated(7);
+  t.equal(storage.firstIndex(), 8);
+  t.equal(storage.term(7), 2);
+  t.equal(storage.term(8), 2);
+});
