@@ -1,8 +1,8 @@
 // Requests of the KV and Lease services as views into their protobuf bytes.
 //
 // Decoding checks the wire format only; meaning is checked by intake/admission. Views point into
-// the bytes that were decoded, which must outlive the struct. Unknown fields are skipped. Fields and
-// numbers: etcd's rpc.proto (API reference v3.7).
+// the bytes that were decoded, which must outlive the struct. Unknown fields are skipped. Fields
+// and numbers: etcd's rpc.proto (API reference v3.7).
 #ifndef METASTORE_CODEC_REQUESTS_H_
 #define METASTORE_CODEC_REQUESTS_H_
 

@@ -1,4 +1,5 @@
-// What apply publishes for watchers: the versions of one run of entries, and the state they made.
+// What apply publishes: the state that a run of entries made (for readers, who pin it), and the
+// versions it is made of (for watchers).
 #ifndef METASTORE_MVCC_EVENTS_H_
 #define METASTORE_MVCC_EVENTS_H_
 

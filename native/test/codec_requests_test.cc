@@ -186,7 +186,7 @@ void DecodeAny(const std::string& bytes) {
 TEST(CodecRequests, MutatedMessagesNeverCrash) {
   std::mt19937_64 random(20260721);
   metastore::testing::RequestMaker maker(5);
-  for (int i = 0; i < 20000; i++) {
+  for (int i = 0; i < 8000; i++) {
     metastore::testing::Operation operation = maker.Next();
     std::string bytes = operation.bytes;
     for (uint64_t changes = random() % 6; changes > 0 && !bytes.empty(); changes--) {

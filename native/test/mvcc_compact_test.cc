@@ -1,6 +1,7 @@
 // Compaction, its resumption, and the hashes that go with it.
 #include <gtest/gtest.h>
 
+#include "mvcc/read/hash.h"
 #include "test/support/mvcc_fixture.h"
 
 namespace metastore::testing {
@@ -248,6 +249,28 @@ TEST(MvccHash, PhysicalProgressDoesNotShow) {
     }
   }
   EXPECT_FALSE(more);
+}
+
+/// However few superseded versions fit in memory at a time, the sum is the same.
+TEST(MvccHash, BoundedMemoryDoesNotShow) {
+  MvccHarness h;
+  for (int i = 0; i < 200; i++) {
+    ASSERT_TRUE(h.Put("k" + std::to_string((i * 7) % 23), "v" + std::to_string(i)).ok());
+  }
+  ASSERT_TRUE(h.Compact(60).ok());
+  const ViewRef view = h.store->Pin();
+  for (int64_t upto : {60, 61, 100, 201}) {
+    mvcc::HashWindow window;
+    window.upto = upto;
+    window.compact_revision = 60;
+    uint32_t expected = 0;
+    ASSERT_TRUE(mvcc::HashHistory(h.engine.get(), *view->snapshot, window, &expected).ok());
+    for (size_t at_once : {1, 2, 3, 7, 20, 1000}) {
+      uint32_t hash = 0;
+      ASSERT_TRUE(mvcc::HashHistory(h.engine.get(), *view->snapshot, window, &hash, at_once).ok());
+      EXPECT_EQ(hash, expected) << upto << " with " << at_once;
+    }
+  }
 }
 
 TEST(MvccHash, RemembersTheTenNewestCompactions) {

@@ -23,9 +23,9 @@ TEST(MvccLease, GrantRules) {
   EXPECT_EQ(h.Grant(1, 9'000'000'001).code(), Code::kLeaseTtlTooLarge);
   EXPECT_EQ(h.Grant(2, 9'000'000'001).code(), Code::kLeaseTtlTooLarge);
   ASSERT_TRUE(h.Grant(2, 9'000'000'000).ok());
+  int64_t id = 10;
   for (int64_t ttl : {INT64_MIN, int64_t{-1}, int64_t{0}, int64_t{1}}) {
-    const int64_t id = ttl - 10;
-    ASSERT_TRUE(h.Grant(id == 0 ? 3 : id, ttl).ok());
+    ASSERT_TRUE(h.Grant(id++, ttl).ok());
     EXPECT_EQ(h.granted.ttl_seconds, 2);
   }
   EXPECT_EQ(h.Grant(0, 10).code(), Code::kLeaseNotFound);

@@ -74,11 +74,11 @@ class Load {
     std::mt19937_64 random(7);
     for (int i = 0; i < transactions; i++) {
       const std::string pair = "p" + std::to_string(random() % kPairs);
-      const std::string left = pair + "a", right = pair + "b";
+      const std::string left = pair + "a", right = pair + "b", end = pair + "c";
       const std::string value = std::to_string(i);
       codec::TxnRequest txn;
       if (random() % 5 == 0) {
-        txn.success.emplace_back(codec::DeleteRangeRequest{left, pair + "c", false});
+        txn.success.emplace_back(codec::DeleteRangeRequest{left, end, false});
       } else {
         txn.success.emplace_back(PutOf(left, value));
         txn.success.emplace_back(PutOf(right, value));

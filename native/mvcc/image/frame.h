@@ -1,4 +1,5 @@
-// Frames and rows of images, shared by the two directions. docs/formats/image.md.
+// Frames and rows of images, shared by the two directions: stream.cc writes, loader.cc reads.
+// Reading trusts nothing. docs/formats/image.md.
 #ifndef METASTORE_MVCC_IMAGE_FRAME_H_
 #define METASTORE_MVCC_IMAGE_FRAME_H_
 

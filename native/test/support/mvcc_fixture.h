@@ -1,4 +1,5 @@
 // A store over a fresh engine with one-line requests, each a run of its own unless a run is open.
+// For the tests of mvcc; replies come back decoded.
 #ifndef METASTORE_TEST_SUPPORT_MVCC_FIXTURE_H_
 #define METASTORE_TEST_SUPPORT_MVCC_FIXTURE_H_
 

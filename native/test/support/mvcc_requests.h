@@ -1,4 +1,5 @@
-// Random requests as protobuf bytes: few keys, so that everything meets everything.
+// Random requests as protobuf bytes: few keys, so that everything meets everything. For the model
+// test and for fuzzing the decoders.
 #ifndef METASTORE_TEST_SUPPORT_MVCC_REQUESTS_H_
 #define METASTORE_TEST_SUPPORT_MVCC_REQUESTS_H_
 

@@ -1,4 +1,5 @@
-// Replies decoded back into plain structs, for tests of whatever makes them.
+// Replies decoded back into plain structs, for tests of whatever makes them. Fields that a message
+// does not have stay as they are.
 #ifndef METASTORE_TEST_SUPPORT_REPLY_PARSER_H_
 #define METASTORE_TEST_SUPPORT_REPLY_PARSER_H_
 
