@@ -14,6 +14,7 @@
       "defines": [
         "NAPI_VERSION=9",
         "NAPI_DISABLE_CPP_EXCEPTIONS",
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "METASTORE_ROCKSDB=1"
       ],
       "libraries": ["-lrocksdb", "-lpthread"],

@@ -406,8 +406,11 @@ TEST_P(MemberCoreTest, KilledProcessLosesNothingAcknowledged) {
   EXPECT_EQ(reply.count, static_cast<int64_t>(voter.last_index()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Engines, MemberCoreTest,
-                         ::testing::Values(EngineKind::kMemory, EngineKind::kRocks), EngineName);
+INSTANTIATE_TEST_SUITE_P(Memory, MemberCoreTest, ::testing::Values(EngineKind::kMemory),
+                         EngineName);
+#ifdef METASTORE_ROCKSDB
+INSTANTIATE_TEST_SUITE_P(Rocks, MemberCoreTest, ::testing::Values(EngineKind::kRocks), EngineName);
+#endif
 
 }  // namespace
 }  // namespace metastore::member_test
