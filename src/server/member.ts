@@ -274,9 +274,17 @@ export class Member {
 
   // ---- Within. ---------------------------------------------------------------------------------
 
-  /** Native code has completed something. */
+  /**
+   * Native code has completed something. What is thrown here would only be warned of, since native
+   * code is the caller, and the completions behind it would be lost: so it ends the process.
+   */
   onWake(): void {
-    this.#loop.wakeNow();
+    try {
+      this.#loop.wakeNow();
+    } catch (error) {
+      this.#loop.stop();
+      this.options.onFatal(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    }
   }
 
   #routed(ticket: number, route: number): Promise<Buffer> {

@@ -343,6 +343,10 @@ export class FakeCore implements MemberCore {
 
   truncateLog(index: number): void {
     this.truncatedTo = index;
+    this.log.splice(
+      0,
+      this.log.findIndex((entry) => entry.index > index),
+    );
     this.#complete(record(kinds.truncated, f64(index)));
   }
 

@@ -77,11 +77,7 @@ export class Checkpoints {
       this.#durableApplied = durableApplied;
       this.#dirtySinceMs = null;
     }
-    const cutTo = this.#durableApplied - this.#policy.catchupEntries;
-    if (cutTo > this.#startIndex && !this.#truncating) {
-      this.#truncating = true;
-      this.#core.truncateLog(cutTo);
-    }
+    this.#cut();
   }
 
   /** The log begins after this index now. */
@@ -90,6 +86,16 @@ export class Checkpoints {
     if (startIndex > this.#startIndex) {
       this.#startIndex = startIndex;
       this.#log.info('compacted Raft logs', { 'compact-index': startIndex });
+    }
+    this.#cut();
+  }
+
+  /** Cuts the log behind the durable state, one cut at a time. */
+  #cut(): void {
+    const cutTo = this.#durableApplied - this.#policy.catchupEntries;
+    if (cutTo > this.#startIndex && !this.#truncating) {
+      this.#truncating = true;
+      this.#core.truncateLog(cutTo);
     }
   }
 
