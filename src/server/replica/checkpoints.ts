@@ -1,8 +1,8 @@
 // Decides when applied state is made durable without the log, and how far the log is cut behind it.
-// Called by the replica loop once a tick; the work itself is native and in the background. Due after
-// --snapshot-count entries, after much log, or after some time when anything was applied at all, so
-// that an idle member's log is cut too; but for a share of the time only: a large state in memory is
-// written less often than the count asks for, unless the log grows beyond its limit.
+// Called by the replica loop once a tick; the work itself is native and in the background. Due
+// after --snapshot-count entries, after much log, or after some time when anything was applied at
+// all, so that an idle member's log is cut too; but for a share of the time only: a large state in
+// memory is written less often than the count asks for, unless the log grows beyond its limit.
 
 import type { Logger } from '../../base/logger.js';
 import type { MemberCore } from '../../storage/native.js';

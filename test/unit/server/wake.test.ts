@@ -1,0 +1,61 @@
+// Tests of the way from native code into src/server/member.ts. Node.js only warns of what a
+// callback from native code throws, so a broken member would go on without the completions that
+// came behind: it has to end instead.
+
+import t from 'tap';
+
+import { createLogger } from '../../../src/base/logger.js';
+import { bootstrapMemberId } from '../../../src/cluster/ids.js';
+import { Member } from '../../../src/server/member.js';
+import type { OpenOptions } from '../../../src/storage/native.js';
+import { FakeAddon, type FakeCore } from '../../support/fake-core.js';
+import { ManualClock } from '../../support/manual-clock.js';
+
+const log = createLogger(
+  { level: 'fatal', format: 'json', outputs: [] },
+  { write: () => undefined, close: () => undefined },
+);
+
+t.test('a member that fails on a completion ends the process', async (t) => {
+  const failures: string[] = [];
+  const addon = new FakeAddon();
+  const clock = new ManualClock();
+  const member = await Member.open(
+    addon,
+    {
+      name: 'm1',
+      clientUrls: ['http://c'],
+      initialMembers: [{ name: 'm1', peerUrls: ['http://p'] }],
+      initialToken: 'token',
+      core: { memberId: bootstrapMemberId(['http://p'], 'token'), clusterId: 1n } as OpenOptions,
+      heartbeatMs: 100,
+      electionTicks: 10,
+      preVote: true,
+      requestTimeoutMs: 7000,
+      checkpoints: { snapshotCount: 20, catchupEntries: 5, maxLogBytes: 1e9, maxAgeMs: 60_000 },
+      leaseCheckpointIntervalMs: null,
+      clusterVersion: '3.7.0',
+      seed: 1,
+      onFatal: (message) => failures.push(message),
+    },
+    clock,
+    log,
+  );
+  const core = addon.core as FakeCore;
+  const started = member.start();
+  started.catch(() => undefined);
+  let drained = 0;
+  core.drain = () => {
+    drained++;
+    throw new Error('a broken record');
+  };
+  member.onWake();
+  t.match(failures, [/a broken record/], 'told once, with the reason');
+  await new Promise(setImmediate);
+  clock.advance(1000);
+  await new Promise(setImmediate);
+  member.onWake();
+  t.equal(drained, 1, 'nothing runs behind it');
+  await member.stop();
+  await t.rejects(started, { code: 'Stopped' });
+});
