@@ -37,7 +37,7 @@ Result<intake::Route> MemberCore::Refuse(Code code) {
 
 Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method method,
                                          std::string_view request, const intake::Caller& caller) {
-  if (closing_.load()) return Code::kStopped;
+  if (refusing()) return Code::kStopped;
   auto admitted = admission_->Admit(method, request, caller, Backlog());
   if (!admitted.ok()) return Refuse(admitted.status().code());
   if (admitted->route == intake::Route::kProposed) return Queue(ticket, std::move(*admitted));
@@ -60,7 +60,7 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
 }
 
 Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::string_view request) {
-  if (closing_.load()) return Code::kStopped;
+  if (refusing()) return Code::kStopped;
   auto admitted = admission_->AdmitInternal(request, Backlog());
   if (!admitted.ok()) return admitted.status().code();
   return Queue(ticket, std::move(*admitted));
@@ -85,7 +85,7 @@ Code MemberCore::AdmitRead(const intake::PendingRead& read) const {
 
 void MemberCore::LeaseKeys(intake::Ticket ticket, int64_t lease) {
   intake::PendingRead read{ticket, intake::Method::kRange, lease, std::string()};
-  const Code code = closing_.load() ? Code::kStopped : AdmitRead(read);
+  const Code code = refusing() ? Code::kStopped : AdmitRead(read);
   intake::ReadBatch batch;
   batch.push_back(std::move(read));
   if (code != Code::kOk) return FailRead(batch, code);
@@ -202,7 +202,10 @@ std::string MemberCore::Drain() {
   return completions_.Drain();
 }
 
-void MemberCore::OnFailure(const Status& status) { completions_.Fatal(status.ToString()); }
+void MemberCore::OnFailure(const Status& status) {
+  failed_.store(true);
+  completions_.Fatal(status.ToString());
+}
 
 CoreStatus MemberCore::status() const {
   const ViewRef view = store_->Pin();

@@ -110,6 +110,7 @@ class MemberCore {
   uint64_t Backlog() const;
   Result<intake::Route> Queue(intake::Ticket ticket, intake::Admitted admitted);
   Result<intake::Route> Refuse(Code code);
+  bool refusing() const { return closing_.load() || failed_.load(); }
   Code AdmitRead(const intake::PendingRead& read) const;
   void FailTickets(const std::vector<intake::Ticket>& tickets, Code code);
   void FailRead(const intake::ReadBatch& reads, Code code);
@@ -140,6 +141,8 @@ class MemberCore {
 
   std::atomic<uint64_t> committed_{0};
   std::atomic<bool> closing_{false};
+  /// Disk or engine failed: no request is taken any more, none that waits is acknowledged.
+  std::atomic<bool> failed_{false};
   std::atomic<bool> closed_{false};
   /// An unread 'quota' record is on its way: more would say nothing new.
   std::atomic<bool> quota_told_{false};
