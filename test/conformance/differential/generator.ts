@@ -43,11 +43,18 @@ export class Generator {
   revision = 1n;
   /** The newest compaction that succeeded. */
   compactRevision = -1n;
+  readonly #forOlder: boolean;
   #aliases = 0n;
   readonly #leases = new Set<bigint>();
   readonly #watchIds: Set<bigint>[];
 
-  constructor(seed: number) {
+  /**
+   * @param forOlder leaves out what releases before 3.5 answer in another way with consequences:
+   *   sort options outside of their enums and negative start revisions, which they accept, and
+   *   watch ids in use, which they refuse with another revision
+   */
+  constructor(seed: number, forOlder = false) {
+    this.#forOlder = forOlder;
     this.random = new Random(seed);
     this.#watchIds = Array.from({ length: watchStreams }, () => new Set());
   }
@@ -112,8 +119,8 @@ export class Generator {
     if (random.chance(30)) request.revision = this.anyRevision();
     if (random.chance(40)) request.sort_order = random.below(3);
     if (random.chance(40)) request.sort_target = random.below(5);
-    if (random.chance(1)) request.sort_order = random.pick([3, -1, 1 << 30]);
-    if (random.chance(1)) request.sort_target = random.pick([5, -1, 1 << 30]);
+    if (!this.#forOlder && random.chance(1)) request.sort_order = random.pick([3, -1, 1 << 30]);
+    if (!this.#forOlder && random.chance(1)) request.sort_target = random.pick([5, -1, 1 << 30]);
     if (random.chance(20)) request.serializable = true;
     if (random.chance(15)) request.keys_only = true;
     if (random.chance(10)) request.count_only = true;
@@ -217,10 +224,17 @@ export class Generator {
     if (start < 30) request.start_revision = this.anyRevision();
     if (random.chance(30))
       request.watch_id = random.pick([1n, 2n, 3n, 50n, 51n, -1n, -7n, int64Max]);
+    if (this.#forOlder) this.#avoidOlder(request, stream);
     if (random.chance(40)) request.prev_kv = true;
     if (random.chance(20)) request.fragment = true;
     if (random.chance(15)) request.filters = random.pick([[0], [1], [0, 1], [0, 0]]);
     return { kind: 'watch', stream, request: { create_request: request } };
+  }
+
+  #avoidOlder(request: Message, stream: number): void {
+    if (((request.start_revision as bigint | undefined) ?? 0n) < 0n) delete request.start_revision;
+    const id = request.watch_id as bigint | undefined;
+    if (id !== undefined && this.#watchIds[stream]?.has(id)) delete request.watch_id;
   }
 
   #watchCancel(): Step {

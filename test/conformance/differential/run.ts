@@ -5,7 +5,7 @@
 import { type Call, calls, headerRevision, type Message, type Reply } from '../support/calls.js';
 import { canonicalReply, show } from './canonical.js';
 import { Generator, type Step, watchStreams } from './generator.js';
-import { isKnownDifference } from './known-differences.js';
+import { isKnownDifference, isOlder } from './known-differences.js';
 import type { Server } from './server.js';
 import { firstDifference } from './watches.js';
 
@@ -50,7 +50,7 @@ export class DifferentialRun {
   constructor(servers: readonly Server[], options: RunOptions) {
     this.#servers = servers;
     this.#options = options;
-    this.#generator = new Generator(options.seed);
+    this.#generator = new Generator(options.seed, isOlder(options.referenceVersion, 5));
   }
 
   async run(): Promise<RunResult> {
