@@ -53,7 +53,7 @@ async function runTapFile(file, { full, env }) {
   const counter = new TapCounter();
   const started = Date.now();
   const label = relative(inRoot('dist', 'test'), file).replace(/\.js$/, '');
-  const result = await collect(process.execPath, ['--enable-source-maps', file], {
+  const result = await collect(process.execPath, [file], {
     timeoutMs: fileTimeoutMs(full),
     env: { ...env, TAP_TIMEOUT: String(fileTimeoutMs(full) / 1000) },
     onLine: (line) => counter.line(line),
