@@ -116,7 +116,7 @@ class RocksKillDeathTest : public testing::TestWithParam<int> {};
 TEST_P(RocksKillDeathTest, TheStateIsThatOfTheDurableIndex) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const int seed = GetParam();
-  const int entries = 300 + 250 * seed;
+  const int entries = 300 + 150 * seed;
   // The child runs this test from the start again: it finds its directory in the environment.
   constexpr const char* kVariable = "METASTORE_TEST_CRASH_DIRECTORY";
   const char* inherited = std::getenv(kVariable);
@@ -148,7 +148,7 @@ TEST_P(RocksKillDeathTest, TheStateIsThatOfTheDurableIndex) {
   model.ExpectSameLookup();
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, RocksKillDeathTest, testing::Range(1, 7));
+INSTANTIATE_TEST_SUITE_P(Seeds, RocksKillDeathTest, testing::Range(1, 6));
 
 TEST(RocksEngine, RefusesAnotherFormat) {
   TemporaryDirectory directory;
