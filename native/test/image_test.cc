@@ -232,6 +232,29 @@ TEST_F(ImageFiles, SaveLoadAndKeepTwo) {
   ExpectSame(h, MvccHarness(StoreOptions(), std::move(engine)));
 }
 
+/// A power cut after SaveImage has returned: the image is there, whole.
+TEST_F(ImageFiles, SavedImagesSurviveAPowerCut) {
+  for (uint64_t seed = 1; seed <= 30; seed++) {
+    std::filesystem::remove_all(directory_);
+    MvccHarness h;
+    Fill(&h, 40);
+    ImageInfo info;
+    {
+      const std::unique_ptr<FileLayer> lossy = FileLayer::Lossy(seed);
+      ASSERT_TRUE(SaveImage(lossy.get(), directory_, h.engine.get(), h.store->Pin(), &info).ok());
+      ASSERT_TRUE(h.Delete("k", "l").ok());
+      ASSERT_TRUE(SaveImage(lossy.get(), directory_, h.engine.get(), h.store->Pin(), &info).ok());
+    }
+    std::shared_ptr<Engine> engine = NewMemoryEngine();
+    Result<std::optional<ImageInfo>> loaded =
+        LoadNewestImage(FileLayer::Posix(), directory_, engine.get());
+    ASSERT_TRUE(loaded.ok()) << loaded.status().ToString();
+    ASSERT_TRUE(loaded->has_value()) << "seed " << seed;
+    EXPECT_EQ((*loaded)->applied_index, h.index);
+    ExpectSame(h, MvccHarness(StoreOptions(), std::move(engine)));
+  }
+}
+
 TEST_F(ImageFiles, DamageNamesTheFileAndNeverFallsBack) {
   FileLayer* files = FileLayer::Posix();
   MvccHarness h;

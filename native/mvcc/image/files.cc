@@ -95,6 +95,9 @@ Result<std::vector<uint64_t>> ListImages(FileLayer* files, const std::string& di
 Status SaveImage(FileLayer* files, const std::string& directory, Engine* engine, ViewRef view,
                  ImageInfo* info) {
   METASTORE_RETURN_IF_ERROR(files->MakeDirectory(directory));
+  // A directory made just now is durable only with its name in the parent.
+  const std::string parent = std::filesystem::path(directory).parent_path().string();
+  if (!parent.empty()) METASTORE_RETURN_IF_ERROR(files->SyncDirectory(parent));
   const std::string path = ImagePath(directory, view->applied_index);
   const std::string temporary = path + ".tmp";
   {
