@@ -23,7 +23,8 @@ class File {
   virtual Status WriteAt(uint64_t offset, std::string_view data) = 0;
   /// Reads up to `length` bytes into *out (resized); fewer at the end of the file.
   virtual Status ReadAt(uint64_t offset, size_t length, std::string* out) = 0;
-  /// fdatasync (F_FULLFSYNC on macOS). After a failure the file must not be trusted: end the process.
+  /// fdatasync (F_FULLFSYNC on macOS). After a failure the file must not be trusted: end the
+  /// process.
   virtual Status Sync() = 0;
   /// Reserves space without changing what is read as the size being `size_bytes` of zeros.
   virtual Status Allocate(uint64_t size_bytes) = 0;

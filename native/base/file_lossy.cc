@@ -1,11 +1,8 @@
 // The lossy file layer: what has not been synced lives in this process only, so killing the process
-// (or dropping the layer) loses it as a power cut does. For tests of everything that promises
-// durability.
-//
-// Data: writes wait in order per file; a seeded choice lets a prefix of them through early, torn at
-// any byte, or single sectors of any of them in any order, as a kernel's write-back may; sizes may
-// overtake data. Names: creations, renames and removals wait in order until SyncDirectory, or go
-// through early.
+// (or dropping the layer) loses it as a power cut does. For tests of what promises durability.
+// Writes wait in order per file; a seeded choice lets a prefix of them through early, torn at any
+// byte, or single sectors of any of them, as a kernel's write-back may; sizes may overtake data.
+// Creations, renames and removals wait in order until SyncDirectory, or go through early.
 #include <algorithm>
 #include <deque>
 #include <map>
