@@ -73,7 +73,7 @@ export class ControlEntries {
   /** Decides the entry that apply stands at, and lets apply go on. */
   decide(index: number, type: number, request: Buffer): void {
     const meta =
-      type === EntryType.Normal ? this.#internal(request) : this.#confChange(type, request);
+      type === EntryType.Normal ? this.#internal(request) : this.#confChange(index, type, request);
     this.#parts.core.controlDone(index, meta, 0, null);
   }
 
@@ -98,13 +98,13 @@ export class ControlEntries {
     return [];
   }
 
-  #confChange(type: number, request: Buffer): MetaRow[] {
+  #confChange(index: number, type: number, request: Buffer): MetaRow[] {
     const { raw, storage } = this.#parts;
     const change =
       type === EntryType.ConfChange
         ? decodeConfChange(bytesOf(request))
         : decodeConfChangeV2(bytesOf(request));
-    const confState = raw.applyConfChange(change);
+    const confState = raw.applyConfChange(change, index);
     storage.setConfState(confState);
     const rows = [encodeConfState(confState)];
     if (!('changes' in change)) {
