@@ -40,7 +40,9 @@ class [[nodiscard]] Status {
   bool ok() const { return code_ == Code::kOk; }
   Code code() const { return code_; }
   /// What happened in this process, for the log; empty for errors that a client caused.
-  std::string_view detail() const { return detail_ ? std::string_view(*detail_) : std::string_view(); }
+  std::string_view detail() const {
+    return detail_ ? std::string_view(*detail_) : std::string_view();
+  }
   /// "text: detail", for logs and test failures.
   std::string ToString() const;
 

@@ -1,4 +1,5 @@
-// WatchSink: watch messages on their way from the hub into the completion queue.
+// WatchSink: watch messages on their way from the hub into the completion queue. Made by
+// MemberCore, called on the hub's thread.
 #ifndef METASTORE_MEMBER_WATCH_SINK_H_
 #define METASTORE_MEMBER_WATCH_SINK_H_
 

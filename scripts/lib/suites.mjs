@@ -176,7 +176,7 @@ export async function nativeUnits(variant, { full, env }) {
   if (result.timedOut || !existsSync(report)) {
     return outcome(label, `${basename(program)} ended with code ${result.status}`);
   }
-  const counted = readGoogleTestReport(report, variant);
+  const counted = readGoogleTestReport(report, variant === 'plain' ? 'native' : variant);
   if (result.status !== 0 && counted.failed === 0) {
     return sum([counted, outcome(label, `ended with code ${result.status}`)]);
   }

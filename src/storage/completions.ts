@@ -1,7 +1,8 @@
 // What native code tells TypeScript, decoded from one Buffer per wake-up.
 //
-// Record layout (little-endian): u32 length of what follows, u8 kind, then the fields below. Kinds are
-// exported by the addon (`completions`). Byte fields are views into the drained Buffer: no copy.
+// Record layout (little-endian): u32 length of what follows, u8 kind, then the fields below. Kinds
+// are exported by the addon (`completions`). Byte fields are views into the drained Buffer, not
+// copies.
 // Called by server/completions dispatch once per wake-up; kept free of closures for that reason.
 // Numbers travel as f64, 64-bit ids as u64 (lease ids i64), the last byte field of a record has no
 // length of its own.
@@ -17,7 +18,10 @@ export interface CompletionHandler {
   applied(index: number, revision: number): void;
   /** One request has ended: code 0 and the reply message, or an error code. */
   result(ticket: number, code: number, reply: Buffer): void;
-  /** Apply stands at this entry until controlDone(). `request` is the InternalRaftRequest or conf change. */
+  /**
+   * Apply stands at this entry until controlDone(). `request` is the InternalRaftRequest or conf
+   * change.
+   */
   control(index: number, term: number, type: number, request: Buffer): void;
   /** A lease has been granted (ttl > 0), or revoked (ttl = -1). In log order. */
   lease(id: bigint, ttlSeconds: number): void;
@@ -140,8 +144,8 @@ export class CompletionDecoder {
 
   /**
    * Calls the handler once per record, in order. `records` is what core.drain() returned; reply,
-   * request and message Buffers that the handler receives share its memory and stay valid as long as
-   * they are referenced. A handler that throws ends the process: later records would be lost.
+   * request and message Buffers that the handler receives share its memory and stay valid as long
+   * as they are referenced. A handler that throws ends the process: later records would be lost.
    */
   decode(records: Buffer, handler: CompletionHandler): void {
     let at = 0;

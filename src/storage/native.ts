@@ -140,7 +140,7 @@ export interface OpenedCore {
   readonly recovered: Recovered;
 }
 
-/** Entries that append() takes: a run from the proposal queue, or single entries with their bytes. */
+/** What append() takes: a run from the proposal queue, or single entries with their bytes. */
 export type AppendRun =
   | {
       readonly kind: 'queued';
@@ -185,7 +185,7 @@ export interface MemberCore {
     userName: string,
     authRevision: number,
   ): number;
-  /** Queues an internal request that TypeScript has encoded (an InternalRaftRequest without header). */
+  /** Queues an internal request that TypeScript encoded: an InternalRaftRequest without header. */
   submitInternal(ticket: number, request: Uint8Array): number;
 
   /**
@@ -196,7 +196,7 @@ export interface MemberCore {
   /** Raft refused the `count` oldest taken proposals: they complete with the code. */
   dropProposals(count: number, code: number): void;
   /**
-   * All that waits, queued or in flight, reads too, completes with the code (leadership lost, stop).
+   * All that waits, queued or in flight, reads too, completes with the code (leader lost, stop).
    * Proposals that were taken but not yet named to append() or dropProposals() keep their place in
    * that order: name them still, only their tickets are gone.
    */
@@ -211,9 +211,9 @@ export interface MemberCore {
 
   /**
    * Writes runs and hard state to the log, without waiting. Payloads of normal entries start with
-   * the entry format byte (see Addon.entryFormat); conf changes are as Raft encodes them; null is an
-   * entry without data. Completion 'durable' with `sequence` when it
-   * is durable (merely written when `sync` is false).
+   * the entry format byte (see Addon.entryFormat); conf changes are as Raft encodes them; null is
+   * an entry without data. Completion 'durable' with `sequence` when it is durable (merely written
+   * when `sync` is false).
    */
   append(
     sequence: number,
@@ -244,7 +244,7 @@ export interface MemberCore {
 
   /** Makes applied state durable without the log (image or flush); Completion 'checkpoint'. */
   checkpoint(): void;
-  /** Forgets log entries up to `index`; throws unless a checkpoint covers it. Completion 'truncated'. */
+  /** Forgets entries up to `index`; throws unless a checkpoint covers it. Then: truncated. */
   truncateLog(index: number): void;
 
   /** Keys attached to a lease: Completion 'result' for the ticket, u32-length-prefixed keys. */

@@ -70,8 +70,9 @@ const headerComment = fileRule(
   (file) => isSource(file) || file.extension === '.sh' || file.extension === '.go',
   (file) => {
     const count = headerCommentLines(file.lines);
-    // A .cc file may leave the explaining to its header, named in one line.
-    const min = file.extension === '.cc' ? 1 : limits.headerLinesMin;
+    // A .cc file may leave the explaining to its header, a test's support to the tests.
+    const isShort = file.extension === '.cc' || file.path.startsWith('native/test/support/');
+    const min = isShort ? 1 : limits.headerLinesMin;
     const fits = count >= min && count <= limits.headerLinesMax;
     return fits ? [] : [[1, `${count} lines of comment`]];
   },

@@ -1,5 +1,5 @@
-// A single voter over a MemberCore, driven by hand: the shortest replica loop there can be. Tests of
-// the border use it; the real loop is src/server/replica.
+// A single voter over a MemberCore, driven by hand: the shortest replica loop there can be. Tests
+// of the border use it; the real loop is src/server/replica.
 
 import { MetaStoreError } from '../../../src/base/errors.js';
 import type { CompletionHandler } from '../../../src/storage/completions.js';
