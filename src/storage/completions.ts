@@ -1,8 +1,7 @@
 // What native code tells TypeScript, decoded from one Buffer per wake-up.
 //
 // Record layout (little-endian): u32 length of what follows, u8 kind, then the fields below. Kinds
-// are exported by the addon (`completions`). Byte fields are views into the drained Buffer, not
-// copies.
+// are exported by the addon (`completions`). Byte fields are views into the drained Buffer.
 // Called by server/completions dispatch once per wake-up; kept free of closures for that reason.
 // Numbers travel as f64, 64-bit ids as u64 (lease ids i64), the last byte field of a record has no
 // length of its own.
