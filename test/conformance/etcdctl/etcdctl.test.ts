@@ -1,0 +1,125 @@
+// etcdctl against MetaStore with both engines and against a real etcd beside them: one list of
+// commands prints the same on all, apart from ids, terms, addresses and times. What is tried:
+// METASTORE_ETCDCTL, METASTORE_ETCDCTL_34, and one on PATH that says it is of release 3.4.
+// METASTORE_ETCDCTL_SCRIPT names the only script to run.
+
+import { spawnSync } from 'node:child_process';
+import t, { type Test } from 'tap';
+
+import { MemberProcess } from '../../support/process.js';
+import { basics } from './scripts/basics.js';
+import { keys } from './scripts/keys.js';
+import { leases } from './scripts/leases.js';
+import { concurrency, maintenance } from './scripts/maintenance.js';
+import { transactions } from './scripts/transactions.js';
+import { watches } from './scripts/watches.js';
+import type { Step } from './step.js';
+import { type Output, Subject, tooFewLines } from './subject.js';
+
+const scripts: Readonly<Record<string, readonly Step[]>> = {
+  // First: they name revisions of a fresh store.
+  basics,
+  // Before keys with leases: their ids, which differ between servers, are part of the hash.
+  maintenance,
+  keys,
+  transactions,
+  watches,
+  leases,
+  concurrency,
+};
+const onlyScript = process.env.METASTORE_ETCDCTL_SCRIPT;
+
+interface Client {
+  readonly program: string;
+  readonly version: string;
+}
+
+function versionOf(program: string): string | null {
+  const env = { PATH: process.env.PATH ?? '', ETCDCTL_API: '3' };
+  const result = spawnSync(program, ['version'], { encoding: 'utf8', env });
+  return /etcdctl version: (\S+)/.exec(result.stdout ?? '')?.[1] ?? null;
+}
+
+function findClients(): { newest: Client | null; old: Client | null } {
+  const given = process.env.METASTORE_ETCDCTL;
+  const newest = given ? versionOf(given) : null;
+  const candidates = [process.env.METASTORE_ETCDCTL_34, 'etcdctl', '/usr/bin/etcdctl', given];
+  let old: Client | null = null;
+  for (const program of candidates) {
+    const version = program ? versionOf(program) : null;
+    if (old === null && program && version?.startsWith('3.4.')) old = { program, version };
+  }
+  const isNew = newest !== null && !newest.startsWith('3.4.');
+  return { newest: given && isNew ? { program: given, version: newest } : null, old };
+}
+
+function describe(step: Step): string {
+  const words = step.args.map((word) => (/[\s"]/.test(word) ? `'${word}'` : word));
+  return words.join(' ').replaceAll('\n', '\\n').slice(0, 120);
+}
+
+/** Compares each server's output with the first one's, which is the reference if there is one. */
+function compare(t: Test, step: Step, outputs: readonly Output[], names: readonly string[]) {
+  const name = describe(step);
+  const [first, ...others] = outputs;
+  if (step.expected !== undefined) {
+    for (const [index, output] of outputs.entries()) {
+      t.equal(output.stdout, step.expected, `${name}: ${names[index]} as documented`);
+    }
+  }
+  if (step.streaming) t.not(first?.status, tooFewLines, `${name}: ${names[0]} goes on`);
+  for (const [index, output] of others.entries()) {
+    const title = `${name}: ${names[index + 1]} as ${names[0]}`;
+    if (step.notYet?.answer.test(output.stderr)) t.pass(title, { skip: step.notYet.reason });
+    else t.strictSame(output, first, title);
+  }
+}
+
+async function runScript(t: Test, steps: readonly Step[], subjects: Subject[], version: string) {
+  const names = subjects.map((subject) => subject.name);
+  for (const step of steps) {
+    if (step.since !== undefined && version.startsWith('3.4.')) continue;
+    const outputs = await Promise.all(subjects.map((subject) => subject.run(step)));
+    compare(t, step, outputs, names);
+  }
+}
+
+async function startAll(t: Test): Promise<[string, MemberProcess][]> {
+  const etcd = process.env.METASTORE_ETCD;
+  const starts: Promise<[string, MemberProcess]>[] = [];
+  const start = async (name: string, options: Parameters<typeof MemberProcess.start>[0]) => {
+    const member = await MemberProcess.start(options);
+    t.teardown(() => member.stop());
+    return [name, member] as [string, MemberProcess];
+  };
+  const interval = ['--watch-progress-notify-interval=1s'];
+  if (etcd) starts.push(start('etcd', { engine: null, command: etcd, flags: interval }));
+  starts.push(start('memory', { engine: 'memory', flags: interval }));
+  starts.push(start('rocksdb', { engine: 'rocksdb', flags: interval }));
+  return Promise.all(starts);
+}
+
+async function runClient(t: Test, { program, version }: Client): Promise<void> {
+  const members = await startAll(t);
+  const subjects = members.map(([name, { endpoint }]) => new Subject(name, endpoint, program));
+  t.comment(`etcdctl ${version} with ${subjects.map(({ name }) => name).join(', ')}`);
+  for (const [name, steps] of Object.entries(scripts)) {
+    if (onlyScript !== undefined && name !== onlyScript) continue;
+    await t.test(name, (t) => runScript(t, steps, subjects, version));
+  }
+}
+
+t.setTimeout(15 * 60_000);
+const { newest, old } = findClients();
+for (const [label, client] of [
+  ['etcdctl 3.7', newest],
+  ['etcdctl 3.4', old],
+] as const) {
+  const options = client === null ? { skip: 'no such etcdctl here' } : { timeout: 10 * 60_000 };
+  t.test(label, options, async (t) => {
+    if (client !== null) await runClient(t, client);
+  });
+}
+if (!process.env.METASTORE_ETCD) {
+  t.test('outputs equal those of a real etcd', { skip: 'no etcd here' }, async () => {});
+}
