@@ -142,8 +142,8 @@ TEST_P(MemberCoreTest, WrongControlDoneIsFatal) {
   TinyVoter voter(Options());
   ASSERT_TRUE(voter.Open().ok());
   ASSERT_EQ(voter.Put("a", "1").code, Code::kOk);
-  voter.core().ControlDone(5, {}, Code::kOk, "");
   ASSERT_EQ(voter.Submit(800, Method::kPut, PutRequest("b", "1")), Code::kOk);
+  voter.core().ControlDone(5, {}, Code::kOk, "");
   ASSERT_FALSE(voter.DriveUntil([&] { return voter.results.contains(800); }));
   EXPECT_NE(voter.fatal.find("index 5"), std::string::npos) << voter.fatal;
   EXPECT_EQ(voter.Submit(801, Method::kRange, Bytes(1, "a")), Code::kStopped);
