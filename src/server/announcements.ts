@@ -1,6 +1,8 @@
 // What a member proposes about itself and the cluster, unasked: its name and URLs at every start,
 // the version of a new cluster, the alarm that its space is used up. Called by Member.
 
+import { setTimeout } from 'node:timers/promises';
+
 import { hexId } from '../base/bytes.js';
 import { MetaStoreError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
@@ -20,6 +22,8 @@ export interface Announcer {
 }
 
 const ACTIVATE = 1;
+/** Pause before an announcement is tried again. */
+const RETRY_MS = 10;
 
 export class Announcements {
   readonly #member: Announcer;
@@ -46,6 +50,7 @@ export class Announcements {
         member_attributes: { name, client_urls: clientUrls },
       },
     });
+    let reported = '';
     while (!this.#member.stopping) {
       try {
         await this.#member.propose(request);
@@ -56,9 +61,12 @@ export class Announcements {
         });
         return;
       } catch (error) {
-        if (!this.#member.stopping) {
+        if (!this.#member.stopping && String(error) !== reported) {
+          reported = String(error);
           this.#log.warn('failed to publish local member to cluster through raft', { error });
         }
+        // A refusal comes at once while the log is applied again: the loop needs its turn to do that.
+        await setTimeout(RETRY_MS);
       }
     }
     throw MetaStoreError.of('Stopped');
