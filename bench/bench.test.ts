@@ -33,6 +33,11 @@ t.test('the store by itself', noStoreBench, async (t) => {
   for (const row of rows) t.ok(row.per_second > 100 && row.checksum > 0, row.name);
 });
 
+t.test('the report on the store', noStoreBench, async (t) => {
+  const args = ['--seconds=0.1', '--rounds=1', `--out=${tempDir('bench')}`];
+  t.match(runNode('micro/main.js', args), /\| put, one a run \| [\d,]+ /);
+});
+
 t.test('served requests', async (t) => {
   const out = tempDir('bench');
   const args = ['--seconds=0.3', '--rounds=1', '--in-flight=1,20', `--out=${out}`];
