@@ -1,5 +1,5 @@
-// Runs the store's own benchmark (store_bench.cc) several times and writes a report with medians and
-// spread. Nothing stands beside it: there is no other store to link in. Run by bench/micro/run.
+// Runs the store's own benchmark (store_bench.cc) several times and writes a report with medians
+// and spread. Nothing stands beside it: there is no other store to link in. Run by bench/micro/run.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -65,7 +65,7 @@ export class Announcements {
           reported = String(error);
           this.#log.warn('failed to publish local member to cluster through raft', { error });
         }
-        // A refusal comes at once while the log is applied again: the loop needs its turn to do that.
+        // A refusal comes at once while the log is applied again, which needs the loop's turns.
         await setTimeout(RETRY_MS);
       }
     }
