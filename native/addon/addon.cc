@@ -32,6 +32,7 @@ class OpenWorker final : public Napi::AsyncWorker {
 
   void OnOK() override {
     const Napi::Env env = Env();
+    if (!CanCallJs(env)) return handle_->Shut();
     if (!status_.ok()) {
       handle_->Shut();
       deferred_.Reject(ToError(env, status_).Value());
@@ -138,6 +139,7 @@ constexpr Constant kCompletions[] = {
     {"alarm", Int(apply::Kind::kAlarm)},
     {"quotaExceeded", Int(apply::Kind::kQuotaExceeded)},
     {"fatal", Int(apply::Kind::kFatal)},
+    {"held", Int(apply::Kind::kHeld)},
 };
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {

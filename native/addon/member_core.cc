@@ -46,6 +46,7 @@ class CloseWorker final : public Napi::AsyncWorker {
   void Execute() override { status_ = handle_->Close(); }
   void OnOK() override {
     const Napi::Env env = Env();
+    if (!CanCallJs(env)) return;
     if (status_.ok()) {
       deferred_.Resolve(env.Undefined());
     } else {

@@ -154,8 +154,7 @@ void Applier::AnswerHeld() {
   const int64_t done = parts_.store->CompactionDone();
   const auto is_done = [&](const HeldReply& reply) {
     if (reply.revision > done) return false;
-    const auto ticket = parts_.tickets->Take(reply.request_id);
-    if (ticket.has_value()) batch_.Result(*ticket, Code::kOk, reply.reply);
+    batch_.Result(reply.ticket, Code::kOk, reply.reply);
     return true;
   };
   held->erase(std::remove_if(held->begin(), held->end(), is_done), held->end());

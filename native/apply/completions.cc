@@ -144,6 +144,12 @@ void CompletionBatch::QuotaExceeded() {
   End();
 }
 
+void CompletionBatch::Held(uint64_t ticket) {
+  Begin(Kind::kHeld);
+  Number(ticket);
+  End();
+}
+
 void CompletionQueue::Append(CompletionBatch* batch) {
   if (batch->bytes_.empty()) return;
   bool was_empty = false;

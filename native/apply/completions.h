@@ -32,6 +32,7 @@ enum class Kind : uint8_t {
   kAlarm,
   kQuotaExceeded,
   kFatal,
+  kHeld,
 };
 
 class CompletionBatch {
@@ -50,6 +51,8 @@ class CompletionBatch {
   void Log(uint8_t level, std::string_view message, std::string_view fields_json);
   void Alarm(uint64_t member_id, int32_t alarm, bool active);
   void QuotaExceeded();
+  /// The ticket's operation has been applied, but its answer waits for work in the background.
+  void Held(uint64_t ticket);
 
   /// A result whose reply is appended to *reply() by the caller, who then calls EndResult. With a
   /// code other than kOk what was appended is cut off again.

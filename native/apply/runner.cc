@@ -120,8 +120,9 @@ Status Runner::Compact(const RaftRequest& request, const HeaderInfo& header,
   Status status = store_->Compact(compaction, header, &reply);
   if (!status.ok() || !compaction.physical) {
     Answer(request, status.code(), reply, batch);
-  } else if (request.header.id != 0) {
-    held_.push_back({compaction.revision, request.header.id, std::move(reply)});
+  } else if (const MaybeTicket ticket = TakeTicket(request); ticket.has_value()) {
+    batch->Held(*ticket);
+    held_.push_back({compaction.revision, *ticket, std::move(reply)});
   }
   if (status.ok()) compacted_ = true;
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();

@@ -22,7 +22,7 @@ namespace metastore::apply {
 /// A physical compaction's answer, held back until its rows are gone.
 struct HeldReply {
   int64_t revision = 0;
-  uint64_t request_id = 0;
+  intake::Ticket ticket = 0;
   std::string reply;
 };
 

@@ -96,6 +96,15 @@ class WireReader {
   bool ok_ = true;
 };
 
+/// Whether the bytes are some message on the wire, whatever its fields mean.
+inline bool IsMessage(std::string_view bytes) {
+  WireReader reader(bytes);
+  WireField field;
+  while (reader.Next(&field)) {
+  }
+  return reader.ok();
+}
+
 // ---- Writing. Zero and empty fields are left out, as proto3 does. ----------------------------
 
 inline size_t VarintSize(uint64_t value) {

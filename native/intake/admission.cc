@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "codec/requests.h"
+#include "codec/wire.h"
 #include "intake/check.h"
 #include "intake/raft_request.h"
 
@@ -51,7 +52,8 @@ Result<Admitted> Admission::Admit(Method method, std::string_view request, const
       return Take(Route::kServing);
     }
     case Method::kHash:
-    case Method::kDefragment:
+    case Method::kDefragment:  // messages without fields
+      if (!codec::IsMessage(request)) return Code::kUnmarshal;
       return Take(Route::kServing);
     case Method::kCount:
       break;

@@ -93,7 +93,10 @@ TEST_F(AdmissionTest, GarbageIsAnErrorForEveryMethod) {
   for (int method = 0; method <= static_cast<int>(Method::kAlarm); ++method) {
     EXPECT_EQ(CodeOf(static_cast<Method>(method), truncated), Code::kUnmarshal) << method;
   }
-  EXPECT_EQ(CodeOf(Method::kHashKv, truncated), Code::kUnmarshal);
+  for (const Method method : {Method::kHashKv, Method::kHash, Method::kDefragment}) {
+    EXPECT_EQ(CodeOf(method, truncated), Code::kUnmarshal);
+    EXPECT_EQ(CodeOf(method, Bytes(9, "of a later version")), Code::kOk);
+  }
   EXPECT_EQ(CodeOf(Method::kCount, ""), Code::kUnknownMethod);
 }
 

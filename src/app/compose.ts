@@ -1,7 +1,7 @@
 // The one place that builds the object graph: listeners, member, services, transport. Called by the
 // life cycle, which owns the order of starting and stopping.
 
-import { mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 
 import { OpenStreams } from '../api/guard.js';
 import { httpRouter } from '../api/http/router.js';
@@ -39,11 +39,17 @@ function addressOf(url: ServiceUrl): Address {
   return { host: everywhere ? '' : host, port: url.port };
 }
 
+/** Removes the socket file that a killed process left behind; anything else is left to fail. */
+function removeSocket(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) {
+    rmSync(path);
+  }
+}
+
 async function openPort(url: ServiceUrl, handlers: PortHandlers, log: Logger): Promise<SharedPort> {
   const port = new SharedPort(handlers, log);
   if (url.path !== '') {
-    // A socket file that a killed process left behind.
-    rmSync(url.path, { force: true });
+    removeSocket(url.path);
   }
   try {
     await port.listen(addressOf(url));

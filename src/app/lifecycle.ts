@@ -128,7 +128,10 @@ function handleSignals(log: RootLogger, server: Server): void {
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   // These mean nothing here, and must not end the process as they would by default.
+  // Without a listener SIGUSR1 would open Node's debugger.
+  process.on('SIGUSR1', () => undefined);
   process.on('SIGUSR2', () => undefined);
+  process.on('SIGQUIT', () => process.exit(2));
 }
 
 /** Runs a server until a signal ends it. Never returns in an orderly way: the process exits. */

@@ -63,6 +63,8 @@ export interface RaftSettings {
 /** Settings that have no flag; the limits are the protocol's usual ones. */
 const MAX_MESSAGE_BYTES = 1 << 20;
 const MAX_INFLIGHT_MESSAGES = 512;
+/** Payloads that may be proposed and not yet applied; past them proposals are dropped. */
+const MAX_UNCOMMITTED_BYTES = 256 << 20;
 /** What may be on its way through apply at once; the next is handed out as it is applied. */
 const MAX_APPLYING_BYTES = 64 << 20;
 
@@ -99,6 +101,7 @@ export function createRawNode(
     maxSizePerMsg: MAX_MESSAGE_BYTES,
     maxCommittedSizePerReady: MAX_APPLYING_BYTES,
     maxInflightMsgs: MAX_INFLIGHT_MESSAGES,
+    maxUncommittedEntriesSize: MAX_UNCOMMITTED_BYTES,
     checkQuorum: true,
     preVote: settings.preVote,
     logger: raftLogger(log.child('raft')),

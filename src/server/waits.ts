@@ -20,19 +20,31 @@ export class Waits {
   #forIndex: IndexWaiter[] = [];
   readonly #forLeader = new Set<Waiter>();
 
-  /** @param timeoutMs how long somebody waits for a leader */
+  /** @param timeoutMs how long somebody waits for a leader or an index */
   constructor(clock: Clock, timeoutMs: number) {
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Resolves once entries up to `index` are applied, `appliedIndex` being reached now. */
+  /**
+   * Resolves once entries up to `index` are applied, `appliedIndex` being reached now.
+   *
+   * @throws MetaStoreError TimeoutWaitApplied when that takes too long
+   */
   applied(index: number, appliedIndex: number): Promise<void> {
     if (appliedIndex >= index) {
       return Promise.resolve();
     }
     return new Promise((resolve, reject) => {
-      this.#forIndex.push({ index, resolve, reject });
+      const waiter = { index, resolve, reject };
+      this.#forIndex.push(waiter);
+      this.#clock.after(this.#timeoutMs, () => {
+        const at = this.#forIndex.indexOf(waiter);
+        if (at >= 0) {
+          this.#forIndex.splice(at, 1);
+          reject(MetaStoreError.of('TimeoutWaitApplied'));
+        }
+      });
     });
   }
 

@@ -37,6 +37,8 @@ export interface CompletionHandler {
   alarm(memberId: bigint, alarm: number, active: boolean): void;
   /** A write pushed this member over its quota: propose the NOSPACE alarm. */
   quotaExceeded(): void;
+  /** The ticket's operation is applied; its result waits for work in the background, without limit. */
+  held(ticket: number): void;
   /** Disk or engine failed: nothing may be acknowledged any more; end the process. */
   fatal(message: string): void;
 }
@@ -108,6 +110,10 @@ function decodeQuotaExceeded(
   to.quotaExceeded();
 }
 
+function decodeHeld(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  to.held(records.readDoubleLE(at));
+}
+
 function decodeFatal(records: Buffer, at: number, end: number, to: CompletionHandler): void {
   to.fatal(records.toString('utf8', at, end));
 }
@@ -133,6 +139,7 @@ export class CompletionDecoder {
       alarm: decodeAlarm,
       quotaExceeded: decodeQuotaExceeded,
       fatal: decodeFatal,
+      held: decodeHeld,
     };
     const table: (Decode | undefined)[] = [];
     for (const [name, decode] of Object.entries(decoders)) {

@@ -53,6 +53,7 @@ export interface CompletionKinds {
   readonly alarm: number;
   readonly quotaExceeded: number;
   readonly fatal: number;
+  readonly held: number;
 }
 
 export interface Addon {

@@ -179,6 +179,17 @@ function distOf(): string {
   return join(import.meta.dirname, '..', '..');
 }
 
+t.test('signals that mean nothing change nothing', async (t) => {
+  const member = await MemberProcess.start({ engine: 'memory' });
+  t.teardown(() => member.stop());
+  member.process.signal('SIGUSR1');
+  member.process.signal('SIGUSR2');
+  const client = new EtcdClient(member.endpoint);
+  await client.put('a', '1');
+  client.close();
+  t.notMatch(member.process.stderr, /debugger/i);
+});
+
 t.test('HTTP on the client port', async (t) => {
   const member = await MemberProcess.start({ engine: 'memory' });
   t.teardown(() => member.stop());

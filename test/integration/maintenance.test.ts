@@ -9,9 +9,29 @@ import { MemberProcess } from '../support/process.js';
 import { waitFor } from '../support/wait.js';
 
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
+const FINISHED = 'finished scheduled compaction';
 const NO_SPACE = { code: 8, details: 'etcdserver: mvcc: database space exceeded' };
 
 for (const engine of ['memory', 'rocksdb'] as const) {
+  t.test(`${engine}: a physical compaction takes as long as it takes`, async (t) => {
+    const flags = ['--compaction-batch-limit=1', '--compaction-sleep-interval=1s'];
+    const member = await MemberProcess.start({ engine, flags });
+    const client = new EtcdClient(member.endpoint);
+    t.teardown(async () => {
+      client.close();
+      await member.stop();
+    });
+    for (let i = 0; i < 10; i++) {
+      await client.put('a', `${i}`);
+    }
+    const startedMs = Date.now();
+    await client.compact(10n, true, { timeoutMs: 60_000 });
+    t.ok(Date.now() - startedMs > 7000, 'longer than the request timeout');
+    const finished = () => member.process.logLines().find((line) => line.msg === FINISHED);
+    await waitFor('the log line', () => finished() !== undefined);
+    t.match(finished(), { level: 'info', 'compact-revision': 10, took: /ms$/ });
+  });
+
   t.test(`${engine}: status, hashes, members, health`, async (t) => {
     const member = await MemberProcess.start({ engine });
     const client = new EtcdClient(member.endpoint);

@@ -32,6 +32,7 @@ const kinds: CompletionKinds = {
   alarm: 11,
   quotaExceeded: 12,
   fatal: 13,
+  held: 14,
 };
 
 const routes = { Proposed: 0, ReadWaits: 1, Serving: 2 };

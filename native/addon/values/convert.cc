@@ -279,6 +279,12 @@ Napi::Error ToError(Napi::Env env, const Status& status) {
   return error;
 }
 
+bool CanCallJs(Napi::Env env) {
+  // Setting a property is the cheapest call that may run a script, and so is refused then.
+  const Napi::Object probe = Napi::Object::New(env);
+  return napi_set_named_property(env, probe, "probe", probe) == napi_ok;
+}
+
 Napi::Array ToNumbers(Napi::Env env, const std::vector<double>& values) {
   Napi::Array array = Napi::Array::New(env, values.size());
   for (uint32_t i = 0; i < values.size(); ++i) array[i] = Num(env, values[i]);

@@ -25,6 +25,9 @@ Napi::Object ToRecovered(Napi::Env env, const member::RecoveredState& recovered)
 Napi::Object ToStatus(Napi::Env env, const member::CoreStatus& status);
 /// An Error whose `code` is the status' name.
 Napi::Error ToError(Napi::Env env, const Status& status);
+/// False while the environment is being torn down: native work still completes then, but its
+/// results have nowhere to go, and most calls on values fail.
+bool CanCallJs(Napi::Env env);
 Napi::Array ToNumbers(Napi::Env env, const std::vector<double>& values);
 
 }  // namespace metastore::addon

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <utility>
 
 #include "mvcc/image.h"
@@ -22,7 +23,10 @@ void Upkeep::ScheduleCompaction() {
     }
     compacting_ = true;
   }
-  parts_.executor->Post([this] { NextStep(); });
+  parts_.executor->Post([this] {
+    begun_ = std::chrono::steady_clock::now();
+    NextStep();
+  });
 }
 
 /// Before every step, since a step may have ended one compaction with another behind it; costs
@@ -43,6 +47,7 @@ void Upkeep::AfterStep(bool more) {
     }
     return NextStep();
   }
+  TellFinished();
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (stopping_ || !again_) {
@@ -52,6 +57,17 @@ void Upkeep::AfterStep(bool more) {
     again_ = false;
   }
   NextStep();
+}
+
+void Upkeep::TellFinished() {
+  const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begun_;
+  begun_ = std::chrono::steady_clock::now();
+  char fields[96];
+  std::snprintf(fields, sizeof fields, "{\"compact-revision\":%lld,\"took\":\"%.3fms\"}",
+                static_cast<long long>(parts_.store->CompactionDone()), taken.count());
+  apply::CompletionBatch batch;
+  batch.Log(0, "finished scheduled compaction", fields);
+  parts_.completions->Append(&batch);
 }
 
 /// Leaves the disk and the apply thread to others between two steps.

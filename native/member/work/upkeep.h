@@ -6,6 +6,7 @@
 #define METASTORE_MEMBER_WORK_UPKEEP_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -50,6 +51,7 @@ class Upkeep {
  private:
   void NextStep();
   void AfterStep(bool more);
+  void TellFinished();
   void WriteCheckpoint();
   Status MakeDurable();
   void Pause();
@@ -60,6 +62,8 @@ class Upkeep {
   std::condition_variable stop_;
   bool stopping_ = false;    // guarded by mutex_
   bool compacting_ = false;  // guarded by mutex_
+  /// When the running compaction's first step was asked for; upkeep thread only.
+  std::chrono::steady_clock::time_point begun_;
   bool again_ = false;       // a compaction came during one; guarded by mutex_
 };
 

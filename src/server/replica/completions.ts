@@ -92,6 +92,10 @@ export class MemberCompletions implements CompletionHandler {
     this.#parts.alarms.changed(memberId, alarm, active);
   }
 
+  held(ticket: number): void {
+    this.#parts.tickets.hold(ticket);
+  }
+
   quotaExceeded(): void {
     this.#parts.quotaExceeded();
   }

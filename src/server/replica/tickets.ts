@@ -9,7 +9,7 @@ import type { ErrorTable, MetaStoreError } from '../../base/errors.js';
 export type TicketKind = 'proposal' | 'read' | 'local';
 
 interface Ticket {
-  readonly kind: TicketKind;
+  kind: TicketKind;
   readonly startedMs: number;
   /** Position among all proposals ever submitted, counted from 1; 0 for others. */
   readonly proposalNumber: number;
@@ -62,6 +62,14 @@ export class Tickets {
       ticket.resolve(reply);
     } else {
       ticket.reject(this.#errors.fromCode(code));
+    }
+  }
+
+  /** Consensus is done with the ticket: what it waits for now takes as long as it takes. */
+  hold(number: number): void {
+    const ticket = this.#open.get(number);
+    if (ticket !== undefined) {
+      ticket.kind = 'local';
     }
   }
 

@@ -68,13 +68,13 @@ async function line(t: Test, text: string, child: Child, member: MemberProcess):
   const [word = '', rest = ''] = text.split(/ (.*)/s);
   switch (word) {
     case 'ok':
-      t.pass(rest);
+      await t.test(rest, async (t) => t.pass());
       return 0;
     case 'FAIL': {
       const name = rest.split(':')[0] ?? '';
       const known = notYet[name];
-      if (known?.answer.test(rest)) t.pass(name, { skip: known.reason });
-      else t.fail(rest);
+      if (known?.answer.test(rest)) await t.test(name, { skip: known.reason }, async () => {});
+      else await t.test(name, async (t) => t.fail(rest));
       return 0;
     }
     case '#':

@@ -21,6 +21,7 @@ const kinds: CompletionKinds = {
   alarm: 10,
   quotaExceeded: 9,
   fatal: 8,
+  held: 7,
 };
 
 /** Keeps every call with its arguments, Buffers as they came. */
@@ -75,6 +76,7 @@ t.test('every kind, in order', async (test) => {
     record(kinds.log, Buffer.from([1]), u32(text.length), text, Buffer.from('{"a":1}')),
     record(kinds.alarm, i64(-1n), u32(1), Buffer.from([1])),
     record(kinds.quotaExceeded),
+    record(kinds.held, f64(14)),
     record(kinds.fatal, text),
   ]);
   const { calls, handler } = recorder();
@@ -93,6 +95,7 @@ t.test('every kind, in order', async (test) => {
     ['log', 1, 'grüße', '{"a":1}'],
     ['alarm', 2n ** 64n - 1n, 1, true],
     ['quotaExceeded'],
+    ['held', 14],
     ['fatal', 'grüße'],
   ]);
 });

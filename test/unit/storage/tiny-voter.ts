@@ -182,6 +182,8 @@ export class TinyVoter implements CompletionHandler {
 
   quotaExceeded(): void {}
 
+  held(): void {}
+
   fatal(message: string): void {
     this.fatalMessage = message;
   }

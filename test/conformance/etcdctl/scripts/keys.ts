@@ -1,4 +1,5 @@
-// put, get and del with every option and output format. Called by etcdctl.test.ts.
+// put, get and del with every option and output format. Called by etcdctl.test.ts, which runs each
+// step on all servers and compares.
 
 import { captureRevision, run, runAll, type Step } from '../step.js';
 
