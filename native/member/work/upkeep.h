@@ -64,7 +64,7 @@ class Upkeep {
   bool compacting_ = false;  // guarded by mutex_
   /// When the running compaction's first step was asked for; upkeep thread only.
   std::chrono::steady_clock::time_point begun_;
-  bool again_ = false;       // a compaction came during one; guarded by mutex_
+  bool again_ = false;  // a compaction came during one; guarded by mutex_
 };
 
 }  // namespace metastore::member
