@@ -37,7 +37,7 @@ export interface CompletionHandler {
   alarm(memberId: bigint, alarm: number, active: boolean): void;
   /** A write pushed this member over its quota: propose the NOSPACE alarm. */
   quotaExceeded(): void;
-  /** The ticket's operation is applied; its result waits for work in the background, without limit. */
+  /** The ticket's operation is applied; its result waits for background work, without limit. */
   held(ticket: number): void;
   /** Disk or engine failed: nothing may be acknowledged any more; end the process. */
   fatal(message: string): void;

@@ -1,4 +1,5 @@
-// Tests of src/server/replica/tickets.ts and src/server/waits.ts: what ends a wait, and what may not.
+// Tests of src/server/replica/tickets.ts and src/server/waits.ts: what ends a wait, and what may
+// not.
 
 import t from 'tap';
 
