@@ -226,6 +226,11 @@ export class RawNode {
     step(this.raft, makeMessage(MessageType.ForgetLeader, NONE));
   }
 
+  /** Whether everything up to the index is known to be durable here. */
+  isStable(index: number): boolean {
+    return index < this.raft.log.unstable.offset;
+  }
+
   basicStatus(): BasicStatus {
     const { raft } = this;
     return {

@@ -14,6 +14,7 @@ import {
   LOCAL_APPEND_THREAD,
   LOCAL_APPLY_THREAD,
   type Message,
+  MessageType,
   NONE,
   type NodeId,
   RaftError,
@@ -258,6 +259,9 @@ export class ReplicaLoop {
     const self = this.#parts.raw.raft.id;
     const remote: Message[] = [];
     for (const response of responses) {
+      if (this.#isOldNews(response)) {
+        continue;
+      }
       if (response.to === self) {
         this.#step(response);
       } else {
@@ -267,6 +271,17 @@ export class ReplicaLoop {
     if (remote.length > 0) {
       this.#events.send(remote);
     }
+  }
+
+  /** Each write reports the newest entry; of several done together all but one say it again. */
+  #isOldNews({ type, index, snapshot }: Message): boolean {
+    const { raw } = this.#parts;
+    return (
+      type === MessageType.StorageAppendResp &&
+      index !== 0 &&
+      snapshot === null &&
+      raw.isStable(index)
+    );
   }
 
   #handle(ready: Ready): void {
