@@ -3,7 +3,9 @@
 // every order of things can be tried. Replies echo the request's bytes.
 
 import { assert } from '../../src/base/assert.js';
+import { bootstrapMemberId } from '../../src/cluster/ids.js';
 import { EntryType } from '../../src/raft/index.js';
+import type { MemberOptions } from '../../src/server/options.js';
 import type {
   Addon,
   AppendRun,
@@ -437,4 +439,24 @@ export class FakeAddon implements Addon {
     }
     return { core: this.core, recovered: this.core.recovered() };
   }
+}
+
+/** Options of a sole member over the fake, with the defaults that tests count on. */
+export function memberOptions(onFatal: (message: string) => void): MemberOptions {
+  return {
+    name: 'm1',
+    clientUrls: ['http://c'],
+    initialMembers: [{ name: 'm1', peerUrls: ['http://p'] }],
+    initialToken: 'token',
+    core: { memberId: bootstrapMemberId(['http://p'], 'token'), clusterId: 1n } as OpenOptions,
+    heartbeatMs: 100,
+    electionTicks: 10,
+    preVote: true,
+    requestTimeoutMs: 7000,
+    checkpoints: { snapshotCount: 20, catchupEntries: 5, maxLogBytes: 1e9, maxAgeMs: 60_000 },
+    leaseCheckpointIntervalMs: null,
+    clusterVersion: '3.7.0',
+    seed: 1,
+    onFatal,
+  };
 }

@@ -4,11 +4,8 @@
 import t from 'tap';
 
 import { createLogger } from '../../../src/base/logger.js';
-import { bootstrapMemberId } from '../../../src/cluster/ids.js';
 import { Member } from '../../../src/server/member.js';
-import type { MemberOptions } from '../../../src/server/options.js';
-import type { OpenOptions } from '../../../src/storage/native.js';
-import { FakeAddon, type FakeCore } from '../../support/fake-core.js';
+import { FakeAddon, type FakeCore, memberOptions } from '../../support/fake-core.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
 const log = createLogger(
@@ -16,24 +13,9 @@ const log = createLogger(
   { write: () => undefined, close: () => undefined },
 );
 
-const options: MemberOptions = {
-  name: 'm1',
-  clientUrls: ['http://c'],
-  initialMembers: [{ name: 'm1', peerUrls: ['http://p'] }],
-  initialToken: 'token',
-  core: { memberId: bootstrapMemberId(['http://p'], 'token'), clusterId: 1n } as OpenOptions,
-  heartbeatMs: 100,
-  electionTicks: 10,
-  preVote: true,
-  requestTimeoutMs: 7000,
-  checkpoints: { snapshotCount: 20, catchupEntries: 5, maxLogBytes: 1e9, maxAgeMs: 60_000 },
-  leaseCheckpointIntervalMs: null,
-  clusterVersion: '3.7.0',
-  seed: 1,
-  onFatal: (message) => {
-    throw new Error(message);
-  },
-};
+const options = memberOptions((message) => {
+  throw new Error(message);
+});
 
 /** Lets the loop take its turns. */
 async function turns(): Promise<void> {
