@@ -145,6 +145,7 @@ function coreOptions(
       bloomBitsPerKey: flags.number('rocksdb-bloom-bits-per-key'),
     },
     fileLayer: environment.METASTORE_TEST_FILE_LAYER ?? '',
+    stepped: false,
   };
 }
 

@@ -14,6 +14,8 @@ export interface Clock {
   after(delayMs: number, callback: () => void): Cancel;
   /** Calls back every `intervalMs`; calls that were missed are not made up for. */
   every(intervalMs: number, callback: () => void): Cancel;
+  /** Calls back once, after everything that has come in by now. */
+  soon(callback: () => void): void;
 }
 
 /** The operating system's clock and the event loop's timers. */
@@ -29,5 +31,8 @@ export const systemClock: Clock = {
     const timer = setInterval(callback, intervalMs);
     timer.unref();
     return () => clearInterval(timer);
+  },
+  soon: (callback) => {
+    setImmediate(callback);
   },
 };

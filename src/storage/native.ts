@@ -105,6 +105,11 @@ export interface OpenOptions {
   };
   /** Tests only: '' for the operating system's files, 'lossy:<seed>' to lose what is not synced. */
   readonly fileLayer: string;
+  /**
+   * Tests only: nothing runs by itself. Background work happens in MemberCore.step(), and crash()
+   * loses what was not synced, so that one thread can run a whole cluster from a seed.
+   */
+  readonly stepped: boolean;
 }
 
 export interface Recovered {
@@ -141,13 +146,24 @@ export interface OpenedCore {
   readonly recovered: Recovered;
 }
 
-/** What append() takes: a run from the proposal queue, or single entries with their bytes. */
+/**
+ * What append() takes: a run from the proposal queue, entries that another member sent (`offset` is
+ * where the first one's record begins in an entry run, see entry-run.ts), or a single entry with
+ * its bytes.
+ */
 export type AppendRun =
   | {
       readonly kind: 'queued';
       readonly firstIndex: number;
       readonly term: number;
       readonly count: number;
+    }
+  | {
+      readonly kind: 'received';
+      readonly firstIndex: number;
+      readonly count: number;
+      readonly run: Uint8Array;
+      readonly offset: number;
     }
   | {
       readonly kind: 'inline';
@@ -191,9 +207,36 @@ export interface MemberCore {
 
   /**
    * Takes what waits in the proposal queue, up to the limits; the payload sizes in bytes. The
-   * entries stay native: append() names them as a 'queued' run in the order taken.
+   * entries stay native: append() names them as a 'queued' run in the order taken. Their tickets
+   * are stamped with the term in which they were handed over.
    */
-  takeProposals(maxOperations: number, maxBytes: number): Uint32Array;
+  takeProposals(maxOperations: number, maxBytes: number, term: number): Uint32Array;
+  /**
+   * As takeProposals, for another member that leads: the payloads, encoded to be sent there (u32
+   * CRC-32C of the rest, u32 count, then u32 size and payload each). The tickets stay here and
+   * complete when the entries are applied here. Null when nothing waits.
+   */
+  takeForwards(maxOperations: number, maxBytes: number, term: number): Buffer | null;
+  /**
+   * What takeForwards gave was certainly not proposed: with code 0 it goes back to the front of the
+   * queue, otherwise its tickets complete with the code. What has been answered is left out.
+   */
+  returnForwards(forwards: Uint8Array, code: number): void;
+  /**
+   * Queues another member's proposals, all or none; they are checked as apply would. Returns their
+   * number, or -(error code): Unmarshal, TooManyRequests, Stopped.
+   */
+  enqueueForwarded(forwards: Uint8Array): number;
+  /**
+   * Completes with the code every proposal that was handed over in a term before `beforeTerm` and
+   * is not applied. For when an entry of `beforeTerm` has been applied: they never will be.
+   */
+  failHandedOver(beforeTerm: number, code: number): void;
+  /**
+   * Forgets proposals that wait in the queue and whose ticket is at most `ticket`; their tickets,
+   * for which no completion follows.
+   */
+  expireQueued(ticket: number): Float64Array;
   /** Raft refused the `count` oldest taken proposals: they complete with the code. */
   dropProposals(count: number, code: number): void;
   /**
@@ -224,6 +267,16 @@ export interface MemberCore {
   ): void;
   /** Bookkeeping of entries [from, to] for the Raft core: [term, type, sizeBytes | -1] triples. */
   entryInfos(from: number, to: number): Float64Array;
+  /** Entries [from, to] as a run (entry-run.ts), or null when one of them is not in memory. */
+  cachedEntries(from: number, to: number): Buffer | null;
+  /** The same from disk: Completion 'result' for the ticket, with the run or an error code. */
+  readEntries(ticket: number, from: number, to: number): void;
+  /**
+   * Checks a run that came from another member: its checksum, layout, and that apply will
+   * understand each entry. Four numbers per entry: term, type, sizeBytes | -1, offset of its record;
+   * null when something is wrong.
+   */
+  inspectEntries(run: Uint8Array): Float64Array | null;
   /** Payload of one entry, from memory or disk, or null when it has no data. Small reads only. */
   entryData(index: number): Buffer | null;
   /**
@@ -248,6 +301,38 @@ export interface MemberCore {
   /** Forgets entries up to `index`; throws unless a checkpoint covers it. Then: truncated. */
   truncateLog(index: number): void;
 
+  /**
+   * Pins the state as it is now and makes it readable as one run of bytes: an image, or a
+   * checkpoint of the engine's files where `acceptCheckpoint` allows it and the engine has them.
+   * Entries behind its index must stay in the log as long as it is open. Rejects with Io.
+   */
+  exportSnapshot(acceptCheckpoint: boolean): Promise<SnapshotExport>;
+  /** Bytes of an export from `offset`, at most `maxBytes`, behind their u32 CRC-32C. */
+  readExport(id: number, offset: number, maxBytes: number): Promise<Buffer>;
+  /** Removes an export; reads under way are rejected. */
+  closeExport(id: number): void;
+  /** Room for a snapshot that is being received; its number. Rejects with Io, NoSpace. */
+  openImport(kind: SnapshotKind, sizeBytes: number): Promise<number>;
+  /**
+   * Writes the next bytes (in readExport's form) of an import at `offset`, which must be where the
+   * last ones ended. Rejects with Damaged when the checksum does not match; nothing is written then.
+   */
+  writeImport(id: number, offset: number, chunk: Uint8Array): Promise<void>;
+  /** Removes an import that is not installed. */
+  closeImport(id: number): void;
+  /**
+   * Replaces the whole state by a complete import, which must hold (index, term), and the log by
+   * an empty one that starts there with the hard state. Nothing may be on its way through apply.
+   * Durable when it resolves; a crash before leaves either the old state or the new one. Rejects
+   * with Damaged (the old state stays) or Io.
+   */
+  installSnapshot(
+    id: number,
+    index: number,
+    term: number,
+    hardState: HardStateRecord,
+  ): Promise<InstalledSnapshot>;
+
   /** Keys attached to a lease: Completion 'result' for the ticket, u32-length-prefixed keys. */
   leaseKeys(ticket: number, leaseId: bigint): void;
   /** The next number of the member's id generator (request and lease ids). */
@@ -266,6 +351,37 @@ export interface MemberCore {
   status(): CoreStatus;
   /** Refuses new work, drains, joins every thread, syncs and closes; then resolves. */
   close(): Promise<void>;
+
+  /** Only with `stepped`: runs the oldest task of one executor; false when it has none. */
+  step(executor: StepExecutor): boolean;
+  /** Only with `stepped`: as a power cut. The directory can be opened again afterwards. */
+  crash(): void;
+}
+
+/** Which executor step() runs a task of. */
+export type StepExecutor = 'log' | 'apply' | 'watch' | 'upkeep' | 'read';
+
+/** An engine-neutral image, or the files of a rocksdb checkpoint. */
+export type SnapshotKind = 'image' | 'checkpoint';
+
+export interface SnapshotExport {
+  readonly id: number;
+  readonly kind: SnapshotKind;
+  readonly index: number;
+  readonly term: number;
+  readonly sizeBytes: number;
+  /** The meta row `conf_state` of the exported state. */
+  readonly confState: Buffer | null;
+}
+
+/** What the state holds now, as in Recovered. */
+export interface InstalledSnapshot {
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  readonly revision: number;
+  readonly meta: ReadonlyMap<string, Buffer>;
+  readonly leases: readonly LeaseInfo[];
+  readonly alarms: readonly { readonly memberId: bigint; readonly alarm: number }[];
 }
 
 export interface MetaRow {

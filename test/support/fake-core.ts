@@ -18,6 +18,7 @@ import type {
   OpenOptions,
   Recovered,
 } from '../../src/storage/native.js';
+import { FakeCoreBase } from './fake-core-base.js';
 import { nativeErrorRows } from './native-errors.js';
 
 const kinds: CompletionKinds = {
@@ -91,7 +92,7 @@ function record(kind: number, ...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([head, body] as unknown as Uint8Array[]);
 }
 
-export class FakeCore implements MemberCore {
+export class FakeCore extends FakeCoreBase implements MemberCore {
   /** Everything that was handed to the log; durable up to `durableAppends` calls of append. */
   readonly log: LogEntry[] = [];
   readonly meta = new Map<string, Buffer>();
@@ -120,6 +121,7 @@ export class FakeCore implements MemberCore {
   readonly #memberId: bigint;
 
   constructor(onWake: () => void, memberId: bigint) {
+    super();
     this.#onWake = onWake;
     this.#memberId = memberId;
   }
@@ -236,6 +238,12 @@ export class FakeCore implements MemberCore {
     return Uint32Array.from(taken, ({ request }) => request.length);
   }
 
+  expireQueued(ticket: number): Float64Array {
+    const expired = this.#queue.filter((proposal) => proposal.ticket <= ticket);
+    this.#queue = this.#queue.filter((proposal) => proposal.ticket > ticket);
+    return Float64Array.from(expired, (proposal) => proposal.ticket);
+  }
+
   dropProposals(count: number, code: number): void {
     for (const { ticket } of this.#taken.splice(0, count)) {
       this.complete(ticket, code, Buffer.alloc(0));
@@ -284,12 +292,14 @@ export class FakeCore implements MemberCore {
         this.#write({ index: run.index, term: run.term, type: run.type, data, proposal: null });
         continue;
       }
+      assert(run.kind === 'queued', 'nobody sends entries here');
+      const { term, firstIndex } = run;
       const named = this.#taken.splice(0, run.count);
       assert(named.length === run.count, 'every proposal named has been taken');
       named.forEach((proposal, i) => {
-        const index = run.firstIndex + i;
+        const index = firstIndex + i;
         const data = proposal.request;
-        this.#write({ index, term: run.term, type: EntryType.Normal, data, proposal });
+        this.#write({ index, term, type: EntryType.Normal, data, proposal });
       });
     }
     this.appends.push({ sequence, hardState });

@@ -29,6 +29,10 @@ export class ManualClock implements Clock {
     return this.#add({ atMs: this.#nowMs + intervalMs, intervalMs, callback });
   }
 
+  soon(callback: () => void): void {
+    setImmediate(callback);
+  }
+
   /** Moves on, calling back what falls due on the way, in order. */
   advance(ms: number): void {
     const until = this.#nowMs + ms;

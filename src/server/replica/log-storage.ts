@@ -17,16 +17,8 @@ import {
   type Snapshot,
   type Storage,
 } from '../../raft/index.js';
+import { NativePayload } from '../../storage/entry-run.js';
 import type { MemberCore, Recovered } from '../../storage/native.js';
-
-/** A payload that lives in native memory or on disk: its size is all that Raft needs. */
-export class NativePayload implements Payload {
-  readonly byteLength: number;
-
-  constructor(byteLength: number) {
-    this.byteLength = byteLength;
-  }
-}
 
 type LogReader = Pick<MemberCore, 'entryInfos' | 'entryData'>;
 

@@ -22,8 +22,9 @@ import {
   type Ready,
   StateType,
 } from '../../raft/index.js';
+import { NativePayload } from '../../storage/entry-run.js';
 import type { AppendRun, HardStateRecord, MemberCore } from '../../storage/native.js';
-import { type LogStorage, NativePayload } from './log-storage.js';
+import type { LogStorage } from './log-storage.js';
 import type { ReadIndexRounds } from './read-index.js';
 import type { TicketKind, Tickets } from './tickets.js';
 
@@ -138,7 +139,7 @@ export class ReplicaLoop {
   wake(): void {
     if (!this.#scheduled && this.#running) {
       this.#scheduled = true;
-      setImmediate(() => this.#scheduledTurn());
+      this.#parts.clock.soon(() => this.#scheduledTurn());
     }
   }
 
@@ -222,7 +223,7 @@ export class ReplicaLoop {
     if (!this.#isLeader || tickets.proposals === this.#handedOver) {
       return;
     }
-    const sizes = core.takeProposals(TURN_OPERATIONS_MAX, TURN_BYTES_MAX);
+    const sizes = core.takeProposals(TURN_OPERATIONS_MAX, TURN_BYTES_MAX, this.#term);
     if (sizes.length === 0) {
       return;
     }
@@ -352,7 +353,7 @@ export class ReplicaLoop {
       MetaStoreError.of(kind === 'read' ? 'Timeout' : this.#events.timeoutReason(startedMs));
     const left = tickets.expire(nowMs - requestTimeoutMs, this.#handedOver, reason);
     if (left > 0) {
-      const taken = core.takeProposals(left, Number.MAX_SAFE_INTEGER).length;
+      const taken = core.takeProposals(left, Number.MAX_SAFE_INTEGER, this.#term).length;
       this.#handedOver += taken;
       core.dropProposals(taken, errors.codeOf('DeadlineExceeded'));
     }

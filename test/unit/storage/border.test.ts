@@ -101,7 +101,7 @@ t.test('misuse is a TypeError', async (test) => {
   core.setCommitted(5);
   core.apply(5);
   test.equal(core.freezeReads(), 0);
-  test.equal(core.takeProposals(1, 1).length, 0);
+  test.equal(core.takeProposals(1, 1, 0).length, 0);
   const stopped = addon.errors.findIndex((row) => row.name === 'Stopped');
   test.equal(core.submit(1, addon.methods.Range, bytes, '', 0), -stopped);
   test.equal(core.drain(), null);

@@ -41,6 +41,7 @@ export function openOptions(dataDir: string, engine: 'memory' | 'rocksdb'): Open
       bloomBitsPerKey: 10,
     },
     fileLayer: '',
+    stepped: false,
   };
 }
 
@@ -202,7 +203,7 @@ export class TinyVoter implements CompletionHandler {
   }
 
   #turn(): void {
-    const sizes = this.core.takeProposals(512, 1 << 20);
+    const sizes = this.core.takeProposals(512, 1 << 20, this.#term);
     if (sizes.length > 0) {
       const firstIndex = this.lastIndex + 1;
       this.lastIndex += sizes.length;

@@ -1,0 +1,66 @@
+// What the member and its connections to other members expect of each other. The member hands over
+// messages and proposals and never waits; what comes from peers is checked before it is handed on.
+// Implemented by peers.ts on one side and by src/server on the other.
+
+import type { SharedErrorCode } from '../../base/errors.js';
+import type { Message } from '../../raft/index.js';
+import type { MemberCore } from '../../storage/native.js';
+
+/** One other member. */
+export interface PeerAddress {
+  readonly id: bigint;
+  readonly peerUrls: readonly string[];
+}
+
+/** Sends to other members. No method blocks or throws because of what the network does. */
+export interface PeerSender {
+  /**
+   * Sends one message, in order with others of its kind to that member; lost when the member cannot
+   * be reached or takes too little. Entries travel as `run` (entry-run.ts); with null they are
+   * proposals of configuration changes, whose bytes are in the message.
+   */
+  send(message: Message, run: Uint8Array | null): void;
+  /** Exports the state and transfers it; ends with `PeerEvents.snapshotDone`. */
+  sendSnapshot(message: Message): void;
+  /**
+   * Hands proposals (MemberCore.takeForwards) to the leader of the term. Resolves with null when
+   * they are queued there, or with the reason why they certainly are not. Rejects when nobody knows.
+   */
+  forward(to: bigint, term: number, forwards: Uint8Array): Promise<SharedErrorCode | null>;
+}
+
+/** What the member's part in the cluster looks like to others, and where their words go. */
+export interface PeerEvents {
+  /** A message that passed `checkPeerMessage` and is from whom it says; entries are decoded. */
+  receive(message: Message): void;
+  /** Proposals of another member; null when they have been queued. */
+  forwarded(term: number, forwards: Uint8Array): SharedErrorCode | null;
+  /** Messages to the member got lost. */
+  unreachable(id: bigint): void;
+  /** The transfer of a snapshot to the member is over. */
+  snapshotDone(to: bigint, ok: boolean): void;
+  /** A whole snapshot is here; the receiver owns the import now. */
+  snapshotReceived(message: Message, importId: number): void;
+  /** Another member says that this one has been removed from the cluster. */
+  removed(): void;
+  /** Whether the id was a member once and is none any more. */
+  isRemoved(id: bigint): boolean;
+}
+
+/** What native code does for peers. */
+export type PeerCore = Pick<
+  MemberCore,
+  | 'inspectEntries'
+  | 'exportSnapshot'
+  | 'readExport'
+  | 'closeExport'
+  | 'openImport'
+  | 'writeImport'
+  | 'closeImport'
+>;
+
+/** Who is connected, for health rules. */
+export interface PeerConnections {
+  /** Since when (monotonic milliseconds) both directions have worked; null while they do not. */
+  connectedSinceMs(id: bigint): number | null;
+}

@@ -1,0 +1,62 @@
+// The calls of the native core that FakeCore has no use for: exports of state, entries of other
+// members, stepping. A test that comes to one of them wants the simulator's core instead.
+
+import type { InstalledSnapshot, SnapshotExport } from '../../src/storage/native.js';
+
+function unsupported(name: string): never {
+  throw new Error(`FakeCore has no ${name}`);
+}
+
+export class FakeCoreBase {
+  /** Calls of failHandedOver, for tests to look at. */
+  readonly failedBefore: { readonly term: number; readonly code: number }[] = [];
+
+  takeForwards(_maxOperations: number, _maxBytes: number, _term: number): Buffer | null {
+    return null;
+  }
+  returnForwards(): void {
+    unsupported('returnForwards');
+  }
+  enqueueForwarded(): number {
+    return unsupported('enqueueForwarded');
+  }
+  failHandedOver(term: number, code: number): void {
+    this.failedBefore.push({ term, code });
+  }
+  cachedEntries(): Buffer | null {
+    return unsupported('cachedEntries');
+  }
+  readEntries(): void {
+    unsupported('readEntries');
+  }
+  inspectEntries(): Float64Array | null {
+    return unsupported('inspectEntries');
+  }
+  exportSnapshot(): Promise<SnapshotExport> {
+    return unsupported('exportSnapshot');
+  }
+  readExport(): Promise<Buffer> {
+    return unsupported('readExport');
+  }
+  closeExport(): void {
+    unsupported('closeExport');
+  }
+  openImport(): Promise<number> {
+    return unsupported('openImport');
+  }
+  writeImport(): Promise<void> {
+    return unsupported('writeImport');
+  }
+  closeImport(): void {
+    unsupported('closeImport');
+  }
+  installSnapshot(): Promise<InstalledSnapshot> {
+    return unsupported('installSnapshot');
+  }
+  step(): boolean {
+    return false;
+  }
+  crash(): void {
+    unsupported('crash');
+  }
+}
