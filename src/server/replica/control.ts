@@ -6,54 +6,21 @@
 import { bytesOf, hexId } from '../../base/bytes.js';
 import type { Logger } from '../../base/logger.js';
 import { internalRaftRequest } from '../../base/proto/messages.js';
+import { encodeConfState } from '../../cluster/conf-state.js';
 import type { Membership } from '../../cluster/membership.js';
 import { decodeMemberContext } from '../../cluster/membership.js';
 import {
   type ConfChange,
   ConfChangeType,
-  type ConfState,
   decodeConfChange,
   decodeConfChangeV2,
   EntryType,
-  emptyConfState,
   type RawNode,
 } from '../../raft/index.js';
 import type { MemberCore, MetaRow } from '../../storage/native.js';
 import type { LogStorage } from './log-storage.js';
 
-const CONF_STATE_KEY = 'conf_state';
-
-/** The membership for consensus as a stored row; ids as decimal strings, being 64 bits wide. */
-function encodeConfState(state: ConfState): MetaRow {
-  const text = JSON.stringify(state, (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
-  return { key: CONF_STATE_KEY, value: bytesOf(Buffer.from(text)) };
-}
-
-interface ConfStateJson {
-  readonly voters: readonly string[];
-  readonly learners: readonly string[];
-  readonly votersOutgoing: readonly string[];
-  readonly learnersNext: readonly string[];
-  readonly autoLeave: boolean;
-}
-
-/** The configuration that the recovered state was at; empty before the first change. */
-export function restoreConfState(meta: ReadonlyMap<string, Buffer>): ConfState {
-  const stored = meta.get(CONF_STATE_KEY);
-  if (stored === undefined) {
-    return emptyConfState;
-  }
-  const json = JSON.parse(stored.toString()) as ConfStateJson;
-  return {
-    voters: json.voters.map(BigInt),
-    learners: json.learners.map(BigInt),
-    votersOutgoing: json.votersOutgoing.map(BigInt),
-    learnersNext: json.learnersNext.map(BigInt),
-    autoLeave: json.autoLeave,
-  };
-}
+export { restoreConfState } from '../../cluster/conf-state.js';
 
 export interface ControlParts {
   readonly core: Pick<MemberCore, 'controlDone'>;
