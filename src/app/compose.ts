@@ -8,6 +8,7 @@ import { httpRouter } from '../api/http/router.js';
 import { buildHandlers } from '../api/table.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
+import type { PeersFactory } from '../cluster/peers/types.js';
 import { Member } from '../server/member.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
@@ -61,6 +62,17 @@ async function openPort(url: ServiceUrl, handlers: PortHandlers, log: Logger): P
   }
   return port;
 }
+
+/** A member that has nobody to talk to. */
+const alone: PeersFactory = () => ({
+  send: () => undefined,
+  sendSnapshot: () => undefined,
+  forward: () => Promise.reject(new Error('there is nobody')),
+  update: () => undefined,
+  activeTransfers: () => 0,
+  connectedSinceMs: () => null,
+  stop: () => Promise.resolve(),
+});
 
 /** Listeners that are open before there is anything to serve: connections wait. */
 class ClientPorts {
@@ -116,7 +128,13 @@ export async function compose(
   try {
     await ports.open(config.listenClientUrls, log);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-    const member = await Member.open(addon, { ...config.member, onFatal }, systemClock, log);
+    const member = await Member.open(
+      addon,
+      { ...config.member, onFatal, onRemoved: () => undefined },
+      systemClock,
+      log,
+      alone,
+    );
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());

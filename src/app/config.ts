@@ -29,7 +29,7 @@ const PROGRESS_NOTIFY_MIN_MS = 100;
 export interface ServerConfig {
   readonly dataDir: string;
   readonly listenClientUrls: readonly ServiceUrl[];
-  readonly member: Omit<MemberOptions, 'onFatal'>;
+  readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved'>;
   readonly grpc: GrpcServerOptions;
   /** How long a stop waits for calls under way. */
   readonly stopGraceMs: number;

@@ -76,11 +76,20 @@ export class Membership {
   /** The membership that stored rows describe; empty for a directory that has just been made. */
   static restore(meta: ReadonlyMap<string, Buffer>): Membership {
     const membership = new Membership();
+    membership.reload(meta);
+    return membership;
+  }
+
+  /** Takes over the membership of a state that has replaced this one. */
+  reload(meta: ReadonlyMap<string, Buffer>): void {
+    this.#members.clear();
+    this.#removed.clear();
+    this.#version = null;
     for (const [key, value] of meta) {
       if (key.startsWith(MEMBER_PREFIX)) {
         const id = BigInt(`0x${key.slice(MEMBER_PREFIX.length)}`);
         const parsed = JSON.parse(value.toString()) as MemberJson;
-        membership.#members.set(id, {
+        this.#members.set(id, {
           id,
           name: parsed.name ?? '',
           peerUrls: parsed.peerURLs ?? [],
@@ -88,12 +97,11 @@ export class Membership {
           isLearner: parsed.isLearner ?? false,
         });
       } else if (key.startsWith(REMOVED_PREFIX)) {
-        membership.#removed.add(BigInt(`0x${key.slice(REMOVED_PREFIX.length)}`));
+        this.#removed.add(BigInt(`0x${key.slice(REMOVED_PREFIX.length)}`));
       } else if (key === VERSION_KEY) {
-        membership.#version = value.toString();
+        this.#version = value.toString();
       }
     }
-    return membership;
   }
 
   /** `X.Y.0`, or null while no version has been agreed on. */

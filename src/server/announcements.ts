@@ -1,9 +1,8 @@
 // What a member proposes about itself and the cluster, unasked: its name and URLs at every start,
 // the version of a new cluster, the alarm that its space is used up. Called by Member.
 
-import { setTimeout } from 'node:timers/promises';
-
 import { hexId } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
 import { MetaStoreError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import * as rpc from '../base/proto/messages.js';
@@ -27,10 +26,13 @@ const RETRY_MS = 10;
 
 export class Announcements {
   readonly #member: Announcer;
+  readonly #clock: Clock;
   readonly #log: Logger;
   #raisingNoSpace = false;
+  #endPause: () => void = () => undefined;
 
-  constructor(member: Announcer, log: Logger) {
+  constructor(member: Announcer, clock: Clock, log: Logger) {
+    this.#clock = clock;
     this.#member = member;
     this.#log = log;
   }
@@ -61,15 +63,30 @@ export class Announcements {
         });
         return;
       } catch (error) {
-        if (!this.#member.stopping && String(error) !== reported) {
+        if (this.#member.stopping) {
+          break;
+        }
+        if (String(error) !== reported) {
           reported = String(error);
           this.#log.warn('failed to publish local member to cluster through raft', { error });
         }
         // A refusal comes at once while the log is applied again, which needs the loop's turns.
-        await setTimeout(RETRY_MS);
+        await this.#pause();
       }
     }
     throw MetaStoreError.of('Stopped');
+  }
+
+  /** The member stops: nothing is tried again. */
+  stop(): void {
+    this.#endPause();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#endPause = resolve;
+      this.#clock.after(RETRY_MS, resolve);
+    });
   }
 
   /** The version that a new cluster agrees on. */

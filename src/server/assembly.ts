@@ -1,27 +1,39 @@
 // Puts one member's parts together over a core that has been opened: storage, Raft node, loop,
-// reads, tickets, leases, watches, and the addresses of completions. Called by Member, once; it
+// requests, peers, leases, watches, and the addresses of completions. Called by Member, once; it
 // decides nothing but who knows whom.
 
 import { hexId } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
-import { ErrorTable, type SharedErrorCode } from '../base/errors.js';
+import { ErrorTable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import { Prng } from '../base/prng.js';
 import { Membership } from '../cluster/membership.js';
+import type { PeersFactory, PeerTransport } from '../cluster/peers/types.js';
 import type { NodeId, RawNode } from '../raft/index.js';
 import { Alarms } from '../state/alarms.js';
 import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
-import type { Addon, MemberCore, OpenedCore, Recovered } from '../storage/native.js';
+import type {
+  Addon,
+  InstalledSnapshot,
+  MemberCore,
+  OpenedCore,
+  Recovered,
+} from '../storage/native.js';
 import { bootstrapLog, createRawNode } from './bootstrap.js';
+import { Leadership } from './leadership.js';
 import type { MemberOptions } from './options.js';
-import { Checkpoints } from './replica/checkpoints.js';
+import { PeerLink } from './peer-link.js';
 import { MemberCompletions } from './replica/completions.js';
 import { ControlEntries, restoreConfState } from './replica/control.js';
-import { LogStorage } from './replica/log-storage.js';
-import { ReadIndexRounds } from './replica/read-index.js';
-import { type LoopEvents, ReplicaLoop } from './replica/replica-loop.js';
-import { Tickets } from './replica/tickets.js';
+import { Checkpoints } from './replica/disk/checkpoints.js';
+import { LogStorage } from './replica/disk/log-storage.js';
+import { Writes } from './replica/disk/writes.js';
+import { Outgoing } from './replica/outgoing.js';
+import { ReplicaLoop } from './replica/replica-loop.js';
+import { Proposals } from './replica/requests/proposals.js';
+import { ReadIndexRounds } from './replica/requests/read-index.js';
+import { Tickets } from './replica/requests/tickets.js';
 import { Waits } from './waits.js';
 import { WatchStreams } from './watch-streams.js';
 
@@ -31,7 +43,8 @@ export interface MemberEvents {
   ticked(nowMs: number): void;
   applied(index: number, revision: number): void;
   quotaExceeded(): void;
-  timeoutReason(startedMs: number): SharedErrorCode;
+  linearizable(): Promise<void>;
+  removed(): void;
 }
 
 export interface MemberParts {
@@ -46,8 +59,28 @@ export interface MemberParts {
   readonly waits: Waits;
   readonly watches: WatchStreams;
   readonly checkpoints: Checkpoints;
+  readonly writes: Writes;
+  readonly proposals: Proposals;
+  readonly control: ControlEntries;
+  readonly leadership: Leadership;
+  readonly peers: PeerTransport;
+  readonly link: PeerLink;
   readonly loop: ReplicaLoop;
 }
+
+/** All that a member is assembled from. */
+export interface Given {
+  readonly addon: Addon;
+  readonly opened: OpenedCore;
+  readonly options: MemberOptions;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly makePeers: PeersFactory;
+  readonly events: MemberEvents;
+}
+
+/** How long after the last transfer of a snapshot the log is kept for the member that got it. */
+const CUT_DELAY_AFTER_TRANSFER_MS = 30_000;
 
 function drainInto(core: MemberCore, addon: Addon, completions: () => MemberCompletions) {
   const decoder = new CompletionDecoder(addon.completions);
@@ -62,14 +95,9 @@ function drainInto(core: MemberCore, addon: Addon, completions: () => MemberComp
   };
 }
 
-/** Everything but the loop and the addresses of completions, which know the rest. */
-function makeState(
-  addon: Addon,
-  { core, recovered }: OpenedCore,
-  options: MemberOptions,
-  clock: Clock,
-  log: Logger,
-): Omit<MemberParts, 'loop'> {
+/** Parts that know nothing of the loop and of peers. */
+function makeState({ addon, opened, options, clock, log }: Given) {
+  const { core, recovered } = opened;
   const errors = new ErrorTable(addon.errors);
   const storage = new LogStorage(core, recovered, restoreConfState(recovered.meta));
   const settings = { electionTicks: options.electionTicks, preVote: options.preVote };
@@ -81,7 +109,6 @@ function makeState(
     revokeRetryMs: options.requestTimeoutMs,
   });
   lessor.restore(recovered.leases);
-  const { appliedIndex, startIndex } = recovered;
   return {
     errors,
     storage,
@@ -90,26 +117,49 @@ function makeState(
     lessor,
     membership: Membership.restore(recovered.meta),
     tickets: new Tickets(errors),
-    reads: new ReadIndexRounds(core, errors, options.requestTimeoutMs, (context) =>
+    reads: new ReadIndexRounds(core, errors, options.requestTimeoutMs, core.nextId(), (context) =>
       raw.readIndex(context),
     ),
     waits: new Waits(clock, options.requestTimeoutMs),
     watches: new WatchStreams(core, errors),
-    checkpoints: new Checkpoints(
-      {
-        checkpoint: () => core.checkpoint(),
-        status: () => core.status(),
-        truncateLog: (index) => {
-          storage.truncating(index);
-          core.truncateLog(index);
-        },
-      },
-      options.checkpoints,
-      log,
-      appliedIndex,
-      startIndex,
-    ),
   };
+}
+
+type State = ReturnType<typeof makeState>;
+
+/** Whether the log is to be kept as it is, because somebody is being brought up to date from it. */
+function logHold(peers: () => PeerTransport, clock: Clock): () => boolean {
+  let untilMs = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (peers().activeTransfers() > 0) {
+      untilMs = clock.nowMs() + CUT_DELAY_AFTER_TRANSFER_MS;
+    }
+    return clock.nowMs() < untilMs;
+  };
+}
+
+function makeCheckpoints(given: Given, state: State, peers: () => PeerTransport): Checkpoints {
+  const { opened, options, clock, log } = given;
+  const { core, recovered } = opened;
+  const store = {
+    checkpoint: () => core.checkpoint(),
+    status: () => core.status(),
+    truncateLog: (index: number) => {
+      state.storage.truncate(index);
+      core.truncateLog(index);
+    },
+  };
+  return new Checkpoints(store, options.checkpoints, log, recovered, logHold(peers, clock));
+}
+
+/** Takes over what an installed snapshot holds. */
+function takeOver(parts: MemberParts, state: InstalledSnapshot, events: MemberEvents): void {
+  parts.membership.reload(state.meta);
+  parts.alarms.restore(state.alarms);
+  parts.lessor.restore(state.leases);
+  parts.checkpoints.installed(state.appliedIndex);
+  parts.loop.installed(state);
+  events.applied(state.appliedIndex, state.revision);
 }
 
 function joinOrRestart(raw: RawNode, recovered: Recovered, options: MemberOptions, log: Logger) {
@@ -125,46 +175,112 @@ function joinOrRestart(raw: RawNode, recovered: Recovered, options: MemberOption
   });
 }
 
+function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberParts) {
+  const { opened, clock, log, makePeers } = given;
+  const { core, recovered } = opened;
+  const { tickets } = state;
+  // The transport hands nothing on before it is told who the others are, when all parts exist.
+  const events = {
+    receive: (...args) => parts().link.receive(...args),
+    forwarded: (...args) => parts().link.forwarded(...args),
+    unreachable: (id) => parts().link.unreachable(id),
+    snapshotDone: (...args) => parts().link.snapshotDone(...args),
+    snapshotReceived: (...args) => parts().link.snapshotReceived(...args),
+    removed: () => parts().link.removed(),
+    isRemoved: (id) => parts().link.isRemoved(id),
+  } satisfies Parameters<PeersFactory>[2];
+  const peers = makePeers(recovered, core, events);
+  const readEntries = (from: number, to: number) => {
+    const ticket = tickets.next();
+    const run = tickets.settleLater(ticket, 'local', clock.nowMs());
+    core.readEntries(ticket, from, to);
+    return run;
+  };
+  const outgoing = new Outgoing({
+    core,
+    peers,
+    readEntries,
+    log,
+    term: () => parts().loop.term,
+    lost: (to) => parts().link.unreachable(to),
+  });
+  return { peers, outgoing };
+}
+
 /** Builds the parts of a member; nothing runs yet. */
-export function assemble(
-  addon: Addon,
-  opened: OpenedCore,
-  options: MemberOptions,
-  clock: Clock,
-  log: Logger,
-  events: MemberEvents,
-): MemberParts {
+export function assemble(given: Given): MemberParts {
+  const { addon, opened, options, clock, log, events } = given;
   const { core, recovered } = opened;
   const { clusterId, memberId } = recovered;
-  const state = makeState(addon, opened, options, clock, log);
-  const loopEvents: LoopEvents = {
-    drainCompletions: drainInto(core, addon, () => completions),
-    termChanged: (term) => core.setHeader(clusterId, memberId, term),
-    leadershipChanged: (lead, isLeader) => events.leadershipChanged(lead, isLeader),
-    // A single member has nobody to send to.
-    send: () => undefined,
-    ticked: (nowMs) => events.ticked(nowMs),
-    timeoutReason: (startedMs) => events.timeoutReason(startedMs),
-  };
-  const { raw, storage, reads, tickets, errors, membership } = state;
-  const { heartbeatMs: tickMs, requestTimeoutMs } = options;
-  const loop = new ReplicaLoop(
-    { core, raw, storage, reads, tickets, errors, clock, log, tickMs, requestTimeoutMs },
-    loopEvents,
+  const state = makeState(given);
+  const { raw, storage, reads, errors, membership } = state;
+  const { peers, outgoing } = makePeersAndOutgoing(given, state, () => parts);
+  const wake = () => loop.wake();
+  const fatal = (message: string) => options.onFatal(message);
+  const writes: Writes = new Writes({
+    core,
+    storage,
+    applyIdle: () => loop.applyIdle,
+    deliver: (responses) => loop.deliver(responses),
+    installed: (_snapshot, installed) => takeOver(parts, installed, events),
+    wake,
+    fatal,
+  });
+  const proposals = new Proposals({ core, raw, errors, peers, log, wake });
+  const { heartbeatMs: tickMs, electionTicks, requestTimeoutMs } = options;
+  const loop: ReplicaLoop = new ReplicaLoop(
+    { core, raw, storage, writes, proposals, reads, clock, log, tickMs },
+    {
+      drainCompletions: drainInto(core, addon, () => completions),
+      termChanged: (term) => core.setHeader(clusterId, memberId, term),
+      leadershipChanged: (lead, isLeader) => events.leadershipChanged(lead, isLeader),
+      send: (messages) => outgoing.send(messages),
+      ticked: (nowMs) => events.ticked(nowMs),
+      termApplied: (term) => core.failHandedOver(term, errors.codeOf('TimeoutLeaderFailure')),
+    },
+    recovered.appliedTerm,
   );
-  const completions = new MemberCompletions({
+  const control = new ControlEntries({ core, raw, storage, membership, log });
+  const parts: MemberParts = {
     ...state,
+    peers,
+    writes,
+    proposals,
     loop,
+    control,
+    checkpoints: makeCheckpoints(given, state, () => peers),
+    link: new PeerLink({
+      core,
+      raw,
+      loop,
+      proposals,
+      membership,
+      errors,
+      removed: () => events.removed(),
+    }),
+    leadership: new Leadership({
+      id: memberId,
+      loop,
+      membership,
+      connections: peers,
+      clock,
+      log,
+      tickMs,
+      electionTicks,
+      requestTimeoutMs,
+      linearizable: () => events.linearizable(),
+    }),
+  };
+  const completions = new MemberCompletions({
+    ...parts,
     log,
-    control: new ControlEntries({ core, raw, storage, membership, log }),
     nowMs: () => clock.nowMs(),
     applied: (index, revision) => events.applied(index, revision),
-    truncated: (startIndex) => storage.truncated(startIndex),
     quotaExceeded: () => events.quotaExceeded(),
-    fatal: (message) => options.onFatal(message),
+    fatal,
   });
   core.setHeader(clusterId, memberId, recovered.term);
   core.setCommitted(recovered.commit);
   joinOrRestart(raw, recovered, options, log);
-  return { ...state, loop };
+  return parts;
 }

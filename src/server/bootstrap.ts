@@ -10,7 +10,7 @@ import { bootstrapMemberId, clusterId } from '../cluster/ids.js';
 import { encodeMemberContext } from '../cluster/membership.js';
 import { type ConfState, type Logger as RaftLogger, RawNode } from '../raft/index.js';
 import type { Recovered } from '../storage/native.js';
-import type { LogStorage } from './replica/log-storage.js';
+import type { LogStorage } from './replica/disk/log-storage.js';
 
 /** One member as `--initial-cluster` names it. */
 export interface InitialMember {

@@ -6,10 +6,11 @@ import { assert } from '../base/assert.js';
 import { bytesOf } from '../base/bytes.js';
 import type { ServerStream } from '../base/call.js';
 import type { Clock } from '../base/clock.js';
-import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../base/errors.js';
+import { type ErrorTable, MetaStoreError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import * as rpc from '../base/proto/messages.js';
 import type { Membership } from '../cluster/membership.js';
+import type { PeerConnections, PeerEvents, PeersFactory } from '../cluster/peers/types.js';
 import { NONE, type NodeId } from '../raft/index.js';
 import type { Alarms } from '../state/alarms.js';
 import { LeaseExpiry } from '../state/lease/expiry.js';
@@ -20,7 +21,7 @@ import { assemble, type MemberParts } from './assembly.js';
 import { isSoleVoter } from './bootstrap.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
-import type { TicketKind } from './replica/tickets.js';
+import type { TicketKind } from './replica/requests/tickets.js';
 
 /** Who asks, for the header of a proposal. Empty without auth. */
 export interface Caller {
@@ -29,9 +30,6 @@ export interface Caller {
 }
 
 const nobody: Caller = { userName: '', authRevision: 0 };
-
-/** A leader that has not run for this many ticks asks the others before it trusts itself. */
-const ACTIVE_TICKS = 3;
 
 export class Member {
   readonly lessor: Lessor;
@@ -49,7 +47,6 @@ export class Member {
   readonly #expiry: LeaseExpiry;
   readonly #announcements: Announcements;
   #revision: number;
-  #leaderSinceMs = 0;
   #campaigned = false;
   #stopping = false;
 
@@ -59,6 +56,7 @@ export class Member {
     options: MemberOptions,
     clock: Clock,
     log: Logger,
+    makePeers: PeersFactory,
   ) {
     const { core, recovered } = opened;
     this.options = options;
@@ -68,19 +66,22 @@ export class Member {
     this.#core = core;
     this.#clock = clock;
     this.#revision = recovered.revision;
-    this.#parts = assemble(addon, opened, options, clock, log, {
-      leadershipChanged: (lead, isLeader) => this.#leadershipChanged(lead, isLeader),
-      ticked: (nowMs) => this.#ticked(nowMs),
-      applied: (index, revision) => this.#applied(index, revision),
+    const events = {
+      leadershipChanged: (lead: NodeId, isLeader: boolean) =>
+        this.#leadershipChanged(lead, isLeader),
+      ticked: (nowMs: number) => this.#ticked(nowMs),
+      applied: (index: number, revision: number) => this.#applied(index, revision),
       quotaExceeded: () => this.#announcements.noSpace(),
-      timeoutReason: (startedMs) => this.#timeoutReason(startedMs),
-    });
+      linearizable: () => this.linearizable(),
+      removed: () => options.onRemoved(),
+    };
+    this.#parts = assemble({ addon, opened, options, clock, log, makePeers, events });
     this.errors = this.#parts.errors;
     this.membership = this.#parts.membership;
     this.alarms = this.#parts.alarms;
     this.lessor = this.#parts.lessor;
     this.#loop = this.#parts.loop;
-    this.#announcements = new Announcements(this, log);
+    this.#announcements = new Announcements(this, clock, log);
     this.#expiry = new LeaseExpiry(this.lessor, this.#leaseProposals(), log);
   }
 
@@ -96,6 +97,7 @@ export class Member {
     options: MemberOptions,
     clock: Clock,
     log: Logger,
+    makePeers: PeersFactory,
   ): Promise<Member> {
     let member: Member | null = null;
     // Before the member exists there is nothing to complete that would not come again.
@@ -112,7 +114,7 @@ export class Member {
       log.warn('cut a torn tail off the log', { 'torn-bytes': recovered.tornBytes });
     }
     assert(recovered.memberId !== 0n, 'a member that has been opened has an id');
-    member = new Member(addon, opened, options, clock, log);
+    member = new Member(addon, opened, options, clock, log, makePeers);
     return member;
   }
 
@@ -121,6 +123,7 @@ export class Member {
    */
   async start(): Promise<void> {
     this.#loop.start();
+    this.#updatePeers();
     await this.#announcements.attributes();
   }
 
@@ -133,13 +136,16 @@ export class Member {
       return;
     }
     this.#stopping = true;
+    this.#announcements.stop();
     this.#parts.watches.close();
     this.lessor.demote();
+    const disconnected = this.#parts.peers.stop();
     this.#parts.reads.failAll('Stopped');
     this.#core.failAll(this.errors.codeOf('Stopped'));
     this.#loop.stop();
     this.#parts.waits.fail();
     this.#parts.tickets.failAll(MetaStoreError.of('Stopped'));
+    await disconnected;
     await this.#core.close();
   }
 
@@ -239,16 +245,40 @@ export class Member {
   }
 
   /** Resolves if this member leads beyond doubt. @throws MetaStoreError NotPrimaryLessor */
-  async confirmLeadership(): Promise<void> {
-    const idleMs = this.nowMs - this.#loop.lastTurnMs;
-    if (this.isLeader && idleMs < ACTIVE_TICKS * this.options.heartbeatMs) {
-      return;
-    }
-    const term = this.#loop.term;
-    await this.linearizable().catch(() => undefined);
-    if (!this.isLeader || this.#loop.term !== term) {
-      throw MetaStoreError.of('NotPrimaryLessor');
-    }
+  confirmLeadership(): Promise<void> {
+    return this.#parts.leadership.confirm();
+  }
+
+  /**
+   * Hands leadership to a voter.
+   *
+   * @throws MetaStoreError NotLeader, BadLeaderTransferee, LeaderTransferTimeout
+   */
+  transferLeadership(to: bigint): Promise<void> {
+    return this.#parts.leadership.transfer(to);
+  }
+
+  /** Before a stop: another member leads when it resolves, if there is one that can. */
+  handOver(): Promise<void> {
+    return this.#parts.leadership.handOver();
+  }
+
+  /** Where the words of other members go. */
+  get peerEvents(): PeerEvents {
+    return this.#parts.link;
+  }
+  get connections(): PeerConnections {
+    return this.#parts.peers;
+  }
+  /** Turns of the replica loop so far. */
+  get turns(): number {
+    return this.#loop.turns;
+  }
+
+  /** How far a member's log agrees with this one's, seen by the leader; null elsewhere. */
+  raftProgress(id: bigint): { readonly match: number } | null {
+    const progress = this.#parts.raw.raft.tracker.progress.get(id);
+    return this.isLeader && progress !== undefined ? { match: progress.match } : null;
   }
 
   /** Resolves once a leader is known. @throws MetaStoreError NoLeader after the request timeout */
@@ -295,7 +325,7 @@ export class Member {
     let kind: TicketKind = 'local';
     if (route === routes.Proposed) {
       kind = 'proposal';
-      this.#loop.wake();
+      this.#parts.proposals.queued();
     } else if (route === routes.ReadWaits) {
       kind = 'read';
       this.#parts.reads.nativeReadsWait();
@@ -311,9 +341,30 @@ export class Member {
   }
 
   #ticked(nowMs: number): void {
-    this.#parts.checkpoints.tick(this.#loop.appliedIndex, nowMs);
+    this.#expire(nowMs);
+    // A state that is being replaced is neither read nor written out.
+    if (!this.#parts.writes.installing) {
+      this.#parts.checkpoints.tick(this.#loop.appliedIndex, nowMs);
+    }
     this.#expiry.tick(nowMs);
     this.#campaignAlone();
+  }
+
+  /** Ends requests that have waited too long. */
+  #expire(nowMs: number): void {
+    const { tickets, leadership } = this.#parts;
+    tickets.expire(
+      nowMs - this.options.requestTimeoutMs,
+      (ticket) => this.#core.expireQueued(ticket),
+      (kind, startedMs) =>
+        MetaStoreError.of(kind === 'read' ? 'Timeout' : leadership.timeoutReason(startedMs)),
+    );
+  }
+
+  /** Tells the transport who the others are. */
+  #updatePeers(): void {
+    const others = this.membership.list().filter(({ id }) => id !== this.id);
+    this.#parts.peers.update(others);
   }
 
   /** A sole voter need not wait for an election timeout: nobody else can be the leader. */
@@ -327,8 +378,8 @@ export class Member {
   }
 
   #leadershipChanged(lead: NodeId, isLeader: boolean): void {
+    this.#parts.leadership.changed(lead);
     if (lead !== NONE) {
-      this.#leaderSinceMs = this.nowMs;
       this.#parts.waits.noteLeader();
     }
     if (isLeader && !this.lessor.isPrimary) {
@@ -339,14 +390,6 @@ export class Member {
     if (isLeader && this.membership.version === null) {
       this.#announcements.clusterVersion();
     }
-  }
-
-  /** What a proposal is told whose time is up after it was handed to Raft. */
-  #timeoutReason(startedMs: number): SharedErrorCode {
-    const windowMs = 2 * this.options.electionTicks * this.options.heartbeatMs;
-    const elected = this.#leaderSinceMs;
-    const lost = startedMs > elected - windowMs && startedMs < elected;
-    return lost ? 'TimeoutLeaderFailure' : 'Timeout';
   }
 
   #leaseProposals() {

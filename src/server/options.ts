@@ -3,7 +3,7 @@
 
 import type { OpenOptions } from '../storage/native.js';
 import type { InitialMember } from './bootstrap.js';
-import type { CheckpointPolicy } from './replica/checkpoints.js';
+import type { CheckpointPolicy } from './replica/disk/checkpoints.js';
 
 export interface MemberOptions {
   readonly name: string;
@@ -29,4 +29,6 @@ export interface MemberOptions {
   readonly seed: number;
   /** Disk or engine failed: nothing may be acknowledged any more. Must end the process. */
   readonly onFatal: (message: string) => void;
+  /** This member has been removed from its cluster for good. Must end the process. */
+  readonly onRemoved: () => void;
 }

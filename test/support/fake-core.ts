@@ -468,5 +468,6 @@ export function memberOptions(onFatal: (message: string) => void): MemberOptions
     clusterVersion: '3.7.0',
     seed: 1,
     onFatal,
+    onRemoved: () => undefined,
   };
 }

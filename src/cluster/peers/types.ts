@@ -64,3 +64,26 @@ export interface PeerConnections {
   /** Since when (monotonic milliseconds) both directions have worked; null while they do not. */
   connectedSinceMs(id: bigint): number | null;
 }
+
+/** The connections to all other members. */
+export interface PeerTransport extends PeerSender, PeerConnections {
+  /** Who the other members are from now on: they are dialled, and may talk. Never this one. */
+  update(members: readonly PeerAddress[]): void;
+  /** Snapshots on their way to other members. */
+  activeTransfers(): number;
+  /** Ends every connection; nothing is sent or handed on afterwards. */
+  stop(): Promise<void>;
+}
+
+/** What a connection says of this member before anything else. */
+export interface PeerIdentity {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+}
+
+/** Makes the connections of a member that has been opened. */
+export type PeersFactory = (
+  identity: PeerIdentity,
+  core: PeerCore,
+  events: PeerEvents,
+) => PeerTransport;

@@ -6,13 +6,15 @@ import type { Alarms } from '../../state/alarms.js';
 import type { Lessor } from '../../state/lease/lessor.js';
 import type { CompletionHandler } from '../../storage/completions.js';
 import type { WatchStreams } from '../watch-streams.js';
-import type { Checkpoints } from './checkpoints.js';
 import type { ControlEntries } from './control.js';
+import type { Checkpoints } from './disk/checkpoints.js';
+import type { Writes } from './disk/writes.js';
 import type { ReplicaLoop } from './replica-loop.js';
-import type { Tickets } from './tickets.js';
+import type { Tickets } from './requests/tickets.js';
 
 export interface CompletionParts {
   readonly loop: ReplicaLoop;
+  readonly writes: Writes;
   readonly tickets: Tickets;
   readonly control: ControlEntries;
   readonly lessor: Lessor;
@@ -22,7 +24,6 @@ export interface CompletionParts {
   readonly log: Logger;
   readonly nowMs: () => number;
   readonly applied: (index: number, revision: number) => void;
-  readonly truncated: (startIndex: number) => void;
   readonly quotaExceeded: () => void;
   readonly fatal: (message: string) => void;
 }
@@ -35,7 +36,7 @@ export class MemberCompletions implements CompletionHandler {
   }
 
   durable(sequence: number): void {
-    this.#parts.loop.durable(sequence);
+    this.#parts.writes.durable(sequence);
   }
 
   applied(index: number, revision: number): void {
@@ -73,7 +74,6 @@ export class MemberCompletions implements CompletionHandler {
 
   truncated(startIndex: number): void {
     this.#parts.checkpoints.truncated(startIndex);
-    this.#parts.truncated(startIndex);
   }
 
   log(level: number, message: string, fieldsJson: string): void {

@@ -18,7 +18,7 @@ import {
   type RawNode,
 } from '../../raft/index.js';
 import type { MemberCore, MetaRow } from '../../storage/native.js';
-import type { LogStorage } from './log-storage.js';
+import type { LogStorage } from './disk/log-storage.js';
 
 export { restoreConfState } from '../../cluster/conf-state.js';
 

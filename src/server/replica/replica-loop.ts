@@ -6,10 +6,9 @@
 
 import { assert } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
-import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import {
-  type Entry,
+  type ConfChange,
   type HardState,
   LOCAL_APPEND_THREAD,
   LOCAL_APPLY_THREAD,
@@ -22,30 +21,25 @@ import {
   type Ready,
   StateType,
 } from '../../raft/index.js';
-import { NativePayload } from '../../storage/entry-run.js';
-import type { AppendRun, HardStateRecord, MemberCore } from '../../storage/native.js';
-import type { LogStorage } from './log-storage.js';
-import type { ReadIndexRounds } from './read-index.js';
-import type { TicketKind, Tickets } from './tickets.js';
+import type { InstalledSnapshot, MemberCore } from '../../storage/native.js';
+import type { LogStorage } from './disk/log-storage.js';
+import type { Writes } from './disk/writes.js';
+import type { Proposals } from './requests/proposals.js';
+import type { ReadIndexRounds } from './requests/read-index.js';
 
-/** What one turn takes from the proposal queue at most; more waits for the next turn. */
-const TURN_OPERATIONS_MAX = 8192;
-const TURN_BYTES_MAX = 16 << 20;
 /** Bookkeeping of entries kept at hand behind the applied index. */
 const RECENT_ENTRIES = 10_000;
 
 export interface LoopParts {
-  readonly core: MemberCore;
+  readonly core: Pick<MemberCore, 'setCommitted' | 'apply'>;
   readonly raw: RawNode;
   readonly storage: LogStorage;
+  readonly writes: Writes;
+  readonly proposals: Proposals;
   readonly reads: ReadIndexRounds;
-  readonly tickets: Tickets;
-  readonly errors: ErrorTable;
   readonly clock: Clock;
   readonly log: Logger;
   readonly tickMs: number;
-  /** Time that a proposal or linearizable read may take. */
-  readonly requestTimeoutMs: number;
 }
 
 /** What the rest of the member wants to know, called within a turn. */
@@ -57,8 +51,8 @@ export interface LoopEvents {
   /** Sends messages to other members. */
   send(messages: readonly Message[]): void;
   ticked(nowMs: number): void;
-  /** Text for a handed-over proposal whose time is up. */
-  timeoutReason(startedMs: number): SharedErrorCode;
+  /** An entry of this term has been applied for the first time. */
+  termApplied(term: number): void;
 }
 
 interface PendingApply {
@@ -66,16 +60,18 @@ interface PendingApply {
   readonly responses: readonly Message[];
 }
 
+interface Received {
+  readonly message: Message;
+  /** Number of the native import that holds a snapshot's state; 0 without. */
+  readonly importId: number;
+}
+
 export class ReplicaLoop {
   readonly #parts: LoopParts;
   readonly #events: LoopEvents;
-  // Answers that Raft gets when the log write of that sequence number is durable.
-  readonly #appends = new Map<number, readonly Message[]>();
   #applies: PendingApply[] = [];
-  #inbox: Message[] = [];
-  #sequence = 0;
-  // Proposals that have left the native queue, in the order of tickets' proposal numbers.
-  #handedOver = 0;
+  #inbox: Received[] = [];
+  #reports: ((raw: RawNode) => void)[] = [];
   #tickDue = false;
   #scheduled = false;
   #running = false;
@@ -84,16 +80,19 @@ export class ReplicaLoop {
   #term = 0;
   #committed: number;
   #applied: number;
+  #appliedTerm: number;
   #lastTurnMs = 0;
+  #turns = 0;
   #stopTicks: (() => void) | null = null;
 
-  constructor(parts: LoopParts, events: LoopEvents) {
+  constructor(parts: LoopParts, events: LoopEvents, appliedTerm: number) {
     this.#parts = parts;
     this.#events = events;
     const { hardState, applied } = parts.raw.basicStatus();
     this.#term = hardState.term;
     this.#committed = hardState.commit;
     this.#applied = applied;
+    this.#appliedTerm = appliedTerm;
   }
 
   get lead(): NodeId {
@@ -114,6 +113,14 @@ export class ReplicaLoop {
   /** When the loop last ran: a paused process sees that it has been away. */
   get lastTurnMs(): number {
     return this.#lastTurnMs;
+  }
+  /** Turns taken so far: what JavaScript costs is told by how few there are. */
+  get turns(): number {
+    return this.#turns;
+  }
+  /** Whether apply has done everything that it was given. */
+  get applyIdle(): boolean {
+    return this.#applies.length === 0;
   }
 
   /** Begins to tick. */
@@ -150,113 +157,29 @@ export class ReplicaLoop {
     }
   }
 
-  /** A message of another member, validated by the peer transport. */
-  receive(message: Message): void {
-    this.#inbox.push(message);
+  /**
+   * A message of another member, validated by the peer transport; `importId` names the received
+   * state that belongs to a snapshot message.
+   */
+  receive(message: Message, importId = 0): void {
+    this.#inbox.push({ message, importId });
     this.wake();
   }
 
-  /** Completion: log writes up to this sequence number are durable. */
-  durable(sequence: number): void {
-    const responses = this.#appends.get(sequence);
-    assert(responses !== undefined, 'only writes that were asked for become durable');
-    this.#appends.delete(sequence);
-    this.#deliver(responses);
+  /** Tells Raft something outside of any call of its own, in the next turn. */
+  tell(report: (raw: RawNode) => void): void {
+    this.#reports.push(report);
+    this.wake();
   }
 
-  /** Completion: state holds everything up to the index. */
-  applied(index: number): void {
-    assert(index >= this.#applied, 'the applied index never goes back');
-    this.#applied = index;
-    let done = 0;
-    for (const apply of this.#applies) {
-      if (apply.index > index) {
-        break;
-      }
-      this.#deliver(apply.responses);
-      done++;
-    }
-    this.#applies.splice(0, done);
-    this.#parts.storage.keepRecent(index - RECENT_ENTRIES);
+  /** Proposes a change of the membership. @throws RaftError 'proposal-dropped' */
+  proposeConfChange(change: ConfChange): void {
+    this.#parts.raw.proposeConfChange(change);
+    this.wake();
   }
 
-  #scheduledTurn(): void {
-    // A turn that ran meanwhile has done the work already.
-    if (this.#scheduled && this.#running) {
-      this.#turn();
-    }
-  }
-
-  #turn(): void {
-    const { reads, clock } = this.#parts;
-    this.#scheduled = false;
-    this.#events.drainCompletions();
-    const nowMs = clock.nowMs();
-    this.#lastTurnMs = nowMs;
-    for (const message of this.#inbox.splice(0)) {
-      this.#step(message);
-    }
-    if (this.#tickDue) {
-      this.#tickDue = false;
-      this.#parts.raw.tick();
-      this.#expire(nowMs);
-      this.#events.ticked(nowMs);
-    }
-    this.#handReady();
-    this.#propose();
-    reads.turn(nowMs);
-    this.#handReady();
-    if (reads.waiting) {
-      this.wake();
-    }
-  }
-
-  #handReady(): void {
-    const { raw } = this.#parts;
-    while (raw.hasReady()) {
-      this.#handle(raw.ready());
-    }
-  }
-
-  #propose(): void {
-    const { core, raw, tickets, errors } = this.#parts;
-    if (!this.#isLeader || tickets.proposals === this.#handedOver) {
-      return;
-    }
-    const sizes = core.takeProposals(TURN_OPERATIONS_MAX, TURN_BYTES_MAX, this.#term);
-    if (sizes.length === 0) {
-      return;
-    }
-    this.#handedOver += sizes.length;
-    const payloads: NativePayload[] = [];
-    for (const size of sizes) {
-      payloads.push(new NativePayload(size));
-    }
-    try {
-      raw.propose(payloads);
-    } catch (error) {
-      if (!(error instanceof RaftError)) {
-        throw error;
-      }
-      core.dropProposals(sizes.length, errors.codeOf('ProposalDropped'));
-    }
-    if (tickets.proposals > this.#handedOver) {
-      this.wake();
-    }
-  }
-
-  #step(message: Message): void {
-    try {
-      this.#parts.raw.step(message);
-    } catch (error) {
-      if (!(error instanceof RaftError)) {
-        throw error;
-      }
-      this.#parts.log.debug('dropped a raft message', { reason: error.message });
-    }
-  }
-
-  #deliver(responses: readonly Message[]): void {
+  /** Answers of Raft's that have fallen due. */
+  deliver(responses: readonly Message[]): void {
     const self = this.#parts.raw.raft.id;
     const remote: Message[] = [];
     for (const response of responses) {
@@ -274,6 +197,105 @@ export class ReplicaLoop {
     }
   }
 
+  /** Completion: state holds everything up to the index. */
+  applied(index: number): void {
+    assert(index >= this.#applied, 'the applied index never goes back');
+    const { storage } = this.#parts;
+    this.#applied = index;
+    storage.setApplied(index);
+    this.#noteAppliedTerm(storage.term(index));
+    let done = 0;
+    for (const apply of this.#applies) {
+      if (apply.index > index) {
+        break;
+      }
+      this.deliver(apply.responses);
+      done++;
+    }
+    this.#applies.splice(0, done);
+    storage.keepRecent(index - RECENT_ENTRIES);
+  }
+
+  /** A snapshot has replaced the state. */
+  installed(state: InstalledSnapshot): void {
+    this.#applied = state.appliedIndex;
+    this.#noteAppliedTerm(state.appliedTerm);
+  }
+
+  #noteAppliedTerm(term: number): void {
+    if (term > this.#appliedTerm) {
+      this.#appliedTerm = term;
+      this.#events.termApplied(term);
+    }
+  }
+
+  #scheduledTurn(): void {
+    // A turn that ran meanwhile has done the work already.
+    if (this.#scheduled && this.#running) {
+      this.#turn();
+    }
+  }
+
+  #turn(): void {
+    const { raw, writes, proposals, reads, clock } = this.#parts;
+    this.#scheduled = false;
+    this.#turns++;
+    this.#events.drainCompletions();
+    const nowMs = clock.nowMs();
+    this.#lastTurnMs = nowMs;
+    writes.turn();
+    this.#takeInbox();
+    for (const report of this.#reports.splice(0)) {
+      report(raw);
+    }
+    if (this.#tickDue) {
+      this.#tickDue = false;
+      raw.tick();
+      proposals.retry();
+      this.#events.ticked(nowMs);
+    }
+    this.#handReady();
+    proposals.turn(this);
+    reads.turn(nowMs);
+    this.#handReady();
+    writes.turn();
+    if (reads.waiting) {
+      this.wake();
+    }
+  }
+
+  #takeInbox(): void {
+    const { writes } = this.#parts;
+    for (const { message, importId } of this.#inbox.splice(0)) {
+      if (importId !== 0) {
+        writes.received(message.snapshot?.metadata.index ?? 0, importId);
+      }
+      this.#step(message);
+      if (importId !== 0) {
+        this.#handReady();
+        writes.dropUnwanted();
+      }
+    }
+  }
+
+  #handReady(): void {
+    const { raw } = this.#parts;
+    while (raw.hasReady()) {
+      this.#handle(raw.ready());
+    }
+  }
+
+  #step(message: Message): void {
+    try {
+      this.#parts.raw.step(message);
+    } catch (error) {
+      if (!(error instanceof RaftError)) {
+        throw error;
+      }
+      this.#parts.log.debug('dropped a raft message', { reason: error.message });
+    }
+  }
+
   /** Each write reports the newest entry; of several done together all but one say it again. */
   #isOldNews({ type, index, snapshot }: Message): boolean {
     const { raw } = this.#parts;
@@ -287,7 +309,6 @@ export class ReplicaLoop {
 
   #handle(ready: Ready): void {
     const { storage, core, reads } = this.#parts;
-    assert(ready.snapshot === null, 'nobody sends snapshots yet');
     if (ready.hardState !== null) {
       if (ready.hardState.term !== this.#term) {
         this.#term = ready.hardState.term;
@@ -300,15 +321,22 @@ export class ReplicaLoop {
     if (ready.softState !== null) {
       this.#noteLeadership(ready.softState.lead, ready.softState.raftState === StateType.Leader);
     }
+    // A candidate that forgot its vote in a crash could ask twice in one term.
+    const votes = ready.messages.filter(({ type }) => type === MessageType.Vote);
     const remote: Message[] = [];
+    let held = false;
     for (const message of ready.messages) {
       if (message.to === LOCAL_APPEND_THREAD) {
-        this.#append(message, ready.hardState, ready.mustSync);
+        this.#append(message, ready.hardState, ready.mustSync, votes);
+        held = true;
       } else if (message.to === LOCAL_APPLY_THREAD) {
         this.#apply(message);
-      } else {
+      } else if (message.type !== MessageType.Vote) {
         remote.push(message);
       }
+    }
+    if (!held) {
+      remote.push(...votes);
     }
     if (remote.length > 0) {
       this.#events.send(remote);
@@ -324,19 +352,20 @@ export class ReplicaLoop {
     this.#isLeader = isLeader;
     if (changed) {
       this.#parts.reads.fail('LeaderChanged');
+      this.#parts.proposals.retry();
     }
     this.#events.leadershipChanged(lead, isLeader);
   }
 
-  #append(message: Message, hardState: HardState | null, sync: boolean): void {
-    const sequence = ++this.#sequence;
-    this.#appends.set(sequence, message.responses);
-    this.#parts.storage.append(message.entries);
-    const record: HardStateRecord | null =
-      hardState === null
-        ? null
-        : { term: hardState.term, vote: hardState.vote, commit: hardState.commit };
-    this.#parts.core.append(sequence, appendRuns(message.entries), record, sync);
+  #append(
+    { entries, snapshot, responses }: Message,
+    hardState: HardState | null,
+    mustSync: boolean,
+    votes: readonly Message[],
+  ): void {
+    const sync = mustSync || votes.length > 0;
+    const due = votes.length > 0 ? [...votes, ...responses] : responses;
+    this.#parts.writes.write({ entries, hardState, snapshot, sync, responses: due });
   }
 
   #apply(message: Message): void {
@@ -345,43 +374,4 @@ export class ReplicaLoop {
     this.#applies.push({ index: last.index, responses: message.responses });
     this.#parts.core.apply(last.index);
   }
-
-  /** Ends what has waited too long. Proposals that never left the queue are dropped from it. */
-  #expire(nowMs: number): void {
-    const { core, errors, tickets, requestTimeoutMs } = this.#parts;
-    const reason = (kind: TicketKind, startedMs: number) =>
-      MetaStoreError.of(kind === 'read' ? 'Timeout' : this.#events.timeoutReason(startedMs));
-    const left = tickets.expire(nowMs - requestTimeoutMs, this.#handedOver, reason);
-    if (left > 0) {
-      const taken = core.takeProposals(left, Number.MAX_SAFE_INTEGER, this.#term).length;
-      this.#handedOver += taken;
-      core.dropProposals(taken, errors.codeOf('DeadlineExceeded'));
-    }
-  }
-}
-
-/**
- * Entries as the native log takes them: runs out of the proposal queue, others with their bytes.
- */
-export function appendRuns(entries: readonly Entry[]): AppendRun[] {
-  const runs: AppendRun[] = [];
-  for (let at = 0; at < entries.length; at++) {
-    const entry = entries[at] as Entry;
-    if (!(entry.data instanceof NativePayload)) {
-      const { index, term, type } = entry;
-      runs.push({ kind: 'inline', index, term, type, data: entry.data as Uint8Array | null });
-      continue;
-    }
-    let count = 1;
-    while (continuesRun(entries[at + count], entry.term)) {
-      count++;
-    }
-    runs.push({ kind: 'queued', firstIndex: entry.index, term: entry.term, count });
-    at += count - 1;
-  }
-  return runs;
-}
-
-function continuesRun(entry: Entry | undefined, term: number): boolean {
-  return entry !== undefined && entry.data instanceof NativePayload && entry.term === term;
 }

@@ -69,9 +69,10 @@ export class Lessor {
     return this.#leases.has(id);
   }
 
-  /** Leases of the recovered state; before anything else. */
+  /** Takes over the leases of a state that was recovered or installed; not while primary. */
   restore(leases: readonly LeaseInfo[]): void {
-    assert(this.#leases.size === 0, 'leases are restored once, first');
+    assert(!this.#primary, 'the state of a leader is not replaced');
+    this.#leases.clear();
     for (const { id, ttlSeconds, remainingTtlSeconds } of leases) {
       this.#leases.set(id, newLease(ttlSeconds, remainingTtlSeconds));
     }

@@ -3,6 +3,7 @@
 
 import t from 'tap';
 
+import { systemClock } from '../../../src/base/clock.js';
 import { MetaStoreError } from '../../../src/base/errors.js';
 import { createLogger } from '../../../src/base/logger.js';
 import { Announcements, type Announcer } from '../../../src/server/announcements.js';
@@ -22,7 +23,7 @@ function made(propose: () => Promise<Buffer>) {
     propose,
     execute: async () => Buffer.alloc(0),
   };
-  return { announcer, lines, announcements: new Announcements(announcer, log) };
+  return { announcer, lines, announcements: new Announcements(announcer, systemClock, log) };
 }
 
 // Reproduces: with more than 5,000 entries to apply again, the memory engine never became ready
@@ -38,7 +39,9 @@ t.test('a refused announcement leaves the loop its turns', async (t) => {
     if (!hasApplied) throw MetaStoreError.of('TooManyRequests');
     return Buffer.alloc(0);
   });
+  const alive = setInterval(() => undefined, 1000);
   await announcements.attributes();
+  clearInterval(alive);
   t.ok(tries > 1 && tries < 20, `${tries} tries in 50 ms`);
   t.equal(lines.length, 1, 'the reason is logged once');
 });

@@ -4,7 +4,10 @@
 import t from 'tap';
 
 import { createLogger } from '../../../src/base/logger.js';
-import { type CheckpointPolicy, Checkpoints } from '../../../src/server/replica/checkpoints.js';
+import {
+  type CheckpointPolicy,
+  Checkpoints,
+} from '../../../src/server/replica/disk/checkpoints.js';
 import type { CoreStatus } from '../../../src/storage/native.js';
 
 const log = createLogger(
@@ -20,7 +23,7 @@ const usual: CheckpointPolicy = {
 };
 
 function made(durable = 0, start = 0) {
-  const seen = { checkpoints: 0, cuts: [] as number[], logBytes: 0 };
+  const seen = { checkpoints: 0, cuts: [] as number[], logBytes: 0, held: false };
   const core = {
     checkpoint: () => {
       seen.checkpoints++;
@@ -32,7 +35,13 @@ function made(durable = 0, start = 0) {
   };
   return {
     seen,
-    checkpoints: new Checkpoints(core, usual, log, durable, start),
+    checkpoints: new Checkpoints(
+      core,
+      usual,
+      log,
+      { appliedIndex: durable, startIndex: start },
+      () => seen.held,
+    ),
   };
 }
 

@@ -5,7 +5,7 @@ import t from 'tap';
 
 import { Prng } from '../../../src/base/prng.js';
 import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../src/raft/index.js';
-import { LogStorage } from '../../../src/server/replica/log-storage.js';
+import { LogStorage } from '../../../src/server/replica/disk/log-storage.js';
 import { NativePayload } from '../../../src/storage/entry-run.js';
 import type { Recovered } from '../../../src/storage/native.js';
 
@@ -61,7 +61,7 @@ t.test('a fresh log is empty', async (t) => {
   t.equal(storage.lastIndex(), 0);
   t.equal(storage.term(0), 0);
   t.throws(() => storage.term(1), { code: 'unavailable' });
-  t.equal(storage.snapshot().metadata.index, 0);
+  t.throws(() => storage.snapshot(), { code: 'snapshot-temporarily-unavailable' });
 });
 
 t.test('recovered entries are read from the native log, changes with their bytes', async (t) => {
@@ -70,7 +70,7 @@ t.test('recovered entries are read from the native log, changes with their bytes
   model.set(12, makeEntry(EntryType.Normal, 4, 12, null));
   model.set(13, makeEntry(EntryType.ConfChange, 4, 13, Uint8Array.from([1, 2, 3])));
   const core = double(model);
-  const state = recovered({ startIndex: 10, startTerm: 2, lastIndex: 13 });
+  const state = recovered({ startIndex: 10, startTerm: 2, lastIndex: 13, appliedIndex: 10 });
   const storage = new LogStorage(core, state, emptyConfState);
   t.equal(storage.term(10), 2);
   t.equal(storage.term(12), 4);
@@ -85,7 +85,7 @@ t.test('recovered entries are read from the native log, changes with their bytes
   t.equal(storage.entries(11, 14, 0).length, 1, 'never fewer than one');
   t.throws(() => storage.entries(10, 12, 1e9), { code: 'compacted' });
   t.throws(() => storage.entries(13, 15, 1e9), { code: 'unavailable' });
-  t.throws(() => storage.snapshot(), { code: 'snapshot-temporarily-unavailable' });
+  t.same(storage.snapshot().metadata.index, 10, 'the state that is applied');
 });
 
 t.test('random appends, replacements and cuts read as the model says', async (t) => {
@@ -119,7 +119,7 @@ t.test('random appends, replacements and cuts read as the model says', async (t)
         storage.keepRecent(first + random.nextBelow(last - first + 1));
       } else if (last > first) {
         const cut = first + random.nextBelow(last - first);
-        storage.truncated(cut);
+        storage.truncate(cut);
         first = cut + 1;
       }
       t.equal(storage.firstIndex(), first);
@@ -149,9 +149,8 @@ t.test('the term at a cut outlives the entry there', async (t) => {
     model.set(index, makeEntry(EntryType.Normal, index <= 5 ? 1 : 2, index, null));
   }
   const storage = new LogStorage(double(model), recovered({ lastIndex: 10 }), emptyConfState);
-  storage.truncating(7);
+  storage.truncate(7);
   for (let index = 1; index <= 7; index++) model.delete(index);
-  storage.truncated(7);
   t.equal(storage.firstIndex(), 8);
   t.equal(storage.term(7), 2);
   t.equal(storage.term(8), 2);

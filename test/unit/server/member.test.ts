@@ -7,6 +7,7 @@ import { createLogger } from '../../../src/base/logger.js';
 import { Member } from '../../../src/server/member.js';
 import { FakeAddon, type FakeCore, memberOptions } from '../../support/fake-core.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { noPeers } from '../../support/no-peers.js';
 
 const log = createLogger(
   { level: 'fatal', format: 'json', outputs: [] },
@@ -36,7 +37,7 @@ async function settle(core: FakeCore): Promise<void> {
 
 async function open(addon = new FakeAddon()) {
   const clock = new ManualClock();
-  const member = await Member.open(addon, options, clock, log);
+  const member = await Member.open(addon, options, clock, log, noPeers);
   const core = addon.core as FakeCore;
   return { addon, clock, member, core };
 }

@@ -4,7 +4,7 @@
 import t from 'tap';
 
 import { ErrorTable } from '../../../src/base/errors.js';
-import { ReadIndexRounds } from '../../../src/server/replica/read-index.js';
+import { ReadIndexRounds } from '../../../src/server/replica/requests/read-index.js';
 import { nativeErrorRows } from '../../support/native-errors.js';
 
 const errors = new ErrorTable(nativeErrorRows());
@@ -30,7 +30,7 @@ function rounds() {
       events.push(`fail ${failed} with ${errors.fromCode(code).code}`);
     },
   };
-  const reads = new ReadIndexRounds(gate, errors, 7000, (context) => {
+  const reads = new ReadIndexRounds(gate, errors, 7000, 0n, (context) => {
     asked.push(context);
     events.push('ask');
   });

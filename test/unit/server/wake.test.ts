@@ -8,6 +8,7 @@ import { createLogger } from '../../../src/base/logger.js';
 import { Member } from '../../../src/server/member.js';
 import { FakeAddon, type FakeCore, memberOptions } from '../../support/fake-core.js';
 import { ManualClock } from '../../support/manual-clock.js';
+import { noPeers } from '../../support/no-peers.js';
 
 const log = createLogger(
   { level: 'fatal', format: 'json', outputs: [] },
@@ -23,6 +24,7 @@ t.test('a member that fails on a completion ends the process', async (t) => {
     memberOptions((message) => failures.push(message)),
     clock,
     log,
+    noPeers,
   );
   const core = addon.core as FakeCore;
   const started = member.start();

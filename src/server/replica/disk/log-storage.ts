@@ -2,13 +2,12 @@
 // payloads stay in native memory. Recent entries are kept here; older ones are asked of the native
 // log. Fed by the replica loop as it hands entries to the log; owned by one member.
 
-import { assert } from '../../base/assert.js';
-import { bytesOf } from '../../base/bytes.js';
+import { assert } from '../../../base/assert.js';
+import { bytesOf } from '../../../base/bytes.js';
 import {
   type ConfState,
   type Entry,
   EntryType,
-  emptySnapshot,
   type HardState,
   limitSize,
   makeEntry,
@@ -16,9 +15,9 @@ import {
   RaftStorageError,
   type Snapshot,
   type Storage,
-} from '../../raft/index.js';
-import { NativePayload } from '../../storage/entry-run.js';
-import type { MemberCore, Recovered } from '../../storage/native.js';
+} from '../../../raft/index.js';
+import { NativePayload } from '../../../storage/entry-run.js';
+import type { MemberCore, Recovered } from '../../../storage/native.js';
 
 type LogReader = Pick<MemberCore, 'entryInfos' | 'entryData'>;
 
@@ -38,9 +37,7 @@ export class LogStorage implements Storage {
   #startTerm: number;
   #hardState: HardState;
   #confState: ConfState;
-
-  /** The newest truncation that was asked for. */
-  #cut: { readonly index: number; readonly term: number } | null = null;
+  #applied: number;
 
   constructor(core: LogReader, recovered: Recovered, confState: ConfState) {
     this.#core = core;
@@ -53,6 +50,7 @@ export class LogStorage implements Storage {
       commit: recovered.commit,
     };
     this.#confState = confState;
+    this.#applied = recovered.appliedIndex;
     assert(recovered.lastIndex >= recovered.startIndex, 'a log ends at or after its start');
   }
 
@@ -91,12 +89,37 @@ export class LogStorage implements Storage {
     return limitSize(this.#read(lo, end), maxBytes);
   }
 
+  /**
+   * The state that is applied now, by its position: a snapshot is exported when it is sent, and is
+   * of that moment then.
+   */
   snapshot(): Snapshot {
-    // No member asks for one before there are peers; the next start is from state and log.
-    if (this.#startIndex === 0) {
-      return emptySnapshot;
+    if (this.#applied === 0) {
+      throw new RaftStorageError('snapshot-temporarily-unavailable');
     }
-    throw new RaftStorageError('snapshot-temporarily-unavailable');
+    const metadata = {
+      confState: this.#confState,
+      index: this.#applied,
+      term: this.term(this.#applied),
+    };
+    return { data: null, metadata };
+  }
+
+  /** State holds everything up to the index. */
+  setApplied(index: number): void {
+    assert(index >= this.#startIndex, 'the log is cut behind what is applied');
+    this.#applied = index;
+  }
+
+  /** A snapshot has replaced state and log: both begin behind this entry. */
+  reset(index: number, term: number, confState: ConfState): void {
+    assert(index >= this.#applied, 'a snapshot never goes back');
+    this.#startIndex = index;
+    this.#startTerm = term;
+    this.#recent = [];
+    this.#recentFirst = index + 1;
+    this.#applied = index;
+    this.#confState = confState;
   }
 
   /** Takes entries over as they are handed to the log; the first may replace what follows it. */
@@ -130,19 +153,14 @@ export class LogStorage implements Storage {
   }
 
   /**
-   * The native log is about to forget everything up to `index`: its term is read while it can be,
-   * since afterwards no entry of the log tells it.
+   * The native log is about to forget everything up to `index`. From now on it is not asked for
+   * any of it, and the term of the last one, which no entry of the log tells afterwards, is kept.
    */
-  truncating(index: number): void {
-    this.#cut = { index, term: this.term(index) };
-  }
-
-  /** The native log has forgotten everything up to `index`. */
-  truncated(index: number): void {
+  truncate(index: number): void {
     if (index <= this.#startIndex) {
       return;
     }
-    this.#startTerm = this.#cut?.index === index ? this.#cut.term : this.term(index);
+    this.#startTerm = this.term(index);
     this.#startIndex = index;
     this.keepRecent(index + 1);
   }

@@ -3,9 +3,9 @@
 // question while there is no leader. One round at a time; what comes meanwhile is the next batch.
 // Raft thesis §6.4. Driven by the replica loop.
 
-import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../../base/errors.js';
-import type { ReadState } from '../../raft/index.js';
-import type { MemberCore } from '../../storage/native.js';
+import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../../../base/errors.js';
+import type { ReadState } from '../../../raft/index.js';
+import type { MemberCore } from '../../../storage/native.js';
 
 /** How long a question is left unanswered before it is asked again. */
 export const READ_INDEX_RETRY_MS = 500;
@@ -31,18 +31,24 @@ export class ReadIndexRounds {
   readonly #errors: ErrorTable;
   readonly #ask: (context: Uint8Array) => void;
   readonly #timeoutMs: number;
-  #lastRound = 0n;
+  #lastRound: bigint;
   #round: Round | null = null;
   #nativeWaits = false;
   #waiters: Waiter[] = [];
 
-  /** @param ask puts the question to Raft; the answer comes to `answered` */
+  /**
+   * @param firstRound where rounds are counted from: no two members may use the same numbers, since
+   *   the leader knows a question by its number alone
+   * @param ask puts the question to Raft; the answer comes to `answered`
+   */
   constructor(
     core: ReadGate,
     errors: ErrorTable,
     timeoutMs: number,
+    firstRound: bigint,
     ask: (context: Uint8Array) => void,
   ) {
+    this.#lastRound = firstRound;
     this.#core = core;
     this.#errors = errors;
     this.#timeoutMs = timeoutMs;
@@ -83,7 +89,8 @@ export class ReadIndexRounds {
     if (batch === 0 && waiters.length === 0) {
       return;
     }
-    const id = ++this.#lastRound;
+    this.#lastRound = BigInt.asUintN(64, this.#lastRound + 1n);
+    const id = this.#lastRound;
     this.#round = { id, batch, waiters, startedMs: nowMs, askedMs: nowMs };
     this.#question(id);
   }

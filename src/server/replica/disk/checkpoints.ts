@@ -4,8 +4,8 @@
 // all, so that an idle member's log is cut too; but for a share of the time only: a large state in
 // memory is written less often than the count asks for, unless the log grows beyond its limit.
 
-import type { Logger } from '../../base/logger.js';
-import type { MemberCore } from '../../storage/native.js';
+import type { Logger } from '../../../base/logger.js';
+import type { MemberCore } from '../../../storage/native.js';
 
 export interface CheckpointPolicy {
   /** Applied entries between checkpoints. */
@@ -27,30 +27,38 @@ export class Checkpoints {
   readonly #core: Pick<MemberCore, 'checkpoint' | 'truncateLog' | 'status'>;
   readonly #policy: CheckpointPolicy;
   readonly #log: Logger;
+  readonly #held: () => boolean;
   #durableApplied: number;
   #startIndex: number;
   #runningSinceMs: number | null = null;
   #truncating = false;
+  // A cut was due while somebody needed the log.
+  #postponed = false;
   #notBeforeMs = 0;
   // When the first entry beyond the durable state was seen; null when there is none.
   #dirtySinceMs: number | null = null;
 
+  /** @param held whether a peer is being brought up to date and needs the log as it is */
   constructor(
     core: Pick<MemberCore, 'checkpoint' | 'truncateLog' | 'status'>,
     policy: CheckpointPolicy,
     log: Logger,
-    durableApplied: number,
-    startIndex: number,
+    recovered: { readonly appliedIndex: number; readonly startIndex: number },
+    held: () => boolean,
   ) {
+    this.#held = held;
     this.#core = core;
     this.#policy = policy;
     this.#log = log;
-    this.#durableApplied = durableApplied;
-    this.#startIndex = startIndex;
+    this.#durableApplied = recovered.appliedIndex;
+    this.#startIndex = recovered.startIndex;
   }
 
   /** Looks at what has been applied and starts what is due. */
   tick(appliedIndex: number, nowMs: number): void {
+    if (this.#postponed) {
+      this.#cut();
+    }
     if (appliedIndex <= this.#durableApplied) {
       this.#dirtySinceMs = null;
       return;
@@ -90,10 +98,21 @@ export class Checkpoints {
     this.#cut();
   }
 
+  /** A snapshot has replaced state and log. */
+  installed(index: number): void {
+    this.#durableApplied = index;
+    this.#startIndex = index;
+    this.#dirtySinceMs = null;
+  }
+
   /** Cuts the log behind the durable state, one cut at a time. */
   #cut(): void {
     const cutTo = this.#durableApplied - this.#policy.catchupEntries;
-    if (cutTo > this.#startIndex && !this.#truncating) {
+    if (cutTo <= this.#startIndex || this.#truncating) {
+      return;
+    }
+    this.#postponed = this.#held();
+    if (!this.#postponed) {
       this.#truncating = true;
       this.#core.truncateLog(cutTo);
     }

@@ -1,9 +1,9 @@
 // Requests that native code works on, from submission to result. Each is a ticket number and a
-// promise; a result settles it, and so does the request timeout. The replica loop settles proposals
-// that were never handed to Raft itself, since those still wait in the native queue.
+// promise; a result settles it, and so does the request timeout, which tells proposals that still
+// wait in the native queue from those whose fate nobody knows.
 
-import { assert } from '../../base/assert.js';
-import type { ErrorTable, MetaStoreError } from '../../base/errors.js';
+import { assert } from '../../../base/assert.js';
+import { type ErrorTable, MetaStoreError } from '../../../base/errors.js';
 
 /** What bounds a ticket's life: consensus (the request timeout) or nothing. */
 export type TicketKind = 'proposal' | 'read' | 'local';
@@ -11,8 +11,6 @@ export type TicketKind = 'proposal' | 'read' | 'local';
 interface Ticket {
   kind: TicketKind;
   readonly startedMs: number;
-  /** Position among all proposals ever submitted, counted from 1; 0 for others. */
-  readonly proposalNumber: number;
   readonly resolve: (reply: Buffer) => void;
   readonly reject: (error: MetaStoreError) => void;
 }
@@ -22,7 +20,6 @@ export class Tickets {
   // In the order of submission, so the oldest come first. Invariant: a number is used once.
   readonly #open = new Map<number, Ticket>();
   #lastNumber = 0;
-  #proposals = 0;
 
   constructor(errors: ErrorTable) {
     this.#errors = errors;
@@ -36,15 +33,9 @@ export class Tickets {
   /** The promise of the reply to a request that was accepted under this number. */
   settleLater(number: number, kind: TicketKind, nowMs: number): Promise<Buffer> {
     assert(!this.#open.has(number), 'a ticket number is used once');
-    const proposalNumber = kind === 'proposal' ? ++this.#proposals : 0;
     return new Promise((resolve, reject) => {
-      this.#open.set(number, { kind, startedMs: nowMs, proposalNumber, resolve, reject });
+      this.#open.set(number, { kind, startedMs: nowMs, resolve, reject });
     });
-  }
-
-  /** How many proposals have been accepted so far, in the order of the native queue. */
-  get proposals(): number {
-    return this.#proposals;
   }
 
   get size(): number {
@@ -74,32 +65,36 @@ export class Tickets {
   }
 
   /**
-   * Ends what has waited since before `startedBeforeMs`: with the error that `reason` names for it.
-   * Proposals beyond number `handedOver` are left: the caller has them dropped natively.
-   *
-   * @returns how many proposals were left so
+   * Ends what has waited since before `startedBeforeMs`. What that is told depends on whether it
+   * was ever handed to consensus: `dropQueued` takes what still waits out of the native queue, up to
+   * a ticket number, and says which those were; the others end with the error of `reason`.
    */
   expire(
     startedBeforeMs: number,
-    handedOver: number,
+    dropQueued: (ticket: number) => Float64Array,
     reason: (kind: TicketKind, startedMs: number) => MetaStoreError,
-  ): number {
-    let left = 0;
-    for (const [number, ticket] of this.#open) {
-      if (ticket.startedMs >= startedBeforeMs) {
+  ): void {
+    const old: number[] = [];
+    let lastProposal = 0;
+    for (const [number, { kind, startedMs }] of this.#open) {
+      if (startedMs >= startedBeforeMs) {
         break;
       }
-      if (ticket.kind === 'local') {
+      if (kind === 'local') {
         continue;
       }
-      if (ticket.proposalNumber > handedOver) {
-        left++;
-        continue;
+      old.push(number);
+      if (kind === 'proposal') {
+        lastProposal = number;
       }
-      this.#open.delete(number);
-      ticket.reject(reason(ticket.kind, ticket.startedMs));
     }
-    return left;
+    const queued = new Set<number>(lastProposal === 0 ? [] : dropQueued(lastProposal));
+    for (const number of old) {
+      const ticket = this.#open.get(number) as Ticket;
+      this.#open.delete(number);
+      const never = MetaStoreError.of('DeadlineExceeded');
+      ticket.reject(queued.has(number) ? never : reason(ticket.kind, ticket.startedMs));
+    }
   }
 
   /** Ends everything that is open. */

@@ -1,0 +1,151 @@
+// Who leads, and what follows from it: whether this member may act as the leader, what a request
+// is told whose time is up, and handing leadership over. One per member, told by the replica loop
+// of every change.
+
+import { hexId } from '../base/bytes.js';
+import type { Clock } from '../base/clock.js';
+import { MetaStoreError, type SharedErrorCode } from '../base/errors.js';
+import type { Logger } from '../base/logger.js';
+import type { Membership } from '../cluster/membership.js';
+import type { PeerConnections } from '../cluster/peers/types.js';
+import { NONE, type NodeId } from '../raft/index.js';
+import type { ReplicaLoop } from './replica/replica-loop.js';
+
+/** A leader that has not run for this many ticks asks the others before it trusts itself. */
+const ACTIVE_TICKS = 3;
+/** How often it is looked whether leadership has gone over. */
+const POLL_MS = 5;
+
+export interface LeadershipParts {
+  readonly id: bigint;
+  readonly loop: ReplicaLoop;
+  readonly membership: Membership;
+  readonly connections: PeerConnections;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly requestTimeoutMs: number;
+  readonly linearizable: () => Promise<void>;
+}
+
+export class Leadership {
+  readonly #parts: LeadershipParts;
+  #electedMs = 0;
+
+  constructor(parts: LeadershipParts) {
+    this.#parts = parts;
+  }
+
+  /** The loop knows another leader. */
+  changed(lead: NodeId): void {
+    if (lead !== NONE) {
+      this.#electedMs = this.#parts.clock.nowMs();
+    }
+  }
+
+  /** Resolves if this member leads beyond doubt. @throws MetaStoreError NotPrimaryLessor */
+  async confirm(): Promise<void> {
+    const { loop, clock, tickMs, linearizable } = this.#parts;
+    if (loop.isLeader && clock.nowMs() - loop.lastTurnMs < ACTIVE_TICKS * tickMs) {
+      return;
+    }
+    const { term } = loop;
+    await linearizable().catch(() => undefined);
+    if (!loop.isLeader || loop.term !== term) {
+      throw MetaStoreError.of('NotPrimaryLessor');
+    }
+  }
+
+  /** What a proposal is told whose time is up after it was handed to consensus. */
+  timeoutReason(startedMs: number): SharedErrorCode {
+    const { loop, id, tickMs, electionTicks } = this.#parts;
+    const windowMs = 2 * electionTicks * tickMs;
+    if (startedMs > this.#electedMs - windowMs && startedMs < this.#electedMs) {
+      return 'TimeoutLeaderFailure';
+    }
+    if (loop.lead === NONE) {
+      return 'Timeout';
+    }
+    const connected =
+      loop.lead === id ? this.#quorumSince(startedMs) : this.#connectedSince(loop.lead, startedMs);
+    return connected ? 'Timeout' : 'TimeoutConnectionLost';
+  }
+
+  /**
+   * Hands leadership to a voter.
+   *
+   * @throws MetaStoreError NotLeader, BadLeaderTransferee, LeaderTransferTimeout
+   */
+  async transfer(to: NodeId): Promise<void> {
+    const { loop, id, membership, clock, log, requestTimeoutMs } = this.#parts;
+    if (!loop.isLeader) {
+      throw MetaStoreError.of('NotLeader');
+    }
+    const target = membership.get(to);
+    if (target === undefined || target.isLearner) {
+      throw MetaStoreError.of('BadLeaderTransferee');
+    }
+    const names = { 'local-member-id': hexId(id), 'transferee-member-id': hexId(to) };
+    log.info('leadership transfer starting', { 'current-leader-member-id': hexId(id), ...names });
+    loop.tell((raw) => raw.transferLeader(to));
+    const startedMs = clock.nowMs();
+    while (loop.lead !== to) {
+      if (clock.nowMs() - startedMs >= requestTimeoutMs) {
+        throw MetaStoreError.named('LeaderTransferTimeout');
+      }
+      await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
+    }
+    const took = `${(clock.nowMs() - startedMs).toFixed(3)}ms`;
+    log.info('leadership transfer finished', { ...names, took });
+  }
+
+  /** Before a stop: lets the voter lead that has been connected for longest, if there is one. */
+  async handOver(): Promise<void> {
+    const { loop, id, membership, log } = this.#parts;
+    const fields = { 'local-member-id': hexId(id) };
+    const voters = membership.list().filter((member) => !member.isLearner);
+    if (!loop.isLeader) {
+      return;
+    }
+    if (voters.length === 1) {
+      log.info('skipped leadership transfer for single voting member cluster', fields);
+      return;
+    }
+    const to = this.#longestConnected(voters.map((member) => member.id));
+    if (to === null) {
+      log.warn('skipped leadership transfer; there is no connected voter', fields);
+      return;
+    }
+    await this.transfer(to).catch((error: unknown) => {
+      log.warn('leadership transfer failed', { ...fields, error });
+    });
+  }
+
+  #longestConnected(ids: readonly bigint[]): bigint | null {
+    let best: bigint | null = null;
+    let bestSinceMs = Number.POSITIVE_INFINITY;
+    for (const id of ids) {
+      const sinceMs = this.#parts.connections.connectedSinceMs(id);
+      if (id !== this.#parts.id && sinceMs !== null && sinceMs < bestSinceMs) {
+        best = id;
+        bestSinceMs = sinceMs;
+      }
+    }
+    return best;
+  }
+
+  #connectedSince(id: bigint, startedMs: number): boolean {
+    const sinceMs = this.#parts.connections.connectedSinceMs(id);
+    return sinceMs !== null && sinceMs <= startedMs;
+  }
+
+  #quorumSince(startedMs: number): boolean {
+    const { id, membership } = this.#parts;
+    const voters = membership.list().filter((member) => !member.isLearner);
+    const connected = voters.filter(
+      (member) => member.id === id || this.#connectedSince(member.id, startedMs),
+    );
+    return connected.length > voters.length / 2;
+  }
+}

@@ -1,0 +1,128 @@
+// Raft's messages on their way to other members. Entries leave as the bytes that native code holds:
+// those in memory at once, older ones when they have been read from disk, and what follows for the
+// same member waits until then, since a gap would make it ask again. Driven by the replica loop.
+
+import type { Logger } from '../../base/logger.js';
+import type { PeerSender } from '../../cluster/peers/types.js';
+import { type Message, MessageType, type NodeId } from '../../raft/index.js';
+import type { MemberCore } from '../../storage/native.js';
+
+/** Messages that may wait for one member while entries are read; more are lost. */
+const WAITING_MAX = 64;
+
+export interface OutgoingParts {
+  readonly core: Pick<MemberCore, 'cachedEntries'>;
+  readonly peers: Pick<PeerSender, 'send' | 'sendSnapshot'>;
+  /** Entries from disk as a run; rejects when the log does not hold them any more. */
+  readonly readEntries: (from: number, to: number) => Promise<Buffer>;
+  readonly log: Logger;
+  /** The term now: the log under a message of an earlier one may have changed. */
+  readonly term: () => number;
+  /** A message to the member was lost. */
+  readonly lost: (to: NodeId) => void;
+}
+
+interface Run {
+  readonly first: number;
+  readonly last: number;
+  readonly lastTerm: number;
+  readonly bytes: Buffer;
+}
+
+export class Outgoing {
+  readonly #parts: OutgoingParts;
+  // Append messages by member, in order; the first one's entries are being read.
+  readonly #waiting = new Map<NodeId, Message[]>();
+  // Several members mostly get the same entries.
+  #latest: Run | null = null;
+
+  constructor(parts: OutgoingParts) {
+    this.#parts = parts;
+  }
+
+  send(messages: readonly Message[]): void {
+    const { peers, term } = this.#parts;
+    for (const message of messages) {
+      if (message.type === MessageType.App && message.term !== term()) {
+        continue;
+      }
+      if (message.type === MessageType.Snap) {
+        peers.sendSnapshot(message);
+      } else if (message.type === MessageType.App) {
+        this.#sendAppend(message);
+      } else {
+        peers.send(message, null);
+      }
+    }
+    this.#latest = null;
+  }
+
+  #sendAppend(message: Message): void {
+    const waiting = this.#waiting.get(message.to);
+    if (waiting !== undefined) {
+      if (waiting.length < WAITING_MAX) {
+        waiting.push(message);
+      } else {
+        this.#parts.lost(message.to);
+      }
+      return;
+    }
+    if (!this.#sendAtOnce(message)) {
+      this.#waiting.set(message.to, [message]);
+      void this.#readThenSend(message.to);
+    }
+  }
+
+  /** False when entries have to be read from disk first. */
+  #sendAtOnce(message: Message): boolean {
+    const { entries } = message;
+    if (entries.length === 0) {
+      this.#parts.peers.send(message, null);
+      return true;
+    }
+    const run = this.#cached(message);
+    if (run !== null) {
+      this.#parts.peers.send(message, run);
+    }
+    return run !== null;
+  }
+
+  #cached({ entries }: Message): Buffer | null {
+    const first = entries[0]?.index ?? 0;
+    const { index: last = 0, term: lastTerm = 0 } = entries.at(-1) ?? {};
+    const known = this.#latest;
+    if (known?.first === first && known.last === last && known.lastTerm === lastTerm) {
+      return known.bytes;
+    }
+    const bytes = this.#parts.core.cachedEntries(first, last);
+    if (bytes !== null) {
+      this.#latest = { first, last, lastTerm, bytes };
+    }
+    return bytes;
+  }
+
+  async #readThenSend(to: NodeId): Promise<void> {
+    const { peers, readEntries, term, lost, log } = this.#parts;
+    const waiting = this.#waiting.get(to) ?? [];
+    for (;;) {
+      const message = waiting[0];
+      if (message === undefined) {
+        break;
+      }
+      const { entries } = message;
+      const first = entries[0]?.index ?? 0;
+      try {
+        const run =
+          entries.length > 0 ? await readEntries(first, first + entries.length - 1) : null;
+        if (message.term === term()) {
+          peers.send(message, run);
+        }
+      } catch (error) {
+        log.debug('entries for a member are gone from the log', { error, first });
+        lost(to);
+      }
+      waiting.shift();
+    }
+    this.#waiting.delete(to);
+  }
+}

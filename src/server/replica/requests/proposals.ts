@@ -1,0 +1,138 @@
+// Where proposals go from the native queue: into this member's log while it leads, to the leader
+// otherwise, nowhere while there is none or leadership is being handed over. A forward that the
+// leader refused comes back into the queue; one whose fate nobody knows is left to the first entry
+// of a later term, which proves that it never will be applied. Driven by the replica loop.
+
+import type { ErrorTable } from '../../../base/errors.js';
+import type { Logger } from '../../../base/logger.js';
+import type { PeerSender } from '../../../cluster/peers/types.js';
+import { NONE, type NodeId, RaftError, type RawNode } from '../../../raft/index.js';
+import { NativePayload } from '../../../storage/entry-run.js';
+import type { MemberCore } from '../../../storage/native.js';
+
+/** What one turn takes from the queue at most; more waits for the next turn. */
+const TURN_OPERATIONS_MAX = 8192;
+const TURN_BYTES_MAX = 16 << 20;
+/** Batches on their way to the leader; while so many are, the next one grows. */
+const FORWARDS_MAX = 4;
+const FORWARD_BYTES_MAX = 4 << 20;
+/** In front of forwarded proposals: their checksum, then their number. */
+const FORWARD_COUNT_OFFSET = 4;
+
+type ProposalCore = Pick<
+  MemberCore,
+  'takeProposals' | 'dropProposals' | 'takeForwards' | 'returnForwards'
+>;
+
+export interface ProposalParts {
+  readonly core: ProposalCore;
+  readonly raw: RawNode;
+  readonly errors: ErrorTable;
+  readonly peers: Pick<PeerSender, 'forward'>;
+  readonly log: Logger;
+  /** Runs a turn soon. */
+  readonly wake: () => void;
+}
+
+/** Who leads, as the loop knows it. */
+export interface Leadership {
+  readonly lead: NodeId;
+  readonly isLeader: boolean;
+  readonly term: number;
+}
+
+export class Proposals {
+  readonly #parts: ProposalParts;
+  #wait = false;
+  #forwards = 0;
+  // The leader refused: nothing is sent to it before the next tick.
+  #refused = false;
+
+  constructor(parts: ProposalParts) {
+    this.#parts = parts;
+  }
+
+  /** Something has been put into the queue. */
+  queued(): void {
+    this.#wait = true;
+    this.#parts.wake();
+  }
+
+  /** A tick, or another leader: what was refused may be tried again. */
+  retry(): void {
+    this.#refused = false;
+  }
+
+  /** Takes what waits to where it belongs; once per turn of the loop. */
+  turn({ lead, isLeader, term }: Leadership): void {
+    if (!this.#wait || lead === NONE) {
+      return;
+    }
+    if (isLeader) {
+      this.#propose(term);
+    } else {
+      this.#forward(lead, term);
+    }
+  }
+
+  #propose(term: number): void {
+    const { core, raw, errors, wake } = this.#parts;
+    // While leadership is handed over Raft takes nothing; the next leader will.
+    if (raw.raft.leadTransferee !== NONE) {
+      return;
+    }
+    const sizes = core.takeProposals(TURN_OPERATIONS_MAX, TURN_BYTES_MAX, term);
+    if (sizes.length === 0) {
+      this.#wait = false;
+      return;
+    }
+    const payloads: NativePayload[] = [];
+    for (const size of sizes) {
+      payloads.push(new NativePayload(size));
+    }
+    try {
+      raw.propose(payloads);
+    } catch (error) {
+      if (!(error instanceof RaftError)) {
+        throw error;
+      }
+      core.dropProposals(sizes.length, errors.codeOf('ProposalDropped'));
+    }
+    wake();
+  }
+
+  #forward(lead: NodeId, term: number): void {
+    if (this.#forwards >= FORWARDS_MAX || this.#refused) {
+      return;
+    }
+    const { core, errors, peers, log, wake } = this.#parts;
+    const forwards = core.takeForwards(TURN_OPERATIONS_MAX, FORWARD_BYTES_MAX, term);
+    if (forwards === null) {
+      this.#wait = false;
+      return;
+    }
+    this.#forwards++;
+    peers
+      .forward(lead, term, forwards)
+      .then(
+        (refusal) => {
+          if (refusal === 'TooManyRequests') {
+            core.returnForwards(forwards, errors.codeOf(refusal));
+          } else if (refusal !== null) {
+            this.#refused = true;
+            this.#wait = true;
+            core.returnForwards(forwards, 0);
+          }
+        },
+        (error: unknown) => {
+          const count = forwards.readUInt32LE(FORWARD_COUNT_OFFSET);
+          log.debug('forwarded proposals may be lost', { count, error });
+        },
+      )
+      .finally(() => {
+        this.#forwards--;
+        wake();
+      });
+    wake();
+  }
+}
