@@ -207,6 +207,27 @@ function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberPar
   return { peers, outgoing };
 }
 
+function makeLeadership(
+  { opened, options, clock, log, events }: Given,
+  membership: Membership,
+  loop: ReplicaLoop,
+  connections: PeerTransport,
+): Leadership {
+  const { heartbeatMs: tickMs, electionTicks, requestTimeoutMs } = options;
+  return new Leadership({
+    id: opened.recovered.memberId,
+    loop,
+    membership,
+    connections,
+    clock,
+    log,
+    tickMs,
+    electionTicks,
+    requestTimeoutMs,
+    linearizable: () => events.linearizable(),
+  });
+}
+
 /** Builds the parts of a member; nothing runs yet. */
 export function assemble(given: Given): MemberParts {
   const { addon, opened, options, clock, log, events } = given;
@@ -227,7 +248,7 @@ export function assemble(given: Given): MemberParts {
     fatal,
   });
   const proposals = new Proposals({ core, raw, errors, peers, log, wake });
-  const { heartbeatMs: tickMs, electionTicks, requestTimeoutMs } = options;
+  const { heartbeatMs: tickMs } = options;
   const loop: ReplicaLoop = new ReplicaLoop(
     { core, raw, storage, writes, proposals, reads, clock, log, tickMs },
     {
@@ -258,18 +279,7 @@ export function assemble(given: Given): MemberParts {
       errors,
       removed: () => events.removed(),
     }),
-    leadership: new Leadership({
-      id: memberId,
-      loop,
-      membership,
-      connections: peers,
-      clock,
-      log,
-      tickMs,
-      electionTicks,
-      requestTimeoutMs,
-      linearizable: () => events.linearizable(),
-    }),
+    leadership: makeLeadership(given, membership, loop, peers),
   };
   const completions = new MemberCompletions({
     ...parts,

@@ -249,11 +249,7 @@ export class Member {
     return this.#parts.leadership.confirm();
   }
 
-  /**
-   * Hands leadership to a voter.
-   *
-   * @throws MetaStoreError NotLeader, BadLeaderTransferee, LeaderTransferTimeout
-   */
+  /** @throws MetaStoreError NotLeader, BadLeaderTransferee, LeaderTransferTimeout */
   transferLeadership(to: bigint): Promise<void> {
     return this.#parts.leadership.transfer(to);
   }

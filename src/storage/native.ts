@@ -5,6 +5,19 @@
 // code completes them through one queue that is drained once per wake-up. Nothing here blocks on
 // disk. Indexes, terms and revisions are numbers (below 2^53, checked natively); ids are bigints.
 
+import type {
+  AppendRun,
+  HardStateRecord,
+  InstalledSnapshot,
+  LeaseInfo,
+  MetaRow,
+  SnapshotExport,
+  SnapshotKind,
+  StepExecutor,
+} from './native-types.js';
+
+export type * from './native-types.js';
+
 /** Rows of native/base/errors.def in code order: the position is the code. */
 export interface ErrorRow {
   readonly name: string;
@@ -135,48 +148,9 @@ export interface Recovered {
   readonly revision: number;
 }
 
-export interface LeaseInfo {
-  readonly id: bigint;
-  readonly ttlSeconds: number;
-  readonly remainingTtlSeconds: number;
-}
-
 export interface OpenedCore {
   readonly core: MemberCore;
   readonly recovered: Recovered;
-}
-
-/**
- * What append() takes: a run from the proposal queue, entries that another member sent (`offset` is
- * where the first one's record begins in an entry run, see entry-run.ts), or a single entry with
- * its bytes.
- */
-export type AppendRun =
-  | {
-      readonly kind: 'queued';
-      readonly firstIndex: number;
-      readonly term: number;
-      readonly count: number;
-    }
-  | {
-      readonly kind: 'received';
-      readonly firstIndex: number;
-      readonly count: number;
-      readonly run: Uint8Array;
-      readonly offset: number;
-    }
-  | {
-      readonly kind: 'inline';
-      readonly index: number;
-      readonly term: number;
-      readonly type: number;
-      readonly data: Uint8Array | null;
-    };
-
-export interface HardStateRecord {
-  readonly term: number;
-  readonly vote: bigint;
-  readonly commit: number;
 }
 
 /**
@@ -356,37 +330,6 @@ export interface MemberCore {
   step(executor: StepExecutor): boolean;
   /** Only with `stepped`: as a power cut. The directory can be opened again afterwards. */
   crash(): void;
-}
-
-/** Which executor step() runs a task of. */
-export type StepExecutor = 'log' | 'apply' | 'watch' | 'upkeep' | 'read';
-
-/** An engine-neutral image, or the files of a rocksdb checkpoint. */
-export type SnapshotKind = 'image' | 'checkpoint';
-
-export interface SnapshotExport {
-  readonly id: number;
-  readonly kind: SnapshotKind;
-  readonly index: number;
-  readonly term: number;
-  readonly sizeBytes: number;
-  /** The meta row `conf_state` of the exported state. */
-  readonly confState: Buffer | null;
-}
-
-/** What the state holds now, as in Recovered. */
-export interface InstalledSnapshot {
-  readonly appliedIndex: number;
-  readonly appliedTerm: number;
-  readonly revision: number;
-  readonly meta: ReadonlyMap<string, Buffer>;
-  readonly leases: readonly LeaseInfo[];
-  readonly alarms: readonly { readonly memberId: bigint; readonly alarm: number }[];
-}
-
-export interface MetaRow {
-  readonly key: string;
-  readonly value: Uint8Array | null;
 }
 
 export interface CoreStatus {

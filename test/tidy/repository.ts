@@ -2,7 +2,7 @@
 // belongs to the tree; binary files are left out of the rules that read lines.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -32,7 +32,8 @@ export const repositoryRoot = join(dirname(fileURLToPath(import.meta.url)), '..'
 function trackedPaths(): string[] {
   const git = spawnSync('git', ['ls-files', '-z'], { cwd: repositoryRoot, encoding: 'utf8' });
   if (git.status !== 0) return [];
-  return git.stdout.split('\0').filter((path) => path !== '');
+  const isFile = (path: string) => lstatSync(join(repositoryRoot, path)).isFile();
+  return git.stdout.split('\0').filter((path) => path !== '' && isFile(path));
 }
 
 /** Null when this is not a git checkout. */
