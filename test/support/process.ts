@@ -51,7 +51,9 @@ process.once('exit', () => {
 });
 
 /** The environment that a server gets: what the contract allows, and where this build lies. */
-function environment(extra: Readonly<Record<string, string>>): Record<string, string> {
+export function serverEnvironment(
+  extra: Readonly<Record<string, string>> = {},
+): Record<string, string> {
   const passed: Record<string, string> = { METASTORE_DIST: distRoot };
   for (const name of ['PATH', 'METASTORE_ADDON', 'LD_PRELOAD', 'ASAN_OPTIONS']) {
     const value = process.env[name];
@@ -151,7 +153,7 @@ export function runLauncher(
   env: Readonly<Record<string, string>> = {},
   cwd?: string,
 ): RunningProcess {
-  return new RunningProcess(launcher, args, environment(env), cwd);
+  return new RunningProcess(launcher, args, serverEnvironment(env), cwd);
 }
 
 /** One member on 127.0.0.1 with its own ports and directory, which survive its restarts. */
@@ -227,7 +229,7 @@ export class MemberProcess {
     }
     const all = { ...this.#options.env, ...env };
     const command = this.#options.command ?? launcher;
-    this.#process = new RunningProcess(command, this.args(extra), environment(all));
+    this.#process = new RunningProcess(command, this.args(extra), serverEnvironment(all));
     return this.#process;
   }
 

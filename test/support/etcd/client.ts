@@ -45,12 +45,16 @@ function metadataOf(options: CallOptions): grpc.Metadata {
 export class EtcdClient {
   readonly #client: grpc.Client;
 
-  /** @param endpoint `host:port`, in clear text */
-  constructor(endpoint: string) {
+  /**
+   * @param endpoint `host:port`, in clear text
+   * @param options further channel options of grpc-js
+   */
+  constructor(endpoint: string, options: grpc.ChannelOptions = {}) {
     this.#client = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.use_local_subchannel_pool': 1,
+      ...options,
     });
   }
 
