@@ -1,14 +1,16 @@
 // Runs every data file about the consensus core: the project's own in testdata/, and those of
-// the directory that METASTORE_RAFT_TESTDATA names (folders testdata, quorum, confchange, random).
+// the directory that METASTORE_RAFT_TESTDATA names (folders testdata, quorum, confchange, random;
+// what is in none of them is taken as whole state machines).
 // REWRITE=1 rewrites the project's own; the diff is then to be reviewed.
 
-import { basename, join } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
 import { interactionHandler } from '../../support/raft/data-driven/commands.js';
 import type { Handler } from '../../support/raft/data-driven/data-file.js';
 import {
   dataFilesOf,
+  parseDataFile,
   rewriteDataFile,
   runDataFile,
 } from '../../support/raft/data-driven/data-file.js';
@@ -31,15 +33,47 @@ function runFolder(test: Test, folder: string, makeHandler: () => Handler): void
   }
 }
 
+interface Kind {
+  readonly folder: string;
+  readonly handlers: readonly (() => Handler)[];
+}
+
+/** The last one also takes what is in none of the known folders. */
+const kinds: readonly Kind[] = [
+  { folder: 'testdata', handlers: [interaction, spreadInteraction] },
+  { folder: 'quorum', handlers: [quorumHandler] },
+  { folder: 'confchange', handlers: [confChangeHandler] },
+  { folder: 'random', handlers: [interaction] },
+];
+
+function kindOf(directory: string, file: string): Kind {
+  const [top] = relative(directory, file).split(sep);
+  return kinds.find(({ folder }) => folder === top) ?? (kinds.at(-1) as Kind);
+}
+
 const given = process.env.METASTORE_RAFT_TESTDATA ?? '';
 const skip = given === '' ? 'METASTORE_RAFT_TESTDATA is not set' : false;
 
 t.test('given data files', { skip }, (test) => {
-  runFolder(test, join(given, 'testdata'), interaction);
-  runFolder(test, join(given, 'testdata'), spreadInteraction);
-  runFolder(test, join(given, 'quorum'), quorumHandler);
-  runFolder(test, join(given, 'confchange'), confChangeHandler);
-  runFolder(test, join(given, 'random'), interaction);
+  const files = dataFilesOf(given).filter((file) => !file.endsWith('.md'));
+  test.ok(files.length > 0, `${given} has files`);
+  for (const file of files) {
+    for (const makeHandler of kindOf(given, file).handlers) {
+      test.equal(runDataFile(file, makeHandler()), null, relative(given, file));
+    }
+  }
+  test.end();
+});
+
+t.test('what the reader of data files makes of subtests', (test) => {
+  const commands = (text: string): string[] =>
+    parseDataFile(text).map((directive) => `${directive.command}=${directive.expected}`);
+  const nested = 'subtest a\nx\n----\n1\n\nsubtest b\ny\n----\nsubtest end\n\nsubtest end\n';
+  test.throws(() => commands(nested), /subtest a does not end/, 'directly below is output');
+  test.same(commands(nested.replace('----\nsubtest', '----\n2\n\nsubtest')), ['x=1\n', 'y=2\n']);
+  test.throws(() => commands('subtest end\n'), /line 1: subtest end without/);
+  test.throws(() => commands('subtest\n'), /line 1: invalid syntax/);
+  test.throws(() => commands('subtest a b\n'), /line 1: invalid syntax/);
   test.end();
 });
 

@@ -153,6 +153,22 @@ const deliverMessages: Command = (harness, directive) => {
   }
 };
 
+/** `duplicate-msgs` and `reverse-msgs`: recipients, and a type that limits them as elsewhere. */
+function disturb(how: 'duplicate' | 'reverse'): Command {
+  return (harness, directive) => {
+    const typeName = directive.args.find((arg) => arg.key === 'type');
+    const type = typeName === undefined ? null : messageTypeOf(singleValue(typeName));
+    if (type === undefined) {
+      throw new DataFileError(`${directive.command}: unknown message type`);
+    }
+    const recipients = directive.args.filter((arg) => arg.values.length === 0);
+    const counts = recipients.map((arg) => harness.disturb(how, idOf(arg.key), type));
+    if (counts.every((count) => count === 0)) {
+      harness.output.write('no messages\n');
+    }
+  };
+}
+
 /** A command that does something for each node, with headers where there are several. */
 function perNode(what: string, action: (harness: Harness, node: HarnessNode) => void): Command {
   return (harness, directive) => {
@@ -297,8 +313,10 @@ const commands: Record<string, Command> = {
 
 /** The project's own commands, where the inherited ones have no words. */
 const ownCommands: Record<string, Command> = {
+  'duplicate-msgs': disturb('duplicate'),
   'read-index': readIndex,
   'report-snapshot': reportSnapshot,
+  'reverse-msgs': disturb('reverse'),
 };
 
 /** Errors that are a command's output, as opposed to those that abort the file. */

@@ -137,12 +137,42 @@ function readExpected(lines: readonly string[], from: number): Expected {
   return { text, to: at };
 }
 
+/** Follows `subtest name` and `subtest end`, which have neither input nor output. */
+class Subtests {
+  readonly #open: string[] = [];
+
+  /** @returns whether the directive was one of the two */
+  take(line: number, command: string, args: readonly Argument[]): boolean {
+    if (command !== 'subtest') {
+      return false;
+    }
+    const [name] = args;
+    if (name === undefined || args.length !== 1 || name.values.length > 0) {
+      throw new DataFileError(`line ${line}: invalid syntax for subtest`);
+    }
+    if (name.key !== 'end') {
+      this.#open.push(name.key);
+    } else if (this.#open.pop() === undefined) {
+      throw new DataFileError(`line ${line}: subtest end without corresponding start`);
+    }
+    return true;
+  }
+
+  finish(): void {
+    const name = this.#open.pop();
+    if (name !== undefined) {
+      throw new DataFileError(`subtest ${name} does not end`);
+    }
+  }
+}
+
 /** All directives of a file's text. */
 export function parseDataFile(text: string): Directive[] {
   const lines = text.split('\n');
   if (lines[lines.length - 1] === '') {
     lines.pop();
   }
+  const subtests = new Subtests();
   const directives: Directive[] = [];
   for (let at = 0; at < lines.length; ) {
     let head = (lines[at] as string).trim();
@@ -155,6 +185,10 @@ export function parseDataFile(text: string): Directive[] {
       head = `${head.slice(0, -1).trimEnd()} ${(lines[at] as string).trim()}`;
       at++;
     }
+    const { command, args } = parseDirective(head);
+    if (subtests.take(line, command, args)) {
+      continue;
+    }
     const input: string[] = [];
     while (at < lines.length && lines[at] !== SEPARATOR) {
       input.push(lines[at] as string);
@@ -166,13 +200,15 @@ export function parseDataFile(text: string): Directive[] {
     at = separated ? expected.to : at;
     directives.push({
       line,
-      ...parseDirective(head),
+      command,
+      args,
       input: input.join('\n').trim(),
       expected: expected.text,
       expectedFrom: from,
       expectedTo: expected.to,
     });
   }
+  subtests.finish();
   return directives;
 }
 

@@ -78,6 +78,20 @@ export class Harness {
     return count;
   }
 
+  /**
+   * Lets the network misbehave: what is on its way to a recipient arrives twice, or in reverse.
+   *
+   * @returns how many messages that concerns
+   */
+  disturb(how: 'duplicate' | 'reverse', to: NodeId, type: MessageType | null): number {
+    // Dropping spares what a node sends to itself and its storage threads; so do these.
+    const taken = this.#take({ id: to, drop: true }, type);
+    const lines = taken.map((m) => `${describeMessage(m)}\n`);
+    this.#messages.push(...(how === 'duplicate' ? [...taken, ...taken] : taken.reverse()));
+    this.output.write(lines.join(''));
+    return taken.length;
+  }
+
   #step(m: Message): void {
     try {
       this.node(m.to).rawNode.step(m);
