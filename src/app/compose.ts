@@ -9,6 +9,7 @@ import { buildHandlers } from '../api/table.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import type { PeersFactory } from '../cluster/peers/types.js';
+import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
@@ -128,13 +129,9 @@ export async function compose(
   try {
     await ports.open(config.listenClientUrls, log);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-    const member = await Member.open(
-      addon,
-      { ...config.member, onFatal, onRemoved: () => undefined },
-      systemClock,
-      log,
-      alone,
-    );
+    const started = await prepareStart(addon, config.member.core, config.start, log);
+    const options = { ...config.member, ...started, onFatal, onRemoved: () => undefined };
+    const member = await Member.open(addon, options, systemClock, log, alone);
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());

@@ -2,15 +2,20 @@
 // about defaults that depend on other flags stand here.
 
 import { randomInt } from 'node:crypto';
-import type { InitialMember } from '../server/bootstrap.js';
-import { hasLog, type Identity, newIdentity } from '../server/bootstrap.js';
+import { hasLog } from '../server/bootstrap/directory.js';
+import type {
+  DiscoveryOptions,
+  InitialMember,
+  StartConfig,
+  StartRequest,
+} from '../server/bootstrap/plan.js';
 import type { MemberOptions } from '../server/options.js';
 import { CLUSTER_VERSION } from '../server/versions.js';
 import type { OpenOptions } from '../storage/native.js';
 import type { GrpcServerOptions } from '../transport/grpc-js/server.js';
 import { enabledGates } from './feature-gates.js';
 import type { Flags } from './flags/sources.js';
-import type { ServiceUrl } from './flags/urls.js';
+import { parseUrl, type ServiceUrl } from './flags/urls.js';
 import { ConfigError, urlsOf } from './validate.js';
 
 const DEFAULT_QUOTA_BYTES = 2 * 2 ** 30;
@@ -29,7 +34,10 @@ const PROGRESS_NOTIFY_MIN_MS = 100;
 export interface ServerConfig {
   readonly dataDir: string;
   readonly listenClientUrls: readonly ServiceUrl[];
-  readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved'>;
+  readonly listenPeerUrls: readonly ServiceUrl[];
+  /** How the member comes to be; `prepareStart` makes it a plan and puts the ids into `core`. */
+  readonly start: StartConfig;
+  readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved' | 'bootstrap'>;
   readonly grpc: GrpcServerOptions;
   /** How long a stop waits for calls under way. */
   readonly stopGraceMs: number;
@@ -40,66 +48,55 @@ function parseInitialCluster(text: string): InitialMember[] {
   const urls = new Map<string, string[]>();
   for (const part of text.split(',').filter((piece) => piece !== '')) {
     const equals = part.indexOf('=');
-    const name = part.slice(0, equals).trim();
-    if (equals <= 0) {
-      throw new ConfigError(`error setting up initial cluster: "${part}" is not name=url`);
+    const name = equals < 0 ? part : part.slice(0, equals);
+    const url = parseUrl(equals < 0 ? '' : part.slice(equals + 1).trim());
+    if (typeof url === 'string') {
+      throw new ConfigError(`error setting up initial cluster: ${url}`, 'discovery failed');
     }
-    urls.set(name, [...(urls.get(name) ?? []), part.slice(equals + 1).trim()]);
+    if (url.scheme === 'https' || url.scheme === 'unixs') {
+      throw new ConfigError(
+        `--initial-cluster: TLS is not supported by this version of MetaStore yet (${url.text})`,
+      );
+    }
+    urls.set(name, [...(urls.get(name) ?? []), url.text]);
   }
   return [...urls].map(([name, peerUrls]) => ({ name, peerUrls }));
 }
 
-function checkInitialCluster(members: readonly InitialMember[], text: string): void {
-  const all = members.flatMap(({ peerUrls }) => peerUrls);
-  if (new Set(all).size !== all.length) {
-    throw new ConfigError(`initial cluster ${text} has duplicate url`, 'discovery failed');
-  }
+function discoveryOptions(flags: Flags): DiscoveryOptions {
+  return {
+    token: flags.text('discovery-token'),
+    endpoints: flags.list('discovery-endpoints'),
+    dialTimeoutMs: flags.number('discovery-dial-timeout'),
+    requestTimeoutMs: flags.number('discovery-request-timeout'),
+    keepaliveTimeMs: flags.number('discovery-keepalive-time'),
+    keepaliveTimeoutMs: flags.number('discovery-keepalive-timeout'),
+    user: flags.text('discovery-user'),
+    password: flags.text('discovery-password'),
+  };
 }
 
-function initialMembers(flags: Flags): InitialMember[] {
-  const name = flags.text('name');
-  const advertised = flags.list('initial-advertise-peer-urls');
-  const text = flags.text('initial-cluster') || advertised.map((url) => `${name}=${url}`).join(',');
-  const members = parseInitialCluster(text);
-  checkInitialCluster(members, text);
-  const own = members.find((member) => member.name === name);
-  if (own === undefined) {
-    throw new ConfigError(
-      `couldn't find local name "${name}" in the initial cluster configuration`,
-      'discovery failed',
-    );
-  }
-  const missing = own.peerUrls.find((url) => !advertised.includes(url));
-  if (missing !== undefined || own.peerUrls.length !== advertised.length) {
-    const given = advertised.join(',');
-    throw new ConfigError(
-      `--initial-cluster has ${own.peerUrls.map((url) => `${name}=${url}`).join(',')} but ` +
-        `missing from --initial-advertise-peer-urls=${given} (resolved urls: ` +
-        `"${given}" != "${own.peerUrls.join(',')}")`,
-      'discovery failed',
-    );
-  }
-  return members;
-}
-
-/** What a member that starts on a fresh directory is; for an existing one the directory says. */
-function identity(flags: Flags, dataDir: string, members: readonly InitialMember[]): Identity {
+/** What the flags ask for; in a directory that has a log they mean nothing, and are not read. */
+function startRequest(flags: Flags, dataDir: string): StartRequest {
   if (hasLog(dataDir, flags.text('wal-dir') || null)) {
-    return { memberId: 0n, clusterId: 0n };
+    return { kind: 'restart', forceNewCluster: flags.bool('force-new-cluster') };
   }
-  if (flags.text('initial-cluster-state') === 'existing') {
-    throw new ConfigError(
-      'joining an existing cluster is not supported by this version of MetaStore yet',
-      'discovery failed',
-    );
+  const existing = flags.text('initial-cluster-state') === 'existing';
+  if (flags.list('discovery-endpoints').length > 0) {
+    if (existing) {
+      throw new ConfigError(
+        'discovery URL should not be set when joining existing initial cluster',
+        'discovery failed',
+      );
+    }
+    return { kind: 'discover', discovery: discoveryOptions(flags) };
   }
-  if (members.length > 1) {
-    throw new ConfigError(
-      'clusters of several members are not supported by this version of MetaStore yet',
-      'discovery failed',
-    );
-  }
-  return newIdentity(members, flags.text('name'), flags.text('initial-cluster-token'));
+  const advertised = flags.list('initial-advertise-peer-urls');
+  const own = advertised.map((url) => `${flags.text('name')}=${url}`).join(',');
+  const members = parseInitialCluster(flags.text('initial-cluster') || own);
+  return existing
+    ? { kind: 'existing', members }
+    : { kind: 'new', members, token: flags.text('initial-cluster-token') };
 }
 
 /** Leases below this are raised to it: a lease must outlive the loss of a leader. */
@@ -111,7 +108,6 @@ export function minLeaseTtlSeconds(heartbeatMs: number, electionMs: number): num
 function coreOptions(
   flags: Flags,
   dataDir: string,
-  ids: Identity,
   environment: Readonly<Record<string, string | undefined>>,
 ): OpenOptions {
   const quota = flags.number('quota-backend-bytes');
@@ -120,8 +116,8 @@ function coreOptions(
     dataDir,
     walDir: flags.text('wal-dir') || null,
     engine: flags.text('storage-engine') as OpenOptions['engine'],
-    clusterId: ids.clusterId,
-    memberId: ids.memberId,
+    clusterId: 0n,
+    memberId: 0n,
     unsafeNoFsync: flags.bool('unsafe-no-fsync'),
     quotaBytes: quota === 0 ? DEFAULT_QUOTA_BYTES : Math.max(0, quota),
     maxRequestBytes: flags.number('max-request-bytes'),
@@ -163,20 +159,25 @@ export function buildConfig(
   const heartbeatMs = flags.number('heartbeat-interval');
   const electionMs = flags.number('election-timeout');
   const requestTimeoutMs = 5000 + 2 * electionMs;
-  const members = initialMembers(flags);
+  const peerUrls = flags.list('initial-advertise-peer-urls');
   const gates = enabledGates(flags.text('feature-gates'));
   return {
     dataDir,
     listenClientUrls: urlsOf(flags, 'listen-client-urls'),
+    listenPeerUrls: urlsOf(flags, 'listen-peer-urls'),
+    start: { name, peerUrls, request: startRequest(flags, dataDir) },
     member: {
       name,
       clientUrls: flags.list('advertise-client-urls'),
-      initialMembers: members,
-      initialToken: flags.text('initial-cluster-token'),
-      core: coreOptions(flags, dataDir, identity(flags, dataDir, members), environment),
+      peerUrls,
+      core: coreOptions(flags, dataDir, environment),
       heartbeatMs,
       electionTicks: Math.floor(electionMs / heartbeatMs),
       preVote: flags.bool('pre-vote'),
+      initialElectionTickAdvance: flags.bool('initial-election-tick-advance'),
+      strictReconfigCheck: flags.bool('strict-reconfig-check'),
+      maxLearners: flags.number('max-learners'),
+      snapshotTransferBytesPerSecond: flags.number('snapshot-transfer-rate-bytes'),
       requestTimeoutMs,
       checkpoints: {
         snapshotCount: flags.number('snapshot-count') || 10_000,

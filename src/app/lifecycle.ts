@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { hexId } from '../base/bytes.js';
 import type { RootLogger } from '../base/logger.js';
+import { START_RECORD } from '../server/bootstrap/directory.js';
 import { ETCD_VERSION, packageVersion } from '../server/versions.js';
 import { bannerText } from './banner.js';
 import { compose, ListenError, type Server } from './compose.js';
@@ -41,6 +42,9 @@ function failStart(log: RootLogger, config: ServerConfig, error: unknown): never
   process.exit(1);
 }
 
+/** What a server puts into its data directory. */
+const ownNames = new Set(['member', 'fixtures', START_RECORD]);
+
 /** Looks at what lies in the data directory besides this server's own. */
 function inspectDataDir(log: RootLogger, dataDir: string): void {
   let names: string[];
@@ -57,9 +61,24 @@ function inspectDataDir(log: RootLogger, dataDir: string): void {
     log.fatal('invalid datadir; both member and proxy directories exist');
     process.exit(1);
   }
-  for (const name of names.filter((found) => found !== 'member' && found !== 'fixtures')) {
+  for (const name of names.filter((found) => !ownNames.has(found))) {
     log.warn('found invalid file under data directory', { filename: name, 'data-dir': dataDir });
   }
+}
+
+/** What the flags say of the cluster to be made or joined, as fields of the log. */
+function initialCluster({ start: { request } }: ServerConfig) {
+  if (request.kind !== 'new' && request.kind !== 'existing') {
+    return {};
+  }
+  const each = request.members.map(({ name, peerUrls }) =>
+    peerUrls.map((url) => `${name}=${url}`).join(','),
+  );
+  return {
+    'initial-cluster': each.join(','),
+    'initial-cluster-state': request.kind,
+    ...(request.kind === 'new' ? { 'initial-cluster-token': request.token } : {}),
+  };
 }
 
 function logStart(log: RootLogger, config: ServerConfig): void {
@@ -77,7 +96,9 @@ function logStart(log: RootLogger, config: ServerConfig): void {
     'election-timeout': `${member.heartbeatMs * member.electionTicks}ms`,
     'listen-client-urls': config.listenClientUrls.map((url) => url.text),
     'advertise-client-urls': member.clientUrls,
-    'initial-cluster-token': member.initialToken,
+    'listen-peer-urls': config.listenPeerUrls.map((url) => url.text),
+    'initial-advertise-peer-urls': member.peerUrls,
+    ...initialCluster(config),
     'pre-vote': member.preVote,
     'quota-backend-bytes': member.core.quotaBytes,
     'max-request-bytes': member.core.maxRequestBytes,

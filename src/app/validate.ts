@@ -79,6 +79,27 @@ function checkModes(flags: Flags): string | null {
   return null;
 }
 
+function checkDiscovery(flags: Flags): string | null {
+  const endpoints = flags.list('discovery-endpoints').length > 0;
+  const ways = [
+    flags.given('initial-cluster') && flags.text('initial-cluster') !== '',
+    endpoints,
+    flags.text('discovery-srv') !== '',
+  ];
+  if (ways.filter(Boolean).length > 1) {
+    return (
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", ' +
+      '"discovery-endpoints" or "discovery-srv"'
+    );
+  }
+  if (endpoints !== (flags.text('discovery-token') !== '')) {
+    return 'both --discovery-token and --discovery-endpoints must be set';
+  }
+  return flags.list('discovery-endpoints').some((text) => /^(https|unixs):/i.test(text))
+    ? '--discovery-endpoints: TLS is not supported by this version of MetaStore yet'
+    : null;
+}
+
 function checkLater(flags: Flags, table: ReadonlyMap<string, FlagRow>): string | null {
   for (const row of table.values()) {
     if (row.use.kind === 'later' && !hasDefault(row, flags.value(row.name))) {
@@ -127,13 +148,19 @@ function checkUrls(flags: Flags): string | null {
       const given = flags.list('initial-advertise-peer-urls').join(',');
       return `--initial-advertise-peer-urls "${given}" must be "host:port" (${url.text})`;
     }
+    if (url.scheme === 'https' || url.scheme === 'unixs') {
+      return (
+        '--initial-advertise-peer-urls: TLS is not supported by this version of MetaStore yet ' +
+        `(${url.text})`
+      );
+    }
   }
   return null;
 }
 
 /** @throws ConfigError with the first rule that is broken */
 export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): void {
-  for (const rule of [checkLog, checkUrls, checkTimes, checkModes]) {
+  for (const rule of [checkLog, checkUrls, checkDiscovery, checkTimes, checkModes]) {
     const problem = rule(flags);
     if (problem !== null) {
       throw new ConfigError(problem);

@@ -2,7 +2,6 @@
 // requests, peers, leases, watches, and the addresses of completions. Called by Member, once; it
 // decides nothing but who knows whom.
 
-import { hexId } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { ErrorTable } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
@@ -13,15 +12,11 @@ import type { NodeId, RawNode } from '../raft/index.js';
 import { Alarms } from '../state/alarms.js';
 import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
-import type {
-  Addon,
-  InstalledSnapshot,
-  MemberCore,
-  OpenedCore,
-  Recovered,
-} from '../storage/native.js';
-import { bootstrapLog, createRawNode } from './bootstrap.js';
+
+import type { Addon, InstalledSnapshot, MemberCore, OpenedCore } from '../storage/native.js';
+import { beginLog, createRawNode } from './bootstrap/raft-node.js';
 import { Leadership } from './leadership.js';
+
 import type { MemberOptions } from './options.js';
 import { PeerLink } from './peer-link.js';
 import { MemberCompletions } from './replica/completions.js';
@@ -162,19 +157,6 @@ function takeOver(parts: MemberParts, state: InstalledSnapshot, events: MemberEv
   events.applied(state.appliedIndex, state.revision);
 }
 
-function joinOrRestart(raw: RawNode, recovered: Recovered, options: MemberOptions, log: Logger) {
-  // A directory that was made by a start that ended before anything was logged is still fresh.
-  if (recovered.lastIndex === 0) {
-    bootstrapLog(raw, options.initialMembers, options.initialToken, log);
-    return;
-  }
-  log.info('restarting local member', {
-    'cluster-id': hexId(recovered.clusterId),
-    'local-member-id': hexId(recovered.memberId),
-    'commit-index': recovered.commit,
-  });
-}
-
 function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberParts) {
   const { opened, clock, log, makePeers } = given;
   const { core, recovered } = opened;
@@ -291,6 +273,6 @@ export function assemble(given: Given): MemberParts {
   });
   core.setHeader(clusterId, memberId, recovered.term);
   core.setCommitted(recovered.commit);
-  joinOrRestart(raw, recovered, options, log);
+  beginLog(raw, recovered, options.bootstrap, log);
   return parts;
 }

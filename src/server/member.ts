@@ -18,7 +18,7 @@ import type { Checkpoint, Lessor } from '../state/lease/lessor.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { Announcements } from './announcements.js';
 import { assemble, type MemberParts } from './assembly.js';
-import { isSoleVoter } from './bootstrap.js';
+import { isSoleVoter } from './bootstrap/raft-node.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
 import type { TicketKind } from './replica/requests/tickets.js';

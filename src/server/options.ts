@@ -2,22 +2,31 @@
 // Sizes are bytes. Nothing in it changes while the member runs.
 
 import type { OpenOptions } from '../storage/native.js';
-import type { InitialMember } from './bootstrap.js';
+
+import type { BootstrapPlan } from './bootstrap/plan.js';
 import type { CheckpointPolicy } from './replica/disk/checkpoints.js';
 
 export interface MemberOptions {
   readonly name: string;
   /** Advertised to clients and published to the cluster, verbatim. */
   readonly clientUrls: readonly string[];
-  /** The members of a cluster that is being made, this one among them. */
-  readonly initialMembers: readonly InitialMember[];
-  readonly initialToken: string;
+  /** Advertised to peers when this member was made; its cluster may know it by others since. */
+  readonly peerUrls: readonly string[];
+  readonly bootstrap: BootstrapPlan;
   /** What the native side is opened with. */
   readonly core: OpenOptions;
   readonly heartbeatMs: number;
   /** Heartbeats without a leader until an election. */
   readonly electionTicks: number;
   readonly preVote: boolean;
+  /** Whether a member that has just started may shorten its first election timeout. */
+  readonly initialElectionTickAdvance: boolean;
+  /** Whether changes of the membership are refused that would put the quorum at risk. */
+  readonly strictReconfigCheck: boolean;
+  /** Learners that the cluster may have at once. */
+  readonly maxLearners: number;
+  /** Sending a snapshot takes no more than this; 0 for no limit. */
+  readonly snapshotTransferBytesPerSecond: number;
   /** Time that a proposal or linearizable read may take. */
   readonly requestTimeoutMs: number;
   readonly checkpoints: CheckpointPolicy;

@@ -51,11 +51,39 @@ t.test('broken rules and their texts', async (t) => {
       ['--feature-gates=LeaseCheckpointPersist=true'],
       'enabling feature gate LeaseCheckpointPersist requires enabling feature gate LeaseCheckpoint',
     ],
-    [['--cert-file=a'], '--cert-file is not supported by this version of MetaStore yet'],
     [
-      ['--force-new-cluster'],
-      '--force-new-cluster is not supported by this version of MetaStore yet',
+      ['--discovery-token=t', '--discovery-endpoints=a:1', '--initial-cluster=default=http://b:1'],
+      'multiple discovery or bootstrap flags are set. Choose one of "initial-cluster", ' +
+        '"discovery-endpoints" or "discovery-srv"',
     ],
+    [['--discovery-token=t'], 'both --discovery-token and --discovery-endpoints must be set'],
+    [
+      ['--discovery-endpoints=127.0.0.1:1'],
+      'both --discovery-token and --discovery-endpoints must be set',
+    ],
+    [
+      ['--discovery-token=t', '--discovery-endpoints=https://127.0.0.1:1'],
+      '--discovery-endpoints: TLS is not supported by this version of MetaStore yet',
+    ],
+    [
+      ['--listen-peer-urls=https://127.0.0.1:1'],
+      '--listen-peer-urls: TLS is not supported by this version of MetaStore yet ' +
+        '(https://127.0.0.1:1)',
+    ],
+    [
+      ['--listen-peer-urls=http://a.example:1'],
+      'expected IP in URL for binding (http://a.example:1)',
+    ],
+    [
+      ['--initial-advertise-peer-urls=https://127.0.0.1:1'],
+      '--initial-advertise-peer-urls: TLS is not supported by this version of MetaStore yet ' +
+        '(https://127.0.0.1:1)',
+    ],
+    [
+      ['--initial-advertise-peer-urls=http://:1'],
+      '--initial-advertise-peer-urls "http://:1" must be "host:port" (http://:1)',
+    ],
+    [['--cert-file=a'], '--cert-file is not supported by this version of MetaStore yet'],
   ];
   for (const [args, message] of broken) {
     t.throws(() => validate(flagsOf(...args), flagTable), { name: 'ConfigError', message });
@@ -69,7 +97,16 @@ t.test('what is not built yet may be asked for with its default', async (t) => {
 
 t.test('defaults that depend on other flags', async (t) => {
   const config = configOf('--name=x', '--initial-advertise-peer-urls=http://127.0.0.1:5');
-  t.same(config.member.initialMembers, [{ name: 'x', peerUrls: ['http://127.0.0.1:5'] }]);
+  t.same(config.start, {
+    name: 'x',
+    peerUrls: ['http://127.0.0.1:5'],
+    request: {
+      kind: 'new',
+      members: [{ name: 'x', peerUrls: ['http://127.0.0.1:5'] }],
+      token: 'etcd-cluster',
+    },
+  });
+  t.match(config.listenPeerUrls, [{ host: 'localhost', port: 2380 }]);
   t.equal(config.member.core.engine, 'rocksdb');
   t.equal(config.member.core.quotaBytes, 2 ** 31);
   t.equal(config.member.core.minLeaseTtlSeconds, 2);
@@ -81,31 +118,6 @@ t.test('defaults that depend on other flags', async (t) => {
   t.equal(configOf('--quota-backend-bytes=53248').member.core.quotaBytes, 53248);
   t.equal(configOf('--watch-progress-notify-interval=1ms').member.core.watchProgressNotifyMs, 100);
   t.ok(configOf('--feature-gates=LeaseCheckpoint=true').member.leaseCheckpointIntervalMs);
-});
-
-t.test('identity is the reference one for the default flags', async (t) => {
-  const { core } = configOf().member;
-  t.equal(core.memberId.toString(16), '8e9e05c52164694d');
-  t.equal(core.clusterId.toString(16), 'cdf818194e3a8c32');
-  t.not(configOf('--initial-cluster-token=other').member.core.memberId, core.memberId);
-});
-
-t.test('initial clusters that do not fit are refused', async (t) => {
-  const peer = 'http://127.0.0.1:5';
-  const advertised = `--initial-advertise-peer-urls=${peer}`;
-  t.throws(() => configOf('--name=x', '--initial-cluster=y=http://127.0.0.1:5', advertised), {
-    message: `couldn't find local name "x" in the initial cluster configuration`,
-    title: 'discovery failed',
-  });
-  t.throws(() => configOf(`--initial-cluster=default=${peer},b=${peer}`, advertised), {
-    message: /has duplicate url$/,
-  });
-  t.throws(() => configOf('--initial-cluster=default=http://127.0.0.1:9', advertised), {
-    message: /missing from --initial-advertise-peer-urls=http:\/\/127\.0\.0\.1:5/,
-  });
-  t.throws(() => configOf(`--initial-cluster=default=${peer},b=http://127.0.0.1:6`, advertised), {
-    message: /several members are not supported/,
-  });
 });
 
 t.test('the shortest lease outlives the loss of a leader', async (t) => {

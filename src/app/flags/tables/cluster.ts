@@ -3,14 +3,32 @@
 
 import { accepted, effective, type FlagRow, later } from '../row.js';
 
+const discoveryHelp: Readonly<Record<string, string>> = {
+  token: 'its name in the cluster that keeps the registry',
+  endpoints: 'client addresses of the cluster that keeps the registry',
+  'dial-timeout': 'time that a connection may take to be made',
+  'request-timeout': 'time that a request may take',
+  'keepalive-time': 'idle time before a ping',
+  'keepalive-timeout': 'time that a ping may take',
+  user: 'user, or user:password',
+  password: 'password of the user',
+};
+
 function discovery(
   name: string,
-  kind: 'string' | 'duration' | 'bool' | 'list',
+  kind: 'string' | 'duration' | 'list',
   defaultText: string,
   key: string,
 ): FlagRow {
-  return later(`discovery-${name}`, kind, defaultText, 'discovery of a new cluster', {
+  const help = `discovery of a new cluster: ${discoveryHelp[name] ?? name}`;
+  return effective(`discovery-${name}`, kind, defaultText, help, {
     configKey: `discovery-config.${key}`,
+  });
+}
+
+function discoveryTls(name: string, kind: 'string' | 'bool', defaultText: string): FlagRow {
+  return later(`discovery-${name}`, kind, defaultText, 'discovery of a new cluster over TLS', {
+    configKey: `discovery-config.secure.${name}`,
   });
 }
 
@@ -38,11 +56,11 @@ export const clusterFlags: readonly FlagRow[] = [
   discovery('request-timeout', 'duration', '5s', 'request-timeout'),
   discovery('keepalive-time', 'duration', '2s', 'keepalive-time'),
   discovery('keepalive-timeout', 'duration', '6s', 'keepalive-timeout'),
-  discovery('insecure-transport', 'bool', 'true', 'secure.insecure-transport'),
-  discovery('insecure-skip-tls-verify', 'bool', 'false', 'secure.insecure-skip-tls-verify'),
-  discovery('cert', 'string', '', 'secure.cert'),
-  discovery('key', 'string', '', 'secure.key'),
-  discovery('cacert', 'string', '', 'secure.cacert'),
+  discoveryTls('insecure-transport', 'bool', 'true'),
+  discoveryTls('insecure-skip-tls-verify', 'bool', 'false'),
+  discoveryTls('cert', 'string', ''),
+  discoveryTls('key', 'string', ''),
+  discoveryTls('cacert', 'string', ''),
   discovery('user', 'string', '', 'auth.username'),
   discovery('password', 'string', '', 'auth.password'),
   accepted('discovery-fallback', 'string', 'exit', 'there is only one value', {
@@ -51,11 +69,16 @@ export const clusterFlags: readonly FlagRow[] = [
   }),
   later('discovery-srv', 'string', '', 'DNS domain of SRV records'),
   later('discovery-srv-name', 'string', '', 'suffix of the SRV service name'),
-  accepted('strict-reconfig-check', 'bool', 'true', 'membership changes are not built yet'),
+  effective(
+    'strict-reconfig-check',
+    'bool',
+    'true',
+    'refuse changes of the membership that put the quorum at risk',
+  ),
   effective('pre-vote', 'bool', 'true', 'ask before an election whether it could be won'),
   later('auto-compaction-retention', 'string', '0', 'history kept by automatic compaction'),
   effective('auto-compaction-mode', 'string', 'periodic', 'periodic or revision'),
-  accepted('max-learners', 'int', '1', 'learners are not built yet'),
+  effective('max-learners', 'int', '1', 'learners that the cluster may have at once'),
   accepted('v2-deprecation', 'string', 'write-only', 'there is no v2 data', {
     configKey: null,
     choices: ['write-only', 'write-only-skip-check', 'write-only-drop-data', 'gone'],

@@ -4,7 +4,8 @@
 import { featureGatesProblem } from '../../feature-gates.js';
 import { accepted, effective, type FlagRow, later } from '../row.js';
 
-const noPeers = 'there are no other members to talk to yet';
+const ownKeepalive = 'connections between members are kept alive by pings of their own';
+const notCompared = 'data of members is not compared yet';
 
 export const memberFlags: readonly FlagRow[] = [
   effective('name', 'string', 'default', 'human-readable name of this member'),
@@ -14,13 +15,13 @@ export const memberFlags: readonly FlagRow[] = [
   effective('snapshot-catchup-entries', 'int', '5000', 'entries kept behind a snapshot'),
   effective('heartbeat-interval', 'uint', '100', 'milliseconds between heartbeats'),
   effective('election-timeout', 'uint', '1000', 'milliseconds until an election starts'),
-  accepted(
+  effective(
     'initial-election-tick-advance',
     'bool',
     'true',
-    'a single voter is elected at once in any case',
+    'shorten the first election timeout after a start',
   ),
-  accepted('listen-peer-urls', 'urls', 'http://localhost:2380', noPeers),
+  effective('listen-peer-urls', 'urls', 'http://localhost:2380', 'where other members connect'),
   effective('listen-client-urls', 'urls', 'http://localhost:2379', 'where clients are served'),
   later('listen-client-http-urls', 'urls', '', 'where HTTP clients alone are served'),
   later('listen-metrics-urls', 'urls', '', 'where metrics and health alone are served'),
@@ -43,8 +44,8 @@ export const memberFlags: readonly FlagRow[] = [
   accepted('socket-reuse-address', 'bool', 'false', 'listeners have SO_REUSEADDR in any case', {
     configKey: 'socket-options.reuse-address',
   }),
-  accepted('raft-read-timeout', 'duration', '5s', noPeers, { configKey: null }),
-  accepted('raft-write-timeout', 'duration', '5s', noPeers, { configKey: null }),
+  accepted('raft-read-timeout', 'duration', '5s', ownKeepalive, { configKey: null }),
+  accepted('raft-write-timeout', 'duration', '5s', ownKeepalive, { configKey: null }),
   effective('feature-gates', 'string', '', 'features to switch on or off, as A=true,B=false', {
     check: featureGatesProblem,
   }),
@@ -54,7 +55,7 @@ const noSlowLog = 'slow requests are not logged yet';
 
 export const featureFlags: readonly FlagRow[] = [
   later('corrupt-check-time', 'duration', '0s', 'interval of comparing data between members'),
-  accepted('compact-hash-check-time', 'duration', '1m0s', noPeers),
+  accepted('compact-hash-check-time', 'duration', '1m0s', notCompared),
   effective('compaction-batch-limit', 'int', '0', 'revisions per step of a compaction'),
   effective('compaction-sleep-interval', 'duration', '0s', 'pause between steps of a compaction'),
   effective(
@@ -71,13 +72,19 @@ export const featureFlags: readonly FlagRow[] = [
     '0',
     'neither engine needs a defragmentation',
   ),
-  accepted('downgrade-check-time', 'duration', '5s', noPeers),
+  accepted('downgrade-check-time', 'duration', '5s', 'there are no downgrades yet'),
   accepted('enable-grpc-gateway', 'bool', 'true', 'the JSON gateway is not built yet'),
   effective('unsafe-no-fsync', 'bool', 'false', 'do not sync the log: dangerous'),
-  later('force-new-cluster', 'bool', 'false', 'make a cluster of one out of existing data'),
+  effective('force-new-cluster', 'bool', 'false', 'make a cluster of one out of existing data'),
 ];
 
 export const ownFlags: readonly FlagRow[] = [
+  effective(
+    'snapshot-transfer-rate-bytes',
+    'uint',
+    '134217728',
+    'bytes per second of a snapshot sent to another member; 0: no limit',
+  ),
   effective('storage-engine', 'string', 'rocksdb', 'memory or rocksdb', {
     choices: ['memory', 'rocksdb'],
   }),

@@ -1,59 +1,16 @@
-// How a member comes to be: identity from the flags for a fresh directory, the recovered state for
-// an existing one, and the Raft node over either. Called by Member.open once.
+// The Raft node of a member over what was recovered, and how its log begins: with the members of a
+// new cluster, empty for one that joins, as it is for one that has lived before. Called by the
+// member's assembly once.
 
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { bytesOf, hexId } from '../base/bytes.js';
-import type { Logger } from '../base/logger.js';
-import type { Prng } from '../base/prng.js';
-import { bootstrapMemberId, clusterId } from '../cluster/ids.js';
-import { encodeMemberContext } from '../cluster/membership.js';
-import { type ConfState, type Logger as RaftLogger, RawNode } from '../raft/index.js';
-import type { Recovered } from '../storage/native.js';
-import type { LogStorage } from './replica/disk/log-storage.js';
-
-/** One member as `--initial-cluster` names it. */
-export interface InitialMember {
-  readonly name: string;
-  readonly peerUrls: readonly string[];
-}
-
-export interface Identity {
-  readonly memberId: bigint;
-  readonly clusterId: bigint;
-}
-
-/** The ids that a new cluster of these members has, seen from the one with the name. */
-export function newIdentity(
-  members: readonly InitialMember[],
-  name: string,
-  token: string,
-): Identity {
-  const ids = members.map((member) => bootstrapMemberId(member.peerUrls, token));
-  const own = ids[members.findIndex((member) => member.name === name)];
-  if (own === undefined) {
-    throw new Error(`couldn't find local name "${name}" in the initial cluster configuration`);
-  }
-  return { memberId: own, clusterId: clusterId(ids) };
-}
-
-/**
- * Whether a member has lived here: then the flags about the initial cluster mean nothing, and its
- * identity is the stored one.
- */
-export function hasLog(dataDir: string, walDir: string | null): boolean {
-  try {
-    return readdirSync(walDir ?? join(dataDir, 'member', 'wal')).some((name) =>
-      name.endsWith('.wal'),
-    );
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      return false;
-    }
-    throw error;
-  }
-}
+import { bytesOf, hexId } from '../../base/bytes.js';
+import type { Logger } from '../../base/logger.js';
+import type { Prng } from '../../base/prng.js';
+import { bootstrapMemberId } from '../../cluster/ids.js';
+import { encodeMemberContext } from '../../cluster/membership.js';
+import { type ConfState, type Logger as RaftLogger, RawNode } from '../../raft/index.js';
+import type { Recovered } from '../../storage/native.js';
+import type { LogStorage } from '../replica/disk/log-storage.js';
+import type { BootstrapPlan, InitialMember } from './plan.js';
 
 export interface RaftSettings {
   readonly electionTicks: number;
@@ -135,4 +92,37 @@ export function bootstrapLog(
 export function isSoleVoter(confState: ConfState, id: bigint): boolean {
   const { voters, votersOutgoing } = confState;
   return voters.length === 1 && voters[0] === id && votersOutgoing.length === 0;
+}
+
+/**
+ * Begins the log as the plan says when nothing has been logged here yet, and says in the log how
+ * the member starts. Must run before the node's first turn.
+ *
+ * @throws Error when the directory belongs to another member than the plan makes, or to nobody
+ */
+export function beginLog(
+  raw: RawNode,
+  recovered: Recovered,
+  plan: BootstrapPlan,
+  log: Logger,
+): void {
+  const fields = {
+    'cluster-id': hexId(recovered.clusterId),
+    'local-member-id': hexId(recovered.memberId),
+    'commit-index': recovered.commit,
+  };
+  const wanted = plan.kind === 'restart' ? plan.unfinished : plan;
+  // A directory that was made by a start that ended before anything was logged is still fresh.
+  if (recovered.lastIndex > 0) {
+    log.info('restarting local member', fields);
+  } else if (wanted === null) {
+    throw new Error(
+      'the data directory holds no entry and does not say what it was made for: remove it, and ' +
+        'start with the flags of a new member',
+    );
+  } else if (wanted.kind === 'new') {
+    bootstrapLog(raw, wanted.members, wanted.token, log);
+  } else {
+    log.info('starting local member', fields);
+  }
 }
