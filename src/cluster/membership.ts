@@ -1,107 +1,77 @@
 // Who belongs to the cluster, as the applied log says: members with their URLs and names, removed
 // ids, the cluster version. Changed only by entries of the log, in their order; each change returns
-// the rows to be stored atomically with the entry. Restored from those rows at start.
+// the rows to be stored atomically with the entry. Restored from those rows at start, and again in
+// place when a snapshot replaces the state.
 
 import { assert } from '../base/assert.js';
 import { bytesOf, hexId } from '../base/bytes.js';
 import type { MetaRow } from '../storage/native.js';
+import { type MemberContext, type MemberInfo, memberJson, memberOf } from './member-json.js';
 
-export interface MemberInfo {
-  readonly id: bigint;
-  /** Empty until the member has started and published itself. */
-  readonly name: string;
-  readonly peerUrls: readonly string[];
-  readonly clientUrls: readonly string[];
-  readonly isLearner: boolean;
-}
+export type { MemberContext, MemberInfo } from './member-json.js';
+export { decodeMemberContext, encodeMemberContext } from './member-json.js';
 
 const MEMBER_PREFIX = 'members/';
 const REMOVED_PREFIX = 'members_removed/';
 const VERSION_KEY = 'cluster_version';
 
-/** A member's fixed part as it travels in a configuration change. */
-export interface MemberContext {
-  readonly peerUrls: readonly string[];
-  readonly isLearner: boolean;
-  /** An existing learner becomes a voter; the rest of the context is ignored then. */
-  readonly isPromote: boolean;
-  readonly name: string;
-}
-
-interface MemberJson {
-  readonly peerURLs?: readonly string[];
-  readonly isLearner?: boolean;
-  readonly isPromote?: boolean;
-  readonly name?: string;
-  readonly clientURLs?: readonly string[];
-}
-
 function row(key: string, text: string | null): MetaRow {
   return { key, value: text === null ? null : bytesOf(Buffer.from(text)) };
 }
 
-/** JSON with the id as a number literal of any size, which JSON.stringify cannot write. */
-function memberJson(member: MemberInfo): string {
-  const { name, peerUrls, clientUrls, isLearner } = member;
-  const rest = {
-    peerURLs: peerUrls,
-    ...(isLearner ? { isLearner } : {}),
-    ...(name === '' ? {} : { name }),
-    ...(clientUrls.length === 0 ? {} : { clientURLs: clientUrls }),
-  };
-  return `{"id":${member.id},${JSON.stringify(rest).slice(1)}`;
-}
-
-/** The context of the configuration change that adds a member at bootstrap. */
-export function encodeMemberContext(id: bigint, name: string, peerUrls: readonly string[]): Buffer {
-  return Buffer.from(memberJson({ id, name, peerUrls, clientUrls: [], isLearner: false }));
-}
-
-/** @throws SyntaxError on bytes that are not the JSON of a member */
-export function decodeMemberContext(context: Uint8Array): MemberContext {
-  const parsed = JSON.parse(Buffer.from(context).toString()) as MemberJson;
-  return {
-    peerUrls: parsed.peerURLs ?? [],
-    isLearner: parsed.isLearner ?? false,
-    isPromote: parsed.isPromote ?? false,
-    name: parsed.name ?? '',
-  };
-}
+/** What a new member is added with. */
+export type NewMember = Pick<MemberContext, 'name' | 'peerUrls' | 'isLearner'>;
 
 export class Membership {
   readonly #members = new Map<bigint, MemberInfo>();
   readonly #removed = new Set<bigint>();
+  // Members that somebody told of and that the log has not told of yet.
+  readonly #expected = new Map<bigint, MemberInfo>();
+  readonly #listeners: (() => void)[] = [];
   #version: string | null = null;
 
   /** The membership that stored rows describe; empty for a directory that has just been made. */
   static restore(meta: ReadonlyMap<string, Buffer>): Membership {
     const membership = new Membership();
-    membership.reload(meta);
+    membership.#load(meta);
     return membership;
   }
 
-  /** Takes over the membership of a state that has replaced this one. */
+  /** Replaces everything by what the rows of an installed snapshot say; the object stays. */
   reload(meta: ReadonlyMap<string, Buffer>): void {
     this.#members.clear();
     this.#removed.clear();
     this.#version = null;
-    for (const [key, value] of meta) {
-      if (key.startsWith(MEMBER_PREFIX)) {
-        const id = BigInt(`0x${key.slice(MEMBER_PREFIX.length)}`);
-        const parsed = JSON.parse(value.toString()) as MemberJson;
-        this.#members.set(id, {
-          id,
-          name: parsed.name ?? '',
-          peerUrls: parsed.peerURLs ?? [],
-          clientUrls: parsed.clientURLs ?? [],
-          isLearner: parsed.isLearner ?? false,
-        });
-      } else if (key.startsWith(REMOVED_PREFIX)) {
-        this.#removed.add(BigInt(`0x${key.slice(REMOVED_PREFIX.length)}`));
-      } else if (key === VERSION_KEY) {
-        this.#version = value.toString();
-      }
+    this.#load(meta);
+    this.#changed();
+  }
+
+  /** Calls back after each change, within the turn that applies it. */
+  onChange(callback: () => void): void {
+    this.#listeners.push(callback);
+  }
+
+  /**
+   * Names members of a cluster that this one joins: they count as contacts until the log, which
+   * arrives through them, says more.
+   */
+  expect(members: readonly MemberInfo[]): void {
+    for (const member of members) {
+      this.#expected.set(member.id, member);
     }
+    this.#changed();
+  }
+
+  /** Whom to talk to, by ascending id: the members, and those expected to become members. */
+  contacts(): MemberInfo[] {
+    const all = new Map(this.#expected);
+    for (const [id, member] of this.#members) {
+      all.set(id, member);
+    }
+    for (const id of this.#removed) {
+      all.delete(id);
+    }
+    return ascending(all.values());
   }
 
   /** `X.Y.0`, or null while no version has been agreed on. */
@@ -111,7 +81,12 @@ export class Membership {
 
   /** All members by ascending id. */
   list(): MemberInfo[] {
-    return [...this.#members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return ascending(this.#members.values());
+  }
+
+  /** The members with a vote, by ascending id. */
+  voters(): MemberInfo[] {
+    return this.list().filter(({ isLearner }) => !isLearner);
   }
 
   get(id: bigint): MemberInfo | undefined {
@@ -122,21 +97,28 @@ export class Membership {
     return this.#removed.has(id);
   }
 
-  /** Adds a member, or turns the learner that it is into a voter. */
-  add(id: bigint, context: MemberContext): MetaRow[] {
+  /** Adds a member that is not there yet. What the log may ask for is in change-rules.ts. */
+  add(id: bigint, { name, peerUrls, isLearner }: NewMember): MetaRow[] {
     assert(!this.#removed.has(id), 'a removed member does not come back');
-    const known = this.#members.get(id);
-    const { name, peerUrls, isLearner } = context;
-    if (context.isPromote && known !== undefined) {
-      return this.#store({ ...known, isLearner: false });
-    }
-    return this.#store({ id, name, peerUrls, clientUrls: known?.clientUrls ?? [], isLearner });
+    assert(!this.#members.has(id), 'a member is added once');
+    return this.#store({ id, name, peerUrls, clientUrls: [], isLearner });
+  }
+
+  /** Turns a learner into a voter. */
+  promote(id: bigint): MetaRow[] {
+    return this.#store({ ...this.#known(id), isLearner: false });
+  }
+
+  /** Changes where a member's peers find it. */
+  update(id: bigint, peerUrls: readonly string[]): MetaRow[] {
+    return this.#store({ ...this.#known(id), peerUrls });
   }
 
   /** Takes a member out for good: its id is never valid again. */
   remove(id: bigint): MetaRow[] {
     this.#members.delete(id);
     this.#removed.add(id);
+    this.#changed();
     return [row(MEMBER_PREFIX + hexId(id), null), row(REMOVED_PREFIX + hexId(id), 'removed')];
   }
 
@@ -148,11 +130,42 @@ export class Membership {
 
   setVersion(version: string): MetaRow[] {
     this.#version = version;
+    this.#changed();
     return [row(VERSION_KEY, version)];
+  }
+
+  #known(id: bigint): MemberInfo {
+    const known = this.#members.get(id);
+    assert(known !== undefined, 'only members are changed');
+    return known;
   }
 
   #store(member: MemberInfo): MetaRow[] {
     this.#members.set(member.id, member);
+    this.#changed();
     return [row(MEMBER_PREFIX + hexId(member.id), memberJson(member))];
   }
+
+  #load(meta: ReadonlyMap<string, Buffer>): void {
+    for (const [key, value] of meta) {
+      if (key.startsWith(MEMBER_PREFIX)) {
+        const id = BigInt(`0x${key.slice(MEMBER_PREFIX.length)}`);
+        this.#members.set(id, memberOf(id, JSON.parse(value.toString())));
+      } else if (key.startsWith(REMOVED_PREFIX)) {
+        this.#removed.add(BigInt(`0x${key.slice(REMOVED_PREFIX.length)}`));
+      } else if (key === VERSION_KEY) {
+        this.#version = value.toString();
+      }
+    }
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) {
+      listener();
+    }
+  }
+}
+
+function ascending(members: Iterable<MemberInfo>): MemberInfo[] {
+  return [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

@@ -1,14 +1,15 @@
-// Tests of src/server/announcements.ts over a double of the member. A member that still applies its
-// log refuses proposals at once: asking again without a pause would keep it from ever applying.
+// Tests of src/server/membership/announcements.ts over a double of the member. A member that still
+// applies its log refuses proposals at once: asking again without a pause would keep it from ever
+// applying.
 
 import t from 'tap';
 
-import { systemClock } from '../../../src/base/clock.js';
-import { MetaStoreError } from '../../../src/base/errors.js';
-import { createLogger } from '../../../src/base/logger.js';
-import { Announcements, type Announcer } from '../../../src/server/announcements.js';
-import type { MemberOptions } from '../../../src/server/options.js';
-import { Alarms } from '../../../src/state/alarms.js';
+import { systemClock } from '../../../../src/base/clock.js';
+import { MetaStoreError } from '../../../../src/base/errors.js';
+import { createLogger } from '../../../../src/base/logger.js';
+import { Announcements, type Announcer } from '../../../../src/server/membership/announcements.js';
+import type { MemberOptions } from '../../../../src/server/options.js';
+import { Alarms } from '../../../../src/state/alarms.js';
 
 function made(propose: () => Promise<Buffer>) {
   const lines: string[] = [];

@@ -1,13 +1,13 @@
 // What a member proposes about itself and the cluster, unasked: its name and URLs at every start,
 // the version of a new cluster, the alarm that its space is used up. Called by Member.
 
-import { hexId } from '../base/bytes.js';
-import type { Clock } from '../base/clock.js';
-import { MetaStoreError } from '../base/errors.js';
-import type { Logger } from '../base/logger.js';
-import * as rpc from '../base/proto/messages.js';
-import { type Alarms, AlarmType } from '../state/alarms.js';
-import type { MemberOptions } from './options.js';
+import { hexId } from '../../base/bytes.js';
+import type { Clock } from '../../base/clock.js';
+import { MetaStoreError } from '../../base/errors.js';
+import type { Logger } from '../../base/logger.js';
+import * as rpc from '../../base/proto/messages.js';
+import { type Alarms, AlarmType } from '../../state/alarms.js';
+import type { MemberOptions } from '../options.js';
 
 /** What is needed of the member. */
 export interface Announcer {
