@@ -243,7 +243,8 @@ export function assemble(given: Given): MemberParts {
     },
     recovered.appliedTerm,
   );
-  const control = new ControlEntries({ core, raw, storage, membership, log });
+  const removedSelf = () => events.removed();
+  const control = new ControlEntries({ core, raw, storage, membership, log, removedSelf });
   const parts: MemberParts = {
     ...state,
     peers,

@@ -9,12 +9,13 @@ import type { Clock } from '../base/clock.js';
 import { type ErrorTable, MetaStoreError } from '../base/errors.js';
 import type { Logger } from '../base/logger.js';
 import * as rpc from '../base/proto/messages.js';
-import type { Membership } from '../cluster/membership.js';
+import type { MemberInfo, Membership } from '../cluster/membership.js';
 import type { PeerConnections, PeerEvents, PeersFactory } from '../cluster/peers/types.js';
-import { NONE, type NodeId } from '../raft/index.js';
+import { type ConfChange, NONE, type NodeId } from '../raft/index.js';
 import type { Alarms } from '../state/alarms.js';
 import { LeaseExpiry } from '../state/lease/expiry.js';
 import type { Checkpoint, Lessor } from '../state/lease/lessor.js';
+import { unpackKeys } from '../storage/completions.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { assemble, type MemberParts } from './assembly.js';
 import { isSoleVoter } from './bootstrap/raft-node.js';
@@ -89,8 +90,7 @@ export class Member {
    * Opens the data directory and recovers what it holds. Nothing runs until `start`.
    *
    * @throws Error whose `code` names the refusal (Locked, Damaged, WrongFormat, Io) and whose
-   * message
-   *   names the file
+   *   message names the file
    */
   static async open(
     addon: Addon,
@@ -118,19 +118,15 @@ export class Member {
     return member;
   }
 
-  /**
-   * Joins and serves itself: resolves once a leader is known and this member has published itself.
-   */
+  /** Resolves once a leader is known and this member has published itself. */
   async start(): Promise<void> {
     this.#loop.start();
+    this.membership.onChange(() => this.#updatePeers());
     this.#updatePeers();
     await this.#announcements.attributes();
   }
 
-  /**
-   * Refuses new work, ends streams and everything that waits, and closes the native side. After it
-   * resolves the data directory is free.
-   */
+  /** Ends streams and all that waits, and closes. The data directory is free afterwards. */
   async stop(): Promise<void> {
     if (this.#stopping) {
       return;
@@ -144,6 +140,7 @@ export class Member {
     this.#core.failAll(this.errors.codeOf('Stopped'));
     this.#loop.stop();
     this.#parts.waits.fail();
+    this.#parts.control.changes.stop();
     this.#parts.tickets.failAll(MetaStoreError.of('Stopped'));
     await disconnected;
     await this.#core.close();
@@ -215,14 +212,7 @@ export class Member {
   async leaseKeys(id: bigint): Promise<Buffer[]> {
     const ticket = this.#parts.tickets.next();
     this.#core.leaseKeys(ticket, id);
-    const packed = await this.#parts.tickets.settleLater(ticket, 'local', this.nowMs);
-    const keys: Buffer[] = [];
-    for (let at = 0; at < packed.length; ) {
-      const end = at + 4 + packed.readUInt32LE(at);
-      keys.push(packed.subarray(at + 4, end));
-      at = end;
-    }
-    return keys;
+    return unpackKeys(await this.#parts.tickets.settleLater(ticket, 'local', this.nowMs));
   }
 
   /**
@@ -275,6 +265,18 @@ export class Member {
   raftProgress(id: bigint): { readonly match: number } | null {
     const progress = this.#parts.raw.raft.tracker.progress.get(id);
     return this.isLeader && progress !== undefined ? { match: progress.match } : null;
+  }
+
+  /** The next number of the id generator. */
+  nextId(): bigint {
+    return this.#core.nextId();
+  }
+
+  /** Proposes a change of the membership; resolves once it is applied here (ChangeWaits). */
+  proposeConfChange(change: ConfChange, signal?: AbortSignal): Promise<readonly MemberInfo[]> {
+    const propose = () => this.#loop.proposeConfChange(change);
+    const gate = { leaderKnown: () => this.leaderKnown(), propose };
+    return this.#parts.control.changes.propose(change, gate, this.#clock, signal);
   }
 
   /** Resolves once a leader is known. @throws MetaStoreError NoLeader after the request timeout */
@@ -359,8 +361,7 @@ export class Member {
 
   /** Tells the transport who the others are. */
   #updatePeers(): void {
-    const others = this.membership.list().filter(({ id }) => id !== this.id);
-    this.#parts.peers.update(others);
+    this.#parts.peers.update(this.membership.contacts().filter(({ id }) => id !== this.id));
   }
 
   /** A sole voter need not wait for an election timeout: nobody else can be the leader. */

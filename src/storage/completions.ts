@@ -165,3 +165,14 @@ export class CompletionDecoder {
     }
   }
 }
+
+/** The keys in the reply to MemberCore.leaseKeys. */
+export function unpackKeys(reply: Buffer): Buffer[] {
+  const keys: Buffer[] = [];
+  for (let at = 0; at < reply.length; ) {
+    const end = at + 4 + reply.readUInt32LE(at);
+    keys.push(reply.subarray(at + 4, end));
+    at = end;
+  }
+  return keys;
+}

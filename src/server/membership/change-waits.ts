@@ -7,7 +7,7 @@ import { assert } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
 import { MetaStoreError, type SharedErrorCode } from '../../base/errors.js';
 import type { MemberInfo } from '../../cluster/membership.js';
-import type { ConfChange } from '../../raft/index.js';
+import { type ConfChange, RaftError } from '../../raft/index.js';
 
 interface Waiter {
   readonly resolve: (members: readonly MemberInfo[]) => void;
@@ -16,12 +16,8 @@ interface Waiter {
 
 /** How changes get into the log. */
 export interface ChangeGate {
-  /**
-   * Hands the change to Raft.
-   *
-   * @throws MetaStoreError ProposalDropped when it certainly was not appended
-   */
-  propose(change: ConfChange): void;
+  /** Hands the change to Raft. @throws RaftError when it certainly was not appended */
+  propose(): void;
   /** Resolves once a leader is known; rejects with NoLeader after a while without one. */
   leaderKnown(): Promise<void>;
 }
@@ -82,7 +78,7 @@ export class ChangeWaits {
       try {
         await Promise.race([gate.leaderKnown(), decided]);
         if (this.#open.has(change.id)) {
-          gate.propose(change);
+          gate.propose();
         }
         break;
       } catch (error) {
@@ -122,6 +118,6 @@ export class ChangeWaits {
 
 /** Whether it may work a moment later. */
 function isPassing(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === 'NoLeader' || code === 'ProposalDropped';
+  const noLeader = error instanceof MetaStoreError && error.code === 'NoLeader';
+  return noLeader || error instanceof RaftError;
 }

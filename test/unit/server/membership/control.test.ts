@@ -17,6 +17,7 @@ import {
   encodeConfChange,
   encodeConfChangeV2,
   MemoryStorage,
+  RaftError,
   RawNode,
 } from '../../../../src/raft/index.js';
 import { ChangeWaits } from '../../../../src/server/membership/change-waits.js';
@@ -273,7 +274,7 @@ t.test('a proposal outlives times without a leader and passing refusals', async 
   const waits = new ChangeWaits();
   const clock = new ManualClock();
   const change: ConfChange = { id: 5n, type: AddNode, nodeId: 2n, context: null };
-  const script: (string | null)[] = ['NoLeader', 'ProposalDropped', null];
+  const script: (string | null)[] = ['NoLeader', 'dropped', null];
   let proposals = 0;
   const gate = {
     leaderKnown: async () => {
@@ -284,7 +285,7 @@ t.test('a proposal outlives times without a leader and passing refusals', async 
     },
     propose: () => {
       proposals++;
-      if (script.shift() === 'ProposalDropped') throw MetaStoreError.of('ProposalDropped');
+      if (script.shift() === 'dropped') throw new RaftError('proposal-dropped');
     },
   };
   const decided = waits.propose(change, gate, clock);
