@@ -3,13 +3,13 @@
 // itself after a stop by signal (0 as the first process of a container).
 
 import { readdirSync } from 'node:fs';
-import { hexId } from '../base/bytes.js';
 import type { RootLogger } from '../base/logger.js';
 import { START_RECORD } from '../server/bootstrap/directory.js';
 import { ETCD_VERSION, packageVersion } from '../server/versions.js';
 import { bannerText } from './banner.js';
-import { compose, ListenError, type Server } from './compose.js';
+import { compose, type Server } from './compose.js';
 import type { ServerConfig } from './config.js';
+import { ListenError } from './ports.js';
 
 type StopSignal = 'SIGINT' | 'SIGTERM';
 
@@ -29,7 +29,7 @@ const advice: Readonly<Record<string, string>> = {
 function failStart(log: RootLogger, config: ServerConfig, error: unknown): never {
   const { code = '', message } = error as { code?: string; message: string };
   if (error instanceof ListenError) {
-    log.error('creating client listener failed', { error: message });
+    log.error(`creating ${error.side} listener failed`, { error: message });
   } else {
     log.error('bootstrap failed', { error: message, 'data-dir': config.dataDir });
   }
@@ -110,18 +110,31 @@ function logStart(log: RootLogger, config: ServerConfig): void {
   }
 }
 
-async function shutDown(log: RootLogger, server: Server, signal: StopSignal): Promise<void> {
+/** Everything in its order: first the clients, then consensus and data, then the ports of peers. */
+async function shutDown(log: RootLogger, server: Server): Promise<void> {
   const { member } = server;
-  log.info('received signal; shutting down', { signal: signalNames[signal] });
   log.info('closing etcd server', { name: member.options.name });
-  if (member.isLeader) {
-    log.info('skipped leadership transfer for single voting member cluster', {
-      'local-member-id': hexId(member.id),
-    });
-  }
   await server.stopServing();
   await member.stop();
+  await server.closePeerPorts();
   log.info('closed etcd server', { name: member.options.name });
+}
+
+/** The member is none any more: ends the process, in good order and without a failure. */
+function endRemoved(log: RootLogger, config: ServerConfig, server: () => Server | null): void {
+  log.warn('server error', {
+    error: 'the member has been permanently removed from the cluster',
+  });
+  log.warn('data-dir used by this member must be removed', { 'data-dir': config.dataDir });
+  const running = server();
+  const stopped = running === null ? Promise.resolve() : shutDown(log, running);
+  stopped.then(
+    () => process.exit(0),
+    (error: unknown) => {
+      log.fatal('failed to stop', { error });
+      process.exit(1);
+    },
+  );
 }
 
 function handleSignals(log: RootLogger, server: Server): void {
@@ -132,7 +145,9 @@ function handleSignals(log: RootLogger, server: Server): void {
       return;
     }
     stopping = true;
-    shutDown(log, server, signal).then(
+    log.info('received signal; shutting down', { signal: signalNames[signal] });
+    const stopped = server.member.handOver().then(() => shutDown(log, server));
+    stopped.then(
       () => {
         process.removeAllListeners(signal);
         if (process.pid === 1) {
@@ -167,9 +182,16 @@ export async function runServer(
   };
   inspectDataDir(log, config.dataDir);
   logStart(log, config);
-  let server: Server;
+  let server: Server | null = null;
+  let removed = false;
+  const onRemoved = () => {
+    if (!removed) {
+      removed = true;
+      endRemoved(log, config, () => server);
+    }
+  };
   try {
-    server = await compose(config, log, fatal);
+    server = await compose(config, log, { onFatal: fatal, onRemoved });
   } catch (error) {
     failStart(log, config, error);
   }

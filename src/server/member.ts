@@ -18,7 +18,8 @@ import type { Checkpoint, Lessor } from '../state/lease/lessor.js';
 import { unpackKeys } from '../storage/completions.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { assemble, type MemberParts } from './assembly.js';
-import { isSoleVoter } from './bootstrap/raft-node.js';
+import { plannedMembers } from './bootstrap/plan.js';
+import { FirstElection } from './first-election.js';
 import { Announcements } from './membership/announcements.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
@@ -47,8 +48,8 @@ export class Member {
   readonly #loop: ReplicaLoop;
   readonly #expiry: LeaseExpiry;
   readonly #announcements: Announcements;
+  readonly #firstElection: FirstElection;
   #revision: number;
-  #campaigned = false;
   #stopping = false;
 
   private constructor(
@@ -82,6 +83,15 @@ export class Member {
     this.alarms = this.#parts.alarms;
     this.lessor = this.#parts.lessor;
     this.#loop = this.#parts.loop;
+    this.#firstElection = new FirstElection(
+      {
+        ...this.#parts,
+        id: this.id,
+        connections: this.#parts.peers,
+        electionTicks: options.electionTicks,
+      },
+      options.initialElectionTickAdvance ? clock.nowMs() : null,
+    );
     this.#announcements = new Announcements(this, clock, log);
     this.#expiry = new LeaseExpiry(this.lessor, this.#leaseProposals(), log);
   }
@@ -121,6 +131,7 @@ export class Member {
   /** Resolves once a leader is known and this member has published itself. */
   async start(): Promise<void> {
     this.#loop.start();
+    this.membership.expect(plannedMembers(this.options.bootstrap));
     this.membership.onChange(() => this.#updatePeers());
     this.#updatePeers();
     await this.#announcements.attributes();
@@ -145,8 +156,6 @@ export class Member {
     await disconnected;
     await this.#core.close();
   }
-
-  // ---- For the services. -----------------------------------------------------------------------
 
   get leader(): NodeId {
     return this.#loop.lead;
@@ -300,8 +309,6 @@ export class Member {
     return this.#parts.watches.serve(stream, signal);
   }
 
-  // ---- Within. ---------------------------------------------------------------------------------
-
   /**
    * Native code has completed something. What is thrown here would only be warned of, since native
    * code is the caller, and the completions behind it would be lost: so it ends the process.
@@ -335,7 +342,7 @@ export class Member {
   #applied(index: number, revision: number): void {
     this.#revision = revision;
     this.#parts.waits.noteApplied(index);
-    this.#campaignAlone();
+    this.#firstElection.campaignAlone();
   }
 
   #ticked(nowMs: number): void {
@@ -345,7 +352,7 @@ export class Member {
       this.#parts.checkpoints.tick(this.#loop.appliedIndex, nowMs);
     }
     this.#expiry.tick(nowMs);
-    this.#campaignAlone();
+    this.#firstElection.tick(nowMs);
   }
 
   /** Ends requests that have waited too long. */
@@ -362,16 +369,6 @@ export class Member {
   /** Tells the transport who the others are. */
   #updatePeers(): void {
     this.#parts.peers.update(this.membership.contacts().filter(({ id }) => id !== this.id));
-  }
-
-  /** A sole voter need not wait for an election timeout: nobody else can be the leader. */
-  #campaignAlone(): void {
-    const { confState } = this.#parts.storage.initialState();
-    const caughtUp = this.#loop.appliedIndex >= this.#loop.committedIndex;
-    if (!this.#campaigned && caughtUp && isSoleVoter(confState, this.id)) {
-      this.#campaigned = true;
-      this.#parts.raw.campaign();
-    }
   }
 
   #leadershipChanged(lead: NodeId, isLeader: boolean): void {

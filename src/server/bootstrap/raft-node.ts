@@ -61,6 +61,8 @@ export function createRawNode(
     maxUncommittedEntriesSize: MAX_UNCOMMITTED_BYTES,
     checkQuorum: true,
     preVote: settings.preVote,
+    // The others need not wait for a leader that is none of them any more.
+    stepDownOnRemoval: true,
     logger: raftLogger(log.child('raft')),
     random: (bound) => random.nextBelow(bound),
   });
