@@ -11,18 +11,6 @@
 namespace metastore::addon {
 namespace {
 
-/// A code that JavaScript names; outside the table is a mistake of the caller.
-bool ToCode(Args* args, size_t i, Napi::Env env, Code* code) {
-  const uint64_t value = args->Index(i, "code");
-  if (!args->ok()) return false;
-  if (value >= static_cast<uint64_t>(Code::kCount)) {
-    ThrowType(env, "code is not in the error table");
-    return false;
-  }
-  *code = static_cast<Code>(value);
-  return true;
-}
-
 Napi::Value Throw(Napi::Env env, const metastore::Status& status) {
   ToError(env, status).ThrowAsJavaScriptException();
   return env.Undefined();
@@ -71,6 +59,11 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("submit", &Self::Submit),
                          InstanceMethod("submitInternal", &Self::SubmitInternal),
                          InstanceMethod("takeProposals", &Self::TakeProposals),
+                         InstanceMethod("takeForwards", &Self::TakeForwards),
+                         InstanceMethod("returnForwards", &Self::ReturnForwards),
+                         InstanceMethod("enqueueForwarded", &Self::EnqueueForwarded),
+                         InstanceMethod("failHandedOver", &Self::FailHandedOver),
+                         InstanceMethod("expireQueued", &Self::ExpireQueued),
                          InstanceMethod("dropProposals", &Self::DropProposals),
                          InstanceMethod("failAll", &Self::FailAll),
                          InstanceMethod("freezeReads", &Self::FreezeReads),
@@ -78,6 +71,9 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("failReads", &Self::FailReads),
                          InstanceMethod("append", &Self::Append),
                          InstanceMethod("entryInfos", &Self::EntryInfos),
+                         InstanceMethod("cachedEntries", &Self::CachedEntries),
+                         InstanceMethod("readEntries", &Self::ReadEntries),
+                         InstanceMethod("inspectEntries", &Self::InspectEntries),
                          InstanceMethod("entryData", &Self::EntryData),
                          InstanceMethod("apply", &Self::Apply),
                          InstanceMethod("controlDone", &Self::ControlDone),
@@ -175,9 +171,10 @@ Napi::Value MemberCoreObject::TakeProposals(const Info& info) {
   Args args(info);
   const uint64_t max_operations = args.Index(0, "maxOperations");
   const uint64_t max_bytes = args.Index(1, "maxBytes");
+  const uint64_t term = args.Index(2, "term");
   if (!args.ok()) return info.Env().Undefined();
   std::vector<uint32_t> sizes;
-  if (core != nullptr) sizes = core->TakeProposals(max_operations, max_bytes);
+  if (core != nullptr) sizes = core->TakeProposals(max_operations, max_bytes, term);
   Napi::Uint32Array array = Napi::Uint32Array::New(info.Env(), sizes.size());
   std::copy(sizes.begin(), sizes.end(), array.Data());
   return array;
@@ -188,7 +185,7 @@ Napi::Value MemberCoreObject::DropProposals(const Info& info) {
   Args args(info);
   const uint64_t count = args.Index(0, "count");
   Code code = Code::kOk;
-  if (core == nullptr || !ToCode(&args, 1, info.Env(), &code)) return info.Env().Undefined();
+  if (core == nullptr || !ReadCode(&args, 1, info.Env(), &code)) return info.Env().Undefined();
   const metastore::Status status = core->DropProposals(count, code);
   return status.ok() ? info.Env().Undefined() : Throw(info.Env(), status);
 }
@@ -197,7 +194,7 @@ Napi::Value MemberCoreObject::FailAll(const Info& info) {
   member::MemberCore* core = OpenCore();
   Args args(info);
   Code code = Code::kOk;
-  if (core != nullptr && ToCode(&args, 0, info.Env(), &code)) core->FailAll(code);
+  if (core != nullptr && ReadCode(&args, 0, info.Env(), &code)) core->FailAll(code);
   return info.Env().Undefined();
 }
 
@@ -222,7 +219,7 @@ Napi::Value MemberCoreObject::FailReads(const Info& info) {
   Args args(info);
   const uint64_t batch = args.Index(0, "batch");
   Code code = Code::kOk;
-  if (core != nullptr && ToCode(&args, 1, info.Env(), &code)) {
+  if (core != nullptr && ReadCode(&args, 1, info.Env(), &code)) {
     core->FailReads(static_cast<uint32_t>(batch), code);
   }
   return info.Env().Undefined();
@@ -247,16 +244,9 @@ Napi::Value MemberCoreObject::LeaseKeys(const Info& info) {
 Napi::Value MemberCoreObject::Drain(const Info& info) {
   const Napi::Env env = info.Env();
   if (handle_ == nullptr) return env.Null();
-  auto records = std::make_unique<std::string>(handle_->Drain());
-  if (records->empty()) return env.Null();
-  constexpr size_t kCopyBelowBytes = 8192;  // cheaper than an external buffer's finalizer
-  if (records->size() < kCopyBelowBytes) {
-    return Napi::Buffer<char>::Copy(env, records->data(), records->size());
-  }
-  std::string* owned = records.release();
-  return Napi::Buffer<char>::New(
-      env, owned->data(), owned->size(),
-      [](Napi::Env, char*, std::string* string) { delete string; }, owned);
+  std::string records = handle_->Drain();
+  if (records.empty()) return env.Null();
+  return ToBuffer(env, std::move(records));
 }
 
 Napi::Value MemberCoreObject::Status(const Info& info) {

@@ -81,16 +81,14 @@ Napi::Value MemberCoreObject::ControlDone(const Info& info) {
   member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t index = args.Index(0, "index");
-  const uint64_t code = args.Index(2, "code");
+  Code code = Code::kOk;
   std::vector<apply::MetaChange> rows;
-  if (core == nullptr || !args.ok() || !ReadMetaRows(info[1], &rows)) return env.Undefined();
-  if (code >= static_cast<uint64_t>(Code::kCount)) {
-    ThrowType(env, "code is not in the error table");
+  if (core == nullptr || !ReadCode(&args, 2, env, &code) || !ReadMetaRows(info[1], &rows)) {
     return env.Undefined();
   }
   std::string_view reply;
   if (!info[3].IsNull() && !ToBytes(info[3], "reply", &reply)) return env.Undefined();
-  core->ControlDone(index, std::move(rows), static_cast<Code>(code), std::string(reply));
+  core->ControlDone(index, std::move(rows), code, std::string(reply));
   return env.Undefined();
 }
 

@@ -8,11 +8,11 @@
 namespace metastore::intake {
 namespace {
 
-/// True when one more of `bytes` would pass the limits. An empty queue takes anything, so that a
-/// single request above the byte limit can still be served.
-bool Full(const QueueUse& use, const QueueLimits& limits, uint64_t bytes) {
+/// True when so much more would pass the limits. An empty queue takes anything, so that a single
+/// request above the byte limit can still be served.
+bool Full(const QueueUse& use, const QueueLimits& limits, uint64_t operations, uint64_t bytes) {
   if (use.operations == 0) return false;
-  return use.operations >= limits.operations || use.bytes + bytes > limits.bytes;
+  return use.operations + operations > limits.operations || use.bytes + bytes > limits.bytes;
 }
 
 void MoveInto(ReadBatch from, ReadBatch* to) {
@@ -27,14 +27,23 @@ void MoveInto(ReadBatch from, ReadBatch* to) {
 
 void Tickets::Add(uint64_t request_id, Ticket ticket) {
   std::lock_guard<std::mutex> lock(mutex_);
-  by_request_.emplace(request_id, ticket);
+  by_request_.emplace(request_id, Open{ticket, 0});
 }
 
 std::optional<Ticket> Tickets::Take(uint64_t request_id) {
   std::lock_guard<std::mutex> lock(mutex_);
   auto it = by_request_.find(request_id);
   if (it == by_request_.end()) return std::nullopt;
-  const Ticket ticket = it->second;
+  const Ticket ticket = it->second.ticket;
+  by_request_.erase(it);
+  return ticket;
+}
+
+std::optional<Ticket> Tickets::TakeOf(uint64_t request_id, uint64_t term) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto it = by_request_.find(request_id);
+  if (it == by_request_.end() || it->second.term != term) return std::nullopt;
+  const Ticket ticket = it->second.ticket;
   by_request_.erase(it);
   return ticket;
 }
@@ -43,42 +52,148 @@ std::vector<Ticket> Tickets::TakeAll() {
   std::lock_guard<std::mutex> lock(mutex_);
   std::vector<Ticket> tickets;
   tickets.reserve(by_request_.size());
-  for (const auto& [id, ticket] : by_request_) tickets.push_back(ticket);
+  for (const auto& [id, open] : by_request_) tickets.push_back(open.ticket);
   by_request_.clear();
   std::sort(tickets.begin(), tickets.end());
   return tickets;
+}
+
+std::vector<Ticket> Tickets::TakeBefore(uint64_t term) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::vector<Ticket> tickets;
+  for (auto it = by_request_.begin(); it != by_request_.end();) {
+    const Open& open = it->second;
+    if (open.term == 0 || open.term >= term) {
+      ++it;
+      continue;
+    }
+    tickets.push_back(open.ticket);
+    it = by_request_.erase(it);
+  }
+  std::sort(tickets.begin(), tickets.end());
+  return tickets;
+}
+
+void Tickets::HandOver(const std::vector<uint64_t>& request_ids, uint64_t term) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const uint64_t id : request_ids) {
+    auto it = by_request_.find(id);
+    if (it != by_request_.end()) it->second.term = term;
+  }
+}
+
+std::optional<Ticket> Tickets::Return(uint64_t request_id, uint64_t term) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  auto it = by_request_.find(request_id);
+  // The term keeps a proposal that is returned twice from being proposed twice.
+  if (it == by_request_.end() || it->second.term != term) return std::nullopt;
+  it->second.term = 0;
+  return it->second.ticket;
 }
 
 Code ProposalQueue::Add(Ticket ticket, uint64_t request_id, std::string payload) {
   const uint64_t bytes = payload.size();
   auto shared = std::make_shared<const std::string>(std::move(payload));
   std::lock_guard<std::mutex> lock(mutex_);
-  if (Full({queued_.size() + taken_.size(), bytes_}, limits_, bytes)) {
+  if (Full({queued_.size() + taken_.size(), bytes_}, limits_, 1, bytes)) {
     return Code::kTooManyRequests;
   }
   tickets_->Add(request_id, ticket);
-  queued_.push_back({request_id, std::move(shared)});
+  queued_.push_back({request_id, ticket, 0, std::move(shared)});
   bytes_ += bytes;
   return Code::kOk;
 }
 
-std::vector<uint32_t> ProposalQueue::Take(uint64_t max_operations, uint64_t max_bytes) {
+Code ProposalQueue::AddForwarded(std::vector<Payload> payloads, uint64_t term) {
+  uint64_t bytes = 0;
+  for (const Payload& payload : payloads) bytes += payload->size();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (Full({queued_.size() + taken_.size(), bytes_}, limits_, payloads.size(), bytes)) {
+    return Code::kTooManyRequests;
+  }
+  for (Payload& payload : payloads) queued_.push_back({0, 0, term, std::move(payload)});
+  bytes_ += bytes;
+  return Code::kOk;
+}
+
+ProposalQueue::Proposal ProposalQueue::PopQueued() {
+  Proposal proposal = std::move(queued_.front());
+  queued_.pop_front();
+  bytes_ -= proposal.payload->size();
+  return proposal;
+}
+
+std::vector<uint32_t> ProposalQueue::Take(uint64_t max_operations, uint64_t max_bytes,
+                                          uint64_t term) {
   std::vector<uint32_t> sizes;
+  std::vector<uint64_t> own;
   uint64_t bytes = 0;
   std::lock_guard<std::mutex> lock(mutex_);
   while (!queued_.empty() && sizes.size() < max_operations) {
-    const uint64_t size = queued_.front().payload->size();
+    const Proposal& next = queued_.front();
+    if (next.request_id == 0 && next.term != term) {
+      PopQueued();
+      continue;
+    }
+    const uint64_t size = next.payload->size();
     if (!sizes.empty() && bytes + size > max_bytes) break;
     bytes += size;
     sizes.push_back(static_cast<uint32_t>(size));
-    taken_.push_back(std::move(queued_.front()));
-    queued_.pop_front();
+    if (next.request_id != 0) own.push_back(next.request_id);
+    taken_.push_back(PopQueued());
+    bytes_ += size;
   }
+  tickets_->HandOver(own, term);
   return sizes;
 }
 
-bool ProposalQueue::Name(uint64_t count,
-                         std::vector<std::shared_ptr<const std::string>>* payloads) {
+std::vector<Payload> ProposalQueue::TakeForwards(uint64_t max_operations, uint64_t max_bytes,
+                                                 uint64_t term) {
+  std::vector<Payload> payloads;
+  std::vector<uint64_t> own;
+  uint64_t bytes = 0;
+  std::lock_guard<std::mutex> lock(mutex_);
+  while (!queued_.empty() && payloads.size() < max_operations) {
+    if (queued_.front().request_id == 0) {
+      PopQueued();
+      continue;
+    }
+    const uint64_t size = queued_.front().payload->size();
+    if (!payloads.empty() && bytes + size > max_bytes) break;
+    bytes += size;
+    Proposal proposal = PopQueued();
+    own.push_back(proposal.request_id);
+    payloads.push_back(std::move(proposal.payload));
+  }
+  tickets_->HandOver(own, term);
+  return payloads;
+}
+
+void ProposalQueue::Return(std::vector<HandedOver> proposals, uint64_t term) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (auto it = proposals.rbegin(); it != proposals.rend(); ++it) {
+    const auto ticket = tickets_->Return(it->request_id, term);
+    if (!ticket.has_value()) continue;
+    bytes_ += it->payload->size();
+    queued_.push_front({it->request_id, *ticket, 0, std::move(it->payload)});
+  }
+}
+
+std::vector<Ticket> ProposalQueue::Expire(Ticket ticket) {
+  std::vector<Ticket> expired;
+  std::lock_guard<std::mutex> lock(mutex_);
+  const auto is_expired = [&](const Proposal& proposal) {
+    if (proposal.request_id == 0 || proposal.ticket > ticket) return false;
+    const auto open = tickets_->Take(proposal.request_id);
+    if (open.has_value()) expired.push_back(*open);
+    bytes_ -= proposal.payload->size();
+    return true;
+  };
+  queued_.erase(std::remove_if(queued_.begin(), queued_.end(), is_expired), queued_.end());
+  return expired;
+}
+
+bool ProposalQueue::Name(uint64_t count, std::vector<Payload>* payloads) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (count > taken_.size()) return false;
   for (uint64_t i = 0; i < count; ++i) {
@@ -94,7 +209,8 @@ bool ProposalQueue::Drop(uint64_t count, std::vector<Ticket>* failed) {
   if (count > taken_.size()) return false;
   for (uint64_t i = 0; i < count; ++i) {
     bytes_ -= taken_.front().payload->size();
-    const auto ticket = tickets_->Take(taken_.front().request_id);
+    const uint64_t id = taken_.front().request_id;
+    const auto ticket = id == 0 ? std::nullopt : tickets_->Take(id);
     if (ticket.has_value()) failed->push_back(*ticket);
     taken_.pop_front();
   }
@@ -114,7 +230,7 @@ QueueUse ProposalQueue::use() const {
 
 Code ReadQueue::Add(PendingRead read) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (Full(use_, limits_, read.request.size())) return Code::kTooManyRequests;
+  if (Full(use_, limits_, 1, read.request.size())) return Code::kTooManyRequests;
   use_.operations += 1;
   use_.bytes += read.request.size();
   waiting_.push_back(std::move(read));

@@ -1,8 +1,8 @@
 // ProposalQueue, Tickets and ReadQueue: what waits between a transport and Raft.
 //
 // A proposal is queued, then taken (Raft has been told of its size), then named by append as part
-// of a run; from then on only its ticket is remembered, by request id, until apply answers. Reads
-// wait for a ReadIndex round in batches. All have bounds; past them a request is refused at once.
+// of a run, or it leaves for the member that leads; from then on only its ticket is remembered, by
+// request id, until apply answers. Reads wait for a ReadIndex round in batches. All have bounds.
 #ifndef METASTORE_INTAKE_QUEUES_H_
 #define METASTORE_INTAKE_QUEUES_H_
 
@@ -35,17 +35,41 @@ struct QueueUse {
   uint64_t bytes = 0;
 };
 
-/// Tickets of proposals by request id. Each is taken exactly once: by apply, or by a failure.
+/// Tickets of proposals by request id. Each is taken exactly once: by apply, or by a failure. Knows
+/// in which term a proposal was handed over to Raft or to the leader; 0 while it is queued.
 class Tickets {
  public:
   void Add(uint64_t request_id, Ticket ticket);
   /// Nothing for a request that another member proposed, or that has been answered already.
   std::optional<Ticket> Take(uint64_t request_id);
+  /// The same, but only when the proposal was handed over in this term.
+  std::optional<Ticket> TakeOf(uint64_t request_id, uint64_t term);
+  /// Ascending.
   std::vector<Ticket> TakeAll();
+  /// Takes, ascending, what was handed over in a term before this one.
+  std::vector<Ticket> TakeBefore(uint64_t term);
+
+  void HandOver(const std::vector<uint64_t>& request_ids, uint64_t term);
+  /// Back to the queue: the ticket of a request that was handed over in `term` and is not answered.
+  std::optional<Ticket> Return(uint64_t request_id, uint64_t term);
 
  private:
+  struct Open {
+    Ticket ticket = 0;
+    uint64_t term = 0;
+  };
+
   std::mutex mutex_;
-  std::unordered_map<uint64_t, Ticket> by_request_;  // guarded by mutex_
+  std::unordered_map<uint64_t, Open> by_request_;  // guarded by mutex_
+};
+
+/// An entry's payload on its way.
+using Payload = std::shared_ptr<const std::string>;
+
+/// A proposal that has left this queue for the member that leads, or comes from there.
+struct HandedOver {
+  uint64_t request_id = 0;
+  Payload payload;
 };
 
 class ProposalQueue {
@@ -55,12 +79,25 @@ class ProposalQueue {
   /// kTooManyRequests when full. One request always fits into an empty queue.
   Code Add(Ticket ticket, uint64_t request_id, std::string payload);
 
+  /// Queues what another member handed over in `term`, all or none; without tickets. An empty queue
+  /// takes any number. kTooManyRequests when full.
+  Code AddForwarded(std::vector<Payload> payloads, uint64_t term);
+
   /// Moves the oldest proposals to the taken ones, while they stay within both limits but at least
-  /// one; their payload sizes in bytes.
-  std::vector<uint32_t> Take(uint64_t max_operations, uint64_t max_bytes);
+  /// one; their payload sizes in bytes. Other members' of another term than `term` are forgotten:
+  /// who handed them over may have reported them as failed.
+  std::vector<uint32_t> Take(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
+  /// Removes the oldest of this member's proposals, within the limits as Take, to be handed over to
+  /// the leader of `term`; their tickets stay. Other members' that stand between are forgotten.
+  std::vector<Payload> TakeForwards(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
+  /// Puts what was handed over in `term` and not proposed back to the front, in order; what has
+  /// been answered is left out. Past the limits, too: it was admitted before.
+  void Return(std::vector<HandedOver> proposals, uint64_t term);
+  /// Forgets queued proposals of this member with a ticket up to this one; their tickets.
+  std::vector<Ticket> Expire(Ticket ticket);
 
   /// The payloads of the `count` oldest taken proposals, in order. False when fewer are taken.
-  bool Name(uint64_t count, std::vector<std::shared_ptr<const std::string>>* payloads);
+  bool Name(uint64_t count, std::vector<Payload>* payloads);
 
   /// Forgets the `count` oldest taken proposals; their tickets go to *failed (those not answered
   /// yet). False when fewer are taken.
@@ -74,9 +111,13 @@ class ProposalQueue {
 
  private:
   struct Proposal {
-    uint64_t request_id = 0;
-    std::shared_ptr<const std::string> payload;
+    uint64_t request_id = 0;  // 0: another member's
+    Ticket ticket = 0;
+    uint64_t term = 0;  // in which another member handed it over
+    Payload payload;
   };
+  /// The oldest queued proposal, out of the queue and its counts; mutex_ held.
+  Proposal PopQueued();
 
   const QueueLimits limits_;
   Tickets* const tickets_;

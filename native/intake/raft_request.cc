@@ -138,4 +138,9 @@ Status CheckBody(uint32_t field, std::string_view body) {
   }
 }
 
+Status CheckEntry(std::string_view payload, RaftRequest* out) {
+  METASTORE_RETURN_IF_ERROR(DecodeEntry(payload, out));
+  return CheckBody(out->field, out->body);
+}
+
 }  // namespace metastore::intake

@@ -67,6 +67,8 @@ Status DecodeMessage(std::string_view message, RaftRequest* out);
 /// Decodes the body of a native field and drops the result: what apply would stumble over, intake
 /// refuses. Ok for other fields.
 Status CheckBody(uint32_t field, std::string_view body);
+/// A whole payload that came from another member: DecodeEntry and CheckBody.
+Status CheckEntry(std::string_view payload, RaftRequest* out);
 
 }  // namespace metastore::intake
 

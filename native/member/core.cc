@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "member/entries/entry_run.h"
 #include "member/watch_sink.h"
 
 namespace metastore::member {
@@ -92,8 +93,9 @@ void MemberCore::LeaseKeys(intake::Ticket ticket, int64_t lease) {
   readers_->Serve(std::move(batch));
 }
 
-std::vector<uint32_t> MemberCore::TakeProposals(uint64_t max_operations, uint64_t max_bytes) {
-  return proposals_.Take(max_operations, max_bytes);
+std::vector<uint32_t> MemberCore::TakeProposals(uint64_t max_operations, uint64_t max_bytes,
+                                                uint64_t term) {
+  return proposals_.Take(max_operations, max_bytes, term);
 }
 
 Status MemberCore::DropProposals(uint64_t count, Code code) {
@@ -132,19 +134,7 @@ void MemberCore::FailReads(uint32_t batch, Code code) { FailRead(reads_.Remove(b
 Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
                           const wal::HardState* hard_state, bool sync) {
   std::vector<wal::Entry> entries;
-  for (AppendRun& run : runs) {
-    if (!run.queued) {
-      entries.push_back({run.first_index, run.term, run.type, std::move(run.data)});
-      continue;
-    }
-    std::vector<std::shared_ptr<const std::string>> payloads;
-    if (!proposals_.Name(run.count, &payloads)) {
-      return Status(Code::kInternal, "append: a queued run names more proposals than are taken");
-    }
-    for (uint64_t i = 0; i < run.count; ++i) {
-      entries.push_back({run.first_index + i, run.term, 0, std::move(payloads[i])});
-    }
-  }
+  for (AppendRun& run : runs) METASTORE_RETURN_IF_ERROR(CollectRun(&run, &entries));
   for (size_t i = 1; i < entries.size(); ++i) {
     if (entries[i].index != entries[i - 1].index + 1) {
       return Status(Code::kInternal, "append: entries are not contiguous");
@@ -156,6 +146,27 @@ Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
     batch.Durable(sequence);
     completions_.Append(&batch);
   });
+  return Status::Ok();
+}
+
+Status MemberCore::CollectRun(AppendRun* run, std::vector<wal::Entry>* entries) {
+  if (run->kind == AppendRun::Kind::kInline) {
+    entries->push_back({run->first_index, run->term, run->type, std::move(run->data)});
+    return Status::Ok();
+  }
+  if (run->kind == AppendRun::Kind::kReceived) {
+    if (CopyRun(run->received, run->offset, run->count, run->first_index, entries)) {
+      return Status::Ok();
+    }
+    return Status(Code::kInternal, "append: a received run does not hold the entries");
+  }
+  std::vector<intake::Payload> payloads;
+  if (!proposals_.Name(run->count, &payloads)) {
+    return Status(Code::kInternal, "append: a queued run names more proposals than are taken");
+  }
+  for (uint64_t i = 0; i < run->count; ++i) {
+    entries->push_back({run->first_index + i, run->term, 0, std::move(payloads[i])});
+  }
   return Status::Ok();
 }
 

@@ -30,13 +30,17 @@
 
 namespace metastore::member {
 
-/// One part of an append: a run of taken proposals, or a single entry with its bytes.
+/// One part of an append: a run of taken proposals, entries of a run that another member sent, or a
+/// single entry with its bytes.
 struct AppendRun {
-  bool queued = false;
+  enum class Kind : uint8_t { kQueued, kReceived, kInline };
+  Kind kind = Kind::kInline;
   uint64_t first_index = 0;
-  uint64_t term = 0;
-  uint64_t count = 1;  // of a queued run
-  uint8_t type = 0;    // of an inline entry
+  uint64_t term = 0;          // received entries have their own
+  uint64_t count = 1;         // unless inline
+  std::string_view received;  // valid during the call
+  uint64_t offset = 0;        // of the first record in it
+  uint8_t type = 0;           // of an inline entry
   std::shared_ptr<const std::string> data;
 };
 
@@ -60,10 +64,26 @@ class MemberCore {
   /// Any thread. Keys attached to a lease, each behind its u32 length, as the ticket's result.
   void LeaseKeys(intake::Ticket ticket, int64_t lease);
 
-  std::vector<uint32_t> TakeProposals(uint64_t max_operations, uint64_t max_bytes);
+  std::vector<uint32_t> TakeProposals(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
   /// kInternal when fewer are taken.
   Status DropProposals(uint64_t count, Code code);
   void FailAll(Code code);
+
+  // What travels between members; member/entries/calls.cc.
+
+  /// Proposals for another member that leads; empty when none waits.
+  std::string TakeForwards(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
+  /// Back into the queue with kOk, else failed with the code. kInternal for other bytes than
+  /// TakeForwards gave.
+  Status ReturnForwards(std::string_view forwards, Code code);
+  /// Another member's, all or none; their number, or kUnmarshal, kTooManyRequests, kStopped.
+  Result<uint64_t> EnqueueForwarded(std::string_view forwards);
+  void FailHandedOver(uint64_t before_term, Code code);
+  std::vector<intake::Ticket> ExpireQueued(intake::Ticket ticket);
+  /// Entries as a run; empty when one of them is not in memory.
+  std::string CachedEntries(uint64_t from, uint64_t to);
+  /// Any thread. The same from disk, as the ticket's result.
+  void ReadEntries(intake::Ticket ticket, uint64_t from, uint64_t to);
 
   uint32_t FreezeReads() { return reads_.Freeze(); }
   void ReleaseReads(uint32_t batch, uint64_t read_index);
@@ -111,6 +131,7 @@ class MemberCore {
   Result<intake::Route> Queue(intake::Ticket ticket, intake::Admitted admitted);
   Result<intake::Route> Refuse(Code code);
   bool refusing() const { return closing_.load() || failed_.load(); }
+  Status CollectRun(AppendRun* run, std::vector<wal::Entry>* entries);
   Code AdmitRead(const intake::PendingRead& read) const;
   void FailTickets(const std::vector<intake::Ticket>& tickets, Code code);
   void FailRead(const intake::ReadBatch& reads, Code code);

@@ -25,6 +25,7 @@ Result<std::unique_ptr<wal::Wal>> OpenLog(const MemberOptions& options, FileLaye
   wal::WalOptions log;
   log.directory = directory;
   log.segment_bytes = options.wal_segment_bytes;
+  log.cache_bytes = options.wal_cache_bytes;
   log.unsafe_no_fsync = options.unsafe_no_fsync;
   log.files = files;
   log.executor = options.executors.log;
@@ -164,8 +165,8 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
     read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
   }
-  readers_ =
-      std::make_unique<Readers>(store_.get(), &header_, &completions_, read_executors_, on_failure);
+  readers_ = std::make_unique<Readers>(store_.get(), log_.get(), &header_, &completions_,
+                                       read_executors_, on_failure);
   apply::ApplierParts parts;
   parts.log = log_.get();
   parts.store = store_.get();

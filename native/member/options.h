@@ -39,6 +39,7 @@ struct MemberOptions {
   wal::Identity identity;
   bool unsafe_no_fsync = false;
   uint64_t wal_segment_bytes = 64ull << 20;
+  uint64_t wal_cache_bytes = 64ull << 20;
   StoreOptions store;
   RocksOptions rocks;  // its directory and file layer are set by Open
   intake::AdmissionLimits limits;

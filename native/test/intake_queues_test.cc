@@ -22,8 +22,8 @@ TEST(ProposalQueue, StagesKeepTheOrder) {
   for (uint64_t i = 1; i <= 5; ++i) {
     ASSERT_EQ(queue.Add(100 + i, i, "p" + std::to_string(i)), Code::kOk);
   }
-  EXPECT_EQ(queue.Take(2, 1000), (std::vector<uint32_t>{2, 2}));
-  EXPECT_EQ(queue.Take(9, 3), (std::vector<uint32_t>{2})) << "bytes bound, but at least one";
+  EXPECT_EQ(queue.Take(2, 1000, 1), (std::vector<uint32_t>{2, 2}));
+  EXPECT_EQ(queue.Take(9, 3, 1), (std::vector<uint32_t>{2})) << "bytes bound, but at least one";
   EXPECT_EQ(Named(&queue, 1), (std::vector<std::string>{"p1"}));
   std::vector<Ticket> failed;
   ASSERT_TRUE(queue.Drop(1, &failed));
@@ -32,7 +32,7 @@ TEST(ProposalQueue, StagesKeepTheOrder) {
   queue.Clear();  // p4 and p5; p3 is taken and stays
   EXPECT_EQ(queue.use().operations, 1u);
   EXPECT_EQ(Named(&queue, 1), (std::vector<std::string>{"p3"}));
-  EXPECT_TRUE(queue.Take(9, 9).empty());
+  EXPECT_TRUE(queue.Take(9, 9, 1).empty());
   EXPECT_EQ(queue.use().bytes, 0u);
   EXPECT_EQ(tickets.Take(1), 101u);
   EXPECT_EQ(tickets.Take(1), std::nullopt);
@@ -44,13 +44,126 @@ TEST(ProposalQueue, BoundsCountWhatIsTaken) {
   ProposalQueue queue({2, 10}, &tickets);
   ASSERT_EQ(queue.Add(1, 1, std::string(50, 'x')), Code::kOk) << "one always fits";
   EXPECT_EQ(queue.Add(2, 2, "y"), Code::kTooManyRequests);
-  EXPECT_EQ(queue.Take(1, 1).size(), 1u);
+  EXPECT_EQ(queue.Take(1, 1, 1).size(), 1u);
   EXPECT_EQ(queue.Add(2, 2, "y"), Code::kTooManyRequests);
   EXPECT_EQ(Named(&queue, 1).size(), 1u);
   EXPECT_EQ(queue.Add(3, 3, "y"), Code::kOk);
   EXPECT_EQ(queue.Add(4, 4, "y"), Code::kOk);
   EXPECT_EQ(queue.Add(5, 5, "y"), Code::kTooManyRequests);
   EXPECT_EQ(tickets.Take(5), std::nullopt) << "a refused proposal leaves no ticket";
+}
+
+std::vector<Payload> Payloads(const std::vector<std::string>& texts) {
+  std::vector<Payload> payloads;
+  for (const std::string& text : texts) payloads.push_back(std::make_shared<std::string>(text));
+  return payloads;
+}
+
+std::vector<std::string> Texts(const std::vector<Payload>& payloads) {
+  std::vector<std::string> texts;
+  for (const Payload& payload : payloads) texts.push_back(*payload);
+  return texts;
+}
+
+using Lines = std::vector<std::string>;
+
+TEST(Forwarding, HandsOverInOrderWithinTheLimits) {
+  Tickets tickets;
+  ProposalQueue queue({100, 1000}, &tickets);
+  for (uint64_t i = 1; i <= 4; ++i) {
+    ASSERT_EQ(queue.Add(100 + i, i, "p" + std::to_string(i)), Code::kOk);
+  }
+  EXPECT_EQ(Texts(queue.TakeForwards(2, 1000, 5)), (Lines{"p1", "p2"}));
+  EXPECT_EQ(Texts(queue.TakeForwards(9, 1, 5)), (Lines{"p3"})) << "at least one";
+  EXPECT_EQ(queue.use().operations, 1u);
+  EXPECT_EQ(queue.use().bytes, 2u);
+  EXPECT_EQ(Texts(queue.TakeForwards(0, 1000, 5)), Lines{});
+  // Their tickets wait here, and know their term; p4 is still queued.
+  EXPECT_EQ(tickets.TakeBefore(5), std::vector<Ticket>{});
+  EXPECT_EQ(tickets.Take(2), 102u) << "applied";
+  EXPECT_EQ(tickets.TakeBefore(6), (std::vector<Ticket>{101, 103}));
+  EXPECT_EQ(tickets.TakeAll(), (std::vector<Ticket>{104}));
+}
+
+TEST(Forwarding, ReturnsGoToTheFrontOnce) {
+  Tickets tickets;
+  ProposalQueue queue({2, 4}, &tickets);
+  ASSERT_EQ(queue.Add(101, 1, "p1"), Code::kOk);
+  ASSERT_EQ(queue.Add(102, 2, "p2"), Code::kOk);
+  std::vector<Payload> taken = queue.TakeForwards(9, 1000, 5);
+  ASSERT_EQ(queue.Add(103, 3, "p3"), Code::kOk);
+  ASSERT_EQ(queue.Add(104, 4, "p4"), Code::kOk);
+  ASSERT_EQ(tickets.Take(1), 101u) << "answered meanwhile";
+  const std::vector<HandedOver> back = {{1, taken[0]}, {2, taken[1]}};
+  queue.Return(back, 5);
+  EXPECT_EQ(queue.use().operations, 3u) << "past the limit, but without what was answered";
+  queue.Return(back, 5);
+  EXPECT_EQ(queue.use().operations, 3u) << "the second time is of no effect";
+  EXPECT_EQ(tickets.TakeBefore(100), std::vector<Ticket>{}) << "queued again";
+  EXPECT_EQ(queue.Take(9, 1000, 7).size(), 3u);
+  EXPECT_EQ(Named(&queue, 3), (Lines{"p2", "p3", "p4"}));
+  EXPECT_EQ(queue.use().bytes, 0u);
+  queue.Return(back, 5);
+  EXPECT_EQ(queue.use().operations, 0u) << "handed over again in another term";
+  EXPECT_EQ(tickets.TakeBefore(8), (std::vector<Ticket>{102, 103, 104}));
+}
+
+TEST(Forwarding, ForwardedAreProposedInTheirTermOnly) {
+  Tickets tickets;
+  ProposalQueue queue({100, 1000}, &tickets);
+  ASSERT_EQ(queue.AddForwarded(Payloads({"f1", "f2"}), 5), Code::kOk);
+  ASSERT_EQ(queue.Add(101, 1, "p1"), Code::kOk);
+  ASSERT_EQ(queue.AddForwarded(Payloads({"f3"}), 5), Code::kOk);
+  EXPECT_EQ(queue.Take(1, 1000, 5), (std::vector<uint32_t>{2}));
+  EXPECT_EQ(Named(&queue, 1), (Lines{"f1"}));
+  EXPECT_EQ(queue.Take(9, 1000, 6), (std::vector<uint32_t>{2})) << "of f2, p1 and f3";
+  EXPECT_EQ(Named(&queue, 1), (Lines{"p1"}));
+  EXPECT_EQ(queue.use().operations, 0u);
+  EXPECT_EQ(queue.use().bytes, 0u);
+  // Nor are they handed on, whatever the term.
+  ASSERT_EQ(queue.AddForwarded(Payloads({"f4"}), 7), Code::kOk);
+  ASSERT_EQ(queue.Add(102, 2, "p2"), Code::kOk);
+  ASSERT_EQ(queue.AddForwarded(Payloads({"f5"}), 7), Code::kOk);
+  EXPECT_EQ(Texts(queue.TakeForwards(9, 1000, 7)), (Lines{"p2"}));
+  EXPECT_EQ(queue.use().operations, 0u);
+  // Dropped ones have no ticket to answer.
+  ASSERT_EQ(queue.AddForwarded(Payloads({"f6"}), 7), Code::kOk);
+  EXPECT_EQ(queue.Take(9, 1000, 7).size(), 1u);
+  std::vector<Ticket> failed;
+  ASSERT_TRUE(queue.Drop(1, &failed));
+  EXPECT_TRUE(failed.empty());
+}
+
+TEST(Forwarding, IsBoundedAllOrNone) {
+  Tickets tickets;
+  ProposalQueue queue({3, 100}, &tickets);
+  ASSERT_EQ(queue.AddForwarded(Payloads({"1", "2", "3", "4", "5"}), 1), Code::kOk)
+      << "an empty queue takes any number";
+  EXPECT_EQ(queue.AddForwarded(Payloads({"6"}), 1), Code::kTooManyRequests);
+  EXPECT_EQ(queue.Take(4, 100, 1).size(), 4u);
+  Named(&queue, 4);
+  EXPECT_EQ(queue.AddForwarded(Payloads({"6", "7", "8"}), 1), Code::kTooManyRequests);
+  EXPECT_EQ(queue.use().operations, 1u) << "none of them";
+  EXPECT_EQ(queue.AddForwarded(Payloads({"6", std::string(99, 'x')}), 1), Code::kTooManyRequests);
+  EXPECT_EQ(queue.AddForwarded(Payloads({"6", "7"}), 1), Code::kOk);
+}
+
+TEST(ProposalQueue, ExpiresWhatWaitsTooLong) {
+  Tickets tickets;
+  ProposalQueue queue({100, 1000}, &tickets);
+  for (uint64_t i = 1; i <= 5; ++i) {
+    ASSERT_EQ(queue.Add(100 + i, i, "p" + std::to_string(i)), Code::kOk);
+  }
+  ASSERT_EQ(queue.AddForwarded(Payloads({"f1"}), 1), Code::kOk);
+  ASSERT_EQ(queue.Take(1, 1000, 1).size(), 1u);
+  EXPECT_EQ(queue.Expire(100), std::vector<Ticket>{});
+  EXPECT_EQ(queue.Expire(103), (std::vector<Ticket>{102, 103})) << "101 is taken";
+  EXPECT_EQ(queue.Expire(103), std::vector<Ticket>{});
+  EXPECT_EQ(queue.use().operations, 4u);
+  EXPECT_EQ(queue.use().bytes, 8u);
+  EXPECT_EQ(queue.Take(9, 1000, 1).size(), 3u);
+  EXPECT_EQ(Named(&queue, 4), (Lines{"p1", "p4", "p5", "f1"}));
+  EXPECT_EQ(tickets.TakeAll(), (std::vector<Ticket>{101, 104, 105}));
 }
 
 PendingRead Read(Ticket ticket, const std::string& request = "r") {

@@ -276,7 +276,7 @@ TEST_P(MemberCoreTest, ProposalsCanBeDroppedAndFailed) {
   for (uint64_t ticket = 101; ticket <= 103; ++ticket) {
     ASSERT_EQ(voter.Submit(ticket, Method::kPut, PutRequest("k", "v")), Code::kOk);
   }
-  ASSERT_EQ(voter.core().TakeProposals(2, 1 << 20).size(), 2u);
+  ASSERT_EQ(voter.core().TakeProposals(2, 1 << 20, voter.term()).size(), 2u);
   ASSERT_TRUE(voter.core().DropProposals(2, Code::kProposalDropped).ok());
   EXPECT_FALSE(voter.core().DropProposals(1, Code::kProposalDropped).ok());
   ASSERT_EQ(voter.Submit(104, Method::kRange, Bytes(1, "k")), Code::kOk);

@@ -153,6 +153,23 @@ Status Log::Read(uint64_t from, uint64_t to, uint64_t max_bytes, std::vector<Ent
   return Status::Ok();
 }
 
+bool Log::ReadCached(uint64_t from, uint64_t to, std::vector<Entry>* entries) {
+  entries->clear();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (from > to || !table_.Contains(from) || !table_.Contains(to)) return false;
+  // Newer payloads leave the cache after older ones, so the oldest that has data decides soon.
+  for (uint64_t index = from; index <= to; ++index) {
+    const Slot& slot = table_.At(index);
+    Entry entry{index, slot.term, slot.type, nullptr};
+    if (!table_.Cached(index, &entry.payload)) {
+      entries->clear();
+      return false;
+    }
+    entries->push_back(std::move(entry));
+  }
+  return true;
+}
+
 Status Log::ReadPages(const std::vector<Page>& pages, std::vector<Entry>* entries) {
   std::string bytes;
   for (size_t first = 0; first < pages.size();) {

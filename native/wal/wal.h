@@ -109,6 +109,9 @@ class Wal {
   /// disk; any thread. kInternal when outside the log.
   virtual Status Read(uint64_t from, uint64_t to, uint64_t max_bytes,
                       std::vector<Entry>* entries) = 0;
+  /// The same without touching the disk: false when an entry is outside the log or its payload is
+  /// not in memory. Any thread.
+  virtual bool ReadCached(uint64_t from, uint64_t to, std::vector<Entry>* entries) = 0;
   /// Bookkeeping of [from, to] from memory; any thread.
   virtual Status Infos(uint64_t from, uint64_t to, std::vector<EntryInfo>* infos) = 0;
 

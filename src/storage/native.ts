@@ -187,8 +187,8 @@ export interface MemberCore {
   takeProposals(maxOperations: number, maxBytes: number, term: number): Uint32Array;
   /**
    * As takeProposals, for another member that leads: the payloads, encoded to be sent there (u32
-   * CRC-32C of the rest, u32 count, then u32 size and payload each). The tickets stay here and
-   * complete when the entries are applied here. Null when nothing waits.
+   * CRC-32C of the rest, u64 term, u32 count, then u32 size and payload each). The tickets stay
+   * here and complete when the entries are applied here. Null when nothing waits.
    */
   takeForwards(maxOperations: number, maxBytes: number, term: number): Buffer | null;
   /**
@@ -198,7 +198,8 @@ export interface MemberCore {
   returnForwards(forwards: Uint8Array, code: number): void;
   /**
    * Queues another member's proposals, all or none; they are checked as apply would. Returns their
-   * number, or -(error code): Unmarshal, TooManyRequests, Stopped.
+   * number, or -(error code): Unmarshal, TooManyRequests, Stopped. They are only proposed in the
+   * term in which they were handed over: takeProposals in another one forgets them.
    */
   enqueueForwarded(forwards: Uint8Array): number;
   /**

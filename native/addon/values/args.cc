@@ -92,6 +92,17 @@ bool ToBytes(const Napi::Value& value, const char* name, std::string_view* out) 
   return true;
 }
 
+bool ReadCode(Args* args, size_t i, Napi::Env env, Code* code) {
+  const uint64_t value = args->Index(i, "code");
+  if (!args->ok()) return false;
+  if (value >= static_cast<uint64_t>(Code::kCount)) {
+    ThrowType(env, "code is not in the error table");
+    return false;
+  }
+  *code = static_cast<Code>(value);
+  return true;
+}
+
 Napi::Value Fields::Raw(const char* name) {
   const Napi::Value value = object_.Get(name);
   if (value.IsEmpty()) {  // a getter threw

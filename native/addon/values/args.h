@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/status.h"
+
 namespace metastore::addon {
 
 /// Conversions; each throws a TypeError that names the value, and returns false.
@@ -76,6 +78,9 @@ class Fields {
   const Napi::Object object_;
   bool ok_ = true;
 };
+
+/// The argument as a code of the error table; outside of it is a mistake of the caller.
+bool ReadCode(Args* args, size_t i, Napi::Env env, Code* code);
 
 /// Throws a TypeError.
 void ThrowType(Napi::Env env, const std::string& text);

@@ -71,22 +71,35 @@ void ReadLimits(Fields* fields, member::MemberOptions* options) {
   options->queue.bytes = fields->Index("maxQueuedBytes");
 }
 
+bool ReadQueued(Fields* fields, member::AppendRun* run) {
+  run->kind = member::AppendRun::Kind::kQueued;
+  run->first_index = fields->Index("firstIndex");
+  run->term = fields->Index("term");
+  run->count = fields->Index("count");
+  return fields->ok();
+}
+
+bool ReadReceived(Fields* fields, member::AppendRun* run) {
+  run->kind = member::AppendRun::Kind::kReceived;
+  run->first_index = fields->Index("firstIndex");
+  run->count = fields->Index("count");
+  run->offset = fields->Index("offset");
+  const Napi::Value bytes = fields->Raw("run");
+  return fields->ok() && ToBytes(bytes, "run", &run->received);
+}
+
 bool ReadRun(const Napi::Object& object, member::AppendRun* run) {
   Fields fields(object);
   const std::string kind = fields.Text("kind");
-  run->term = fields.Index("term");
   if (!fields.ok()) return false;
-  run->queued = kind == "queued";
-  if (run->queued) {
-    run->first_index = fields.Index("firstIndex");
-    run->count = fields.Index("count");
-    return fields.ok();
-  }
+  if (kind == "queued") return ReadQueued(&fields, run);
+  if (kind == "received") return ReadReceived(&fields, run);
   if (kind != "inline") {
-    ThrowType(object.Env(), "a run's kind must be 'queued' or 'inline'");
+    ThrowType(object.Env(), "a run's kind must be 'queued', 'received' or 'inline'");
     return false;
   }
   run->first_index = fields.Index("index");
+  run->term = fields.Index("term");
   const uint64_t type = fields.Index("type");
   const Napi::Value data = fields.Raw("data");
   if (!fields.ok()) return false;
@@ -271,6 +284,17 @@ Napi::Object ToStatus(Napi::Env env, const member::CoreStatus& status) {
   }
   out["engine"] = engine;
   return out;
+}
+
+Napi::Value ToBuffer(Napi::Env env, std::string bytes) {
+  constexpr size_t kCopyBelowBytes = 8192;  // cheaper than an external buffer's finalizer
+  if (bytes.size() < kCopyBelowBytes) {
+    return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
+  }
+  auto* owned = new std::string(std::move(bytes));
+  return Napi::Buffer<char>::New(
+      env, owned->data(), owned->size(),
+      [](Napi::Env, char*, std::string* string) { delete string; }, owned);
 }
 
 Napi::Error ToError(Napi::Env env, const Status& status) {

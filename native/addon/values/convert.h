@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "member/core.h"
@@ -23,6 +24,8 @@ bool ReadMetaRows(const Napi::Value& value, std::vector<apply::MetaChange>* rows
 
 Napi::Object ToRecovered(Napi::Env env, const member::RecoveredState& recovered);
 Napi::Object ToStatus(Napi::Env env, const member::CoreStatus& status);
+/// Takes the bytes over without copying them when they are many.
+Napi::Value ToBuffer(Napi::Env env, std::string bytes);
 /// An Error whose `code` is the status' name.
 Napi::Error ToError(Napi::Env env, const Status& status);
 /// False while the environment is being torn down: native work still completes then, but its

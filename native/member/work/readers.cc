@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "codec/replies.h"
 #include "codec/requests.h"
+#include "member/entries/entry_run.h"
 
 namespace metastore::member {
 namespace {
@@ -37,10 +38,11 @@ Status ServeLeaseKeys(const Store& store, const View& view, int64_t lease, std::
 
 }  // namespace
 
-Readers::Readers(const Store* store, const apply::SharedHeader* header,
+Readers::Readers(const Store* store, wal::Wal* log, const apply::SharedHeader* header,
                  apply::CompletionQueue* completions, std::vector<Executor*> executors,
                  std::function<void(const Status&)> on_failure)
     : store_(store),
+      log_(log),
       header_(header),
       completions_(completions),
       executors_(std::move(executors)),
@@ -58,43 +60,91 @@ void Readers::Serve(intake::ReadBatch reads) {
     std::lock_guard<std::mutex> lock(mutex_);
     queue_.insert(queue_.end(), std::make_move_iterator(reads.begin()),
                   std::make_move_iterator(reads.end()));
-    const size_t wanted = (queue_.size() + kChunkReads - 1) / kChunkReads;
-    for (size_t i = 0; i < executors_.size() && wake.size() < wanted; ++i) {
-      if (active_[i]) continue;
-      active_[i] = true;
-      wake.push_back(i);
-    }
+    wake = Activate((queue_.size() + kChunkReads - 1) / kChunkReads);
   }
-  for (size_t worker : wake) executors_[worker]->Post([this, worker] { Work(worker); });
+  Wake(wake);
+}
+
+void Readers::ServeEntries(const EntryRead& read) {
+  std::vector<size_t> wake;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    entry_reads_.push_back(read);
+    wake = Activate(1);
+  }
+  Wake(wake);
+}
+
+std::vector<size_t> Readers::Activate(size_t wanted) {
+  std::vector<size_t> workers;
+  for (size_t i = 0; i < executors_.size() && workers.size() < wanted; ++i) {
+    if (active_[i]) continue;
+    active_[i] = true;
+    workers.push_back(i);
+  }
+  return workers;
+}
+
+void Readers::Wake(const std::vector<size_t>& workers) {
+  for (size_t worker : workers) executors_[worker]->Post([this, worker] { Work(worker); });
 }
 
 void Readers::Work(size_t worker) {
   apply::CompletionBatch batch;
   for (;;) {
     completions_->WaitForRoom();
-    const intake::ReadBatch chunk = NextChunk(worker);
-    if (chunk.empty()) return;
-    ServeChunk(chunk, &batch);
+    const Chunk chunk = NextChunk(worker);
+    if (chunk.entries.has_value()) {
+      ServeOneRun(*chunk.entries, &batch);
+    } else if (!chunk.reads.empty()) {
+      ServeChunk(chunk.reads, &batch);
+    } else {
+      return;
+    }
     completions_->Append(&batch);
   }
 }
 
-intake::ReadBatch Readers::NextChunk(size_t worker) {
-  intake::ReadBatch chunk;
+Readers::Chunk Readers::NextChunk(size_t worker) {
+  Chunk chunk;
   uint64_t bytes = 0;
   std::lock_guard<std::mutex> lock(mutex_);
+  if (!entry_reads_.empty()) {
+    chunk.entries = entry_reads_.front();
+    entry_reads_.pop_front();
+    return chunk;
+  }
   // A share of what waits, so that a small batch still uses every executor.
   const size_t share = (queue_.size() + executors_.size() - 1) / executors_.size();
   const size_t count = std::min(share, kChunkReads);
   for (size_t i = 0; i < count; ++i) {
     bytes += queue_.front().request.size();
-    chunk.push_back(std::move(queue_.front()));
+    chunk.reads.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
   if (count == 0) active_[worker] = false;
   operations_.fetch_sub(count);
   bytes_.fetch_sub(bytes);
   return chunk;
+}
+
+void Readers::ServeOneRun(const EntryRead& read, apply::CompletionBatch* batch) {
+  batch->BeginResult(read.ticket);
+  Status status = stopping_.load() ? Status(Code::kStopped) : ReadRun(read, batch->reply());
+  batch->EndResult(status.code());
+  if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
+}
+
+Status Readers::ReadRun(const EntryRead& read, std::string* run) const {
+  std::vector<wal::Entry> entries;
+  METASTORE_RETURN_IF_ERROR(log_->Read(read.from, read.to, UINT64_MAX, &entries));
+  // The same term at the end means the same entries before it; with another one, the tail has been
+  // replaced since somebody asked, who may no longer be entitled to send what is there now.
+  if (entries.back().term != read.term) {
+    return Status(Code::kInternal, "the entries have been replaced");
+  }
+  AppendEntryRun(entries, run);
+  return Status::Ok();
 }
 
 void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch) {

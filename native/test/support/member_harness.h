@@ -168,10 +168,10 @@ class TinyVoter {
 
  private:
   void Propose() {
-    const auto sizes = core_->TakeProposals(512, 1 << 20);
+    const auto sizes = core_->TakeProposals(512, 1 << 20, term_);
     if (sizes.empty()) return;
     member::AppendRun run;
-    run.queued = true;
+    run.kind = member::AppendRun::Kind::kQueued;
     run.first_index = last_ + 1;
     run.term = term_;
     run.count = sizes.size();

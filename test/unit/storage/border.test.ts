@@ -74,12 +74,30 @@ t.test('misuse is a TypeError', async (test) => {
     ['append', 1, null, null, true],
     ['append', 1, [7], null, true],
     ['append', 1, [{ kind: 'other', term: 1 }], null, true],
+    [
+      'append',
+      1,
+      [{ kind: 'received', firstIndex: 1, count: 1, offset: 4, run: 'text' }],
+      null,
+      true,
+    ],
+    ['append', 1, [{ kind: 'received', firstIndex: 1, count: 1, run: bytes }], null, true],
     ['append', 1, [{ kind: 'inline', index: 1, term: 1, type: 3, data: null }], null, true],
     ['append', 1, [], {}, true],
     ['append', 1, [], null, 'yes'],
     ['controlDone', 1, [{ key: 1, value: null }], 0, null],
     ['controlDone', 1, [], 9999, null],
     ['failAll', 9999],
+    ['takeProposals', 1, 1],
+    ['takeForwards', 1, 1, null],
+    ['returnForwards', null, 0],
+    ['returnForwards', bytes, 9999],
+    ['enqueueForwarded', 'text'],
+    ['failHandedOver', 1, -1],
+    ['expireQueued', 0.5],
+    ['cachedEntries', 1, 1n],
+    ['readEntries', 1, 1],
+    ['inspectEntries', null],
     ['leaseKeys', 1, 1],
     ['watchRequest', 1, null],
     ['watchRefuse', 1, null],
@@ -93,6 +111,9 @@ t.test('misuse is a TypeError', async (test) => {
       code: 'Internal',
     },
   );
+  const beyond = { kind: 'received', firstIndex: 1, count: 1, run: bytes, offset: 4 };
+  test.throws(() => call('append', 1, [beyond], null, true), { code: 'Internal' });
+  test.throws(() => core.returnForwards(bytes, 0), { code: 'Internal' });
   test.throws(() => call('dropProposals', 1, 1), { code: 'Internal' });
   test.throws(() => call('truncateLog', 5), { code: 'Internal' });
   test.throws(() => call('entryData', 5), { code: 'Internal' });
@@ -102,7 +123,15 @@ t.test('misuse is a TypeError', async (test) => {
   core.apply(5);
   test.equal(core.freezeReads(), 0);
   test.equal(core.takeProposals(1, 1, 0).length, 0);
+  test.equal(core.takeForwards(1, 1, 1), null);
+  core.returnForwards(bytes, 0);
+  core.failHandedOver(5, 1);
+  test.equal(core.expireQueued(5).length, 0);
+  test.equal(core.cachedEntries(1, 1), null);
+  core.readEntries(1, 1, 1);
+  test.equal(core.inspectEntries(bytes), null);
   const stopped = addon.errors.findIndex((row) => row.name === 'Stopped');
+  test.equal(core.enqueueForwarded(bytes), -stopped);
   test.equal(core.submit(1, addon.methods.Range, bytes, '', 0), -stopped);
   test.equal(core.drain(), null);
 });
