@@ -3,11 +3,11 @@
 
 import t from 'tap';
 
-import { Prng } from '../../../src/base/prng.js';
-import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../src/raft/index.js';
-import { LogStorage } from '../../../src/server/replica/disk/log-storage.js';
-import { NativePayload } from '../../../src/storage/entry-run.js';
-import type { Recovered } from '../../../src/storage/native.js';
+import { Prng } from '../../../../src/base/prng.js';
+import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../../src/raft/index.js';
+import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
+import { NativePayload } from '../../../../src/storage/entry-run.js';
+import type { Recovered } from '../../../../src/storage/native.js';
 
 /** A native log that holds what the model holds. */
 function double(model: Map<number, Entry>) {

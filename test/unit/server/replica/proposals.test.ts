@@ -1,0 +1,143 @@
+// Tests of src/server/replica/requests/proposals.ts: where proposals go, and what becomes of those
+// that the leader refuses.
+
+import t from 'tap';
+
+import { ErrorTable, type SharedErrorCode } from '../../../../src/base/errors.js';
+import { createLogger } from '../../../../src/base/logger.js';
+import { RaftError, type RawNode } from '../../../../src/raft/index.js';
+import { Proposals } from '../../../../src/server/replica/requests/proposals.js';
+import { nativeErrorRows } from '../../../support/native-errors.js';
+
+const errors = new ErrorTable(nativeErrorRows());
+const log = createLogger(
+  { level: 'fatal', format: 'json', outputs: [] },
+  { write: () => undefined, close: () => undefined },
+);
+
+function made() {
+  const events: string[] = [];
+  const queue: number[] = [];
+  const raft = { leadTransferee: 0n, refuses: false };
+  const answers: ((refusal: SharedErrorCode | null | Error) => void)[] = [];
+  const take = () => Uint32Array.from(queue.splice(0));
+  const proposals = new Proposals({
+    core: {
+      takeProposals: (_operations, _bytes, term) => {
+        const sizes = take();
+        events.push(`take ${sizes.length} in ${term}`);
+        return sizes;
+      },
+      dropProposals: (count, code) => events.push(`drop ${count}: ${errors.fromCode(code).code}`),
+      takeForwards: () => {
+        const sizes = take();
+        return sizes.length === 0 ? null : Buffer.from([0, 0, 0, 0, sizes.length, 0, 0, 0]);
+      },
+      returnForwards: (forwards, code) => {
+        events.push(`return ${forwards[4]}: ${code === 0 ? 'again' : errors.fromCode(code).code}`);
+        queue.push(...(code === 0 ? [1] : []));
+      },
+    },
+    raw: {
+      raft,
+      propose: (payloads: unknown[]) => {
+        if (raft.refuses) {
+          throw new RaftError('proposal-dropped');
+        }
+        events.push(`propose ${payloads.length}`);
+      },
+    } as unknown as RawNode,
+    errors,
+    peers: {
+      forward: (to, term, forwards) => {
+        events.push(`forward ${forwards[4]} to ${to} in ${term}`);
+        return new Promise((resolve, reject) => {
+          answers.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
+        });
+      },
+    },
+    log,
+    wake: () => undefined,
+  });
+  const put = (...sizes: number[]) => {
+    queue.push(...sizes);
+    proposals.queued();
+  };
+  return { events, raft, answers, proposals, put };
+}
+
+const leading = { lead: 1n, isLeader: true, term: 4 };
+const following = { lead: 2n, isLeader: false, term: 4 };
+const leaderless = { lead: 0n, isLeader: false, term: 5 };
+
+t.test('into the own log while leading, nowhere without a leader', async (t) => {
+  const { events, proposals, put } = made();
+  proposals.turn(leading);
+  t.same(events, [], 'nothing waits');
+  put(10, 20);
+  proposals.turn(leaderless);
+  t.same(events, []);
+  proposals.turn(leading);
+  t.same(events, ['take 2 in 4', 'propose 2']);
+});
+
+t.test(
+  'while leadership is handed over proposals wait; what Raft refuses is dropped',
+  async (t) => {
+    const { events, raft, proposals, put } = made();
+    raft.leadTransferee = 3n;
+    put(1);
+    proposals.turn(leading);
+    t.same(events, []);
+    raft.leadTransferee = 0n;
+    raft.refuses = true;
+    proposals.turn(leading);
+    t.same(events, ['take 1 in 4', 'drop 1: ProposalDropped']);
+  },
+);
+
+t.test('to the leader otherwise; a refusal is tried again after a tick', async (t) => {
+  const { events, answers, proposals, put } = made();
+  put(1);
+  proposals.turn(following);
+  t.same(events, ['forward 1 to 2 in 4']);
+  answers[0]?.('NotLeader');
+  await new Promise(setImmediate);
+  t.equal(events.at(-1), 'return 1: again');
+  proposals.turn(following);
+  t.equal(events.length, 2, 'not at once');
+  proposals.retry();
+  proposals.turn(following);
+  t.equal(events.at(-1), 'forward 1 to 2 in 4');
+  answers[1]?.(null);
+  await new Promise(setImmediate);
+  proposals.turn(following);
+  t.equal(events.length, 3, 'nothing is left to do');
+});
+
+t.test('a leader that is busy says so; one that is silent leaves the outcome open', async (t) => {
+  const { events, answers, proposals, put } = made();
+  put(1);
+  proposals.turn(following);
+  answers[0]?.('TooManyRequests');
+  await new Promise(setImmediate);
+  t.equal(events.at(-1), 'return 1: TooManyRequests');
+  put(1);
+  proposals.turn(following);
+  answers[1]?.(new Error('connection lost'));
+  await new Promise(setImmediate);
+  t.equal(events.at(-1), 'forward 1 to 2 in 4', 'never proposed a second time');
+});
+
+t.test('only so many batches are under way', async (t) => {
+  const { events, answers, proposals, put } = made();
+  for (let i = 0; i < 6; i++) {
+    put(1);
+    proposals.turn(following);
+  }
+  t.equal(events.length, 4);
+  answers[0]?.(null);
+  await new Promise(setImmediate);
+  proposals.turn(following);
+  t.equal(events.at(-1), 'forward 2 to 2 in 4', 'what has waited goes as one');
+});

@@ -1,0 +1,141 @@
+// Tests of src/server/replica/disk/writes.ts: entries become runs for the native log, and a
+// snapshot waits for apply, replaces the log, and goes before what comes behind it.
+
+import t from 'tap';
+
+import {
+  type Entry,
+  EntryType,
+  emptyConfState,
+  type Message,
+  MessageType,
+  makeEntry,
+  makeMessage,
+  type Snapshot,
+} from '../../../../src/raft/index.js';
+import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
+import { appendRuns, Writes } from '../../../../src/server/replica/disk/writes.js';
+import { NativePayload, ReceivedPayload } from '../../../../src/storage/entry-run.js';
+import type { InstalledSnapshot, Recovered } from '../../../../src/storage/native.js';
+
+const run = new Uint8Array(100);
+const otherRun = new Uint8Array(10);
+const entry = (index: number, term: number, data: Entry['data']) =>
+  makeEntry(EntryType.Normal, term, index, data);
+
+t.test('entries become as few runs as their origins allow', async (t) => {
+  const change = makeEntry(EntryType.ConfChange, 3, 14, Uint8Array.from([1]));
+  const runs = appendRuns([
+    entry(8, 2, new NativePayload(5)),
+    entry(9, 2, new NativePayload(6)),
+    entry(10, 3, new NativePayload(7)),
+    entry(11, 3, null),
+    entry(12, 3, new ReceivedPayload(4, run, 40)),
+    entry(13, 4, new ReceivedPayload(4, run, 58)),
+    change,
+    entry(15, 4, new ReceivedPayload(4, run, 90)),
+    entry(16, 4, new ReceivedPayload(4, otherRun, 4)),
+  ]);
+  t.same(runs, [
+    { kind: 'queued', firstIndex: 8, term: 2, count: 2 },
+    { kind: 'queued', firstIndex: 10, term: 3, count: 1 },
+    { kind: 'inline', index: 11, term: 3, type: 0, data: null },
+    { kind: 'received', firstIndex: 12, count: 2, run, offset: 40 },
+    { kind: 'inline', index: 14, term: 3, type: 1, data: Uint8Array.from([1]) },
+    { kind: 'received', firstIndex: 15, count: 1, run, offset: 90 },
+    { kind: 'received', firstIndex: 16, count: 1, run: otherRun, offset: 4 },
+  ]);
+});
+
+function made() {
+  const events: string[] = [];
+  let finish: (state: InstalledSnapshot) => void = () => undefined;
+  let idle = false;
+  const recovered = { startIndex: 0, startTerm: 0, lastIndex: 0, appliedIndex: 0 } as Recovered;
+  const storage = new LogStorage(
+    { entryInfos: () => new Float64Array(0), entryData: () => null },
+    { ...recovered, term: 1, vote: 7n, commit: 0 },
+    emptyConfState,
+  );
+  const writes: Writes = new Writes({
+    core: {
+      append: (sequence, runs, hardState, sync) => {
+        const state = hardState === null ? '-' : `${hardState.term}/${hardState.commit}`;
+        events.push(`append ${sequence}: ${runs.length} runs, ${state}, ${sync}`);
+      },
+      installSnapshot: (id, index, term, hardState) => {
+        events.push(`install ${id} at ${index}/${term}, commit ${hardState.commit}`);
+        return new Promise((resolve) => {
+          finish = resolve;
+        });
+      },
+      closeImport: (id) => events.push(`close ${id}`),
+    },
+    storage,
+    applyIdle: () => idle,
+    deliver: (responses) => events.push(`deliver ${responses.length}`),
+    installed: (snapshot) => events.push(`installed ${snapshot.metadata.index}`),
+    wake: () => events.push('wake'),
+    fatal: (message) => events.push(message),
+  });
+  return {
+    events,
+    storage,
+    writes,
+    setIdle: () => {
+      idle = true;
+    },
+    finish: () => finish({} as InstalledSnapshot),
+  };
+}
+
+const response: Message = makeMessage(MessageType.AppResp, 2n);
+const snapshotAt = (index: number): Snapshot => ({
+  data: null,
+  metadata: { index, term: 3, confState: emptyConfState },
+});
+const plain = { entries: [], hardState: null, snapshot: null, sync: true, responses: [] };
+
+t.test('a snapshot waits for apply, and what follows waits for it', async (t) => {
+  const { events, storage, writes, setIdle, finish } = made();
+  writes.write({ ...plain, entries: [entry(1, 1, null)], responses: [response] });
+  writes.received(20, 5);
+  const hardState = { term: 3, vote: 0n, commit: 20 };
+  writes.write({ ...plain, snapshot: snapshotAt(20), hardState, responses: [response] });
+  writes.dropUnwanted();
+  writes.write({ ...plain, entries: [entry(21, 3, null)], responses: [response, response] });
+  t.ok(writes.installing);
+  t.same(events, ['append 1: 1 runs, -, true'], 'entries are on their way through apply');
+  setIdle();
+  writes.turn();
+  t.equal(events.at(-1), 'install 5 at 20/3, commit 20');
+  writes.durable(1);
+  writes.turn();
+  t.equal(events.at(-1), 'deliver 1', 'an earlier write may become durable meanwhile');
+  finish();
+  await Promise.resolve();
+  t.equal(events.at(-1), 'wake');
+  t.equal(storage.firstIndex(), 1, 'nothing changes outside of a turn');
+  writes.turn();
+  t.same(events.slice(-3), [
+    'installed 20',
+    'append 2: 0 runs, 3/20, true',
+    'append 3: 1 runs, -, true',
+  ]);
+  t.notOk(writes.installing);
+  t.equal(storage.firstIndex(), 21);
+  t.equal(storage.lastIndex(), 21);
+  t.equal(storage.term(20), 3);
+  writes.durable(2);
+  writes.durable(3);
+  t.same(events.slice(-2), ['deliver 1', 'deliver 2']);
+});
+
+t.test('a snapshot that Raft does not want is thrown away', async (t) => {
+  const { events, writes } = made();
+  writes.received(20, 5);
+  writes.received(20, 6);
+  t.same(events, ['close 5'], 'the same again takes its place');
+  writes.dropUnwanted();
+  t.same(events, ['close 5', 'close 6']);
+});
