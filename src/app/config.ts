@@ -94,9 +94,8 @@ function startRequest(flags: Flags, dataDir: string): StartRequest {
   const advertised = flags.list('initial-advertise-peer-urls');
   const own = advertised.map((url) => `${flags.text('name')}=${url}`).join(',');
   const members = parseInitialCluster(flags.text('initial-cluster') || own);
-  return existing
-    ? { kind: 'existing', members }
-    : { kind: 'new', members, token: flags.text('initial-cluster-token') };
+  const token = flags.text('initial-cluster-token');
+  return { kind: existing ? 'existing' : 'new', members, token };
 }
 
 /** Leases below this are raised to it: a lease must outlive the loss of a leader. */

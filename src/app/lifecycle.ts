@@ -77,7 +77,7 @@ function initialCluster({ start: { request } }: ServerConfig) {
   return {
     'initial-cluster': each.join(','),
     'initial-cluster-state': request.kind,
-    ...(request.kind === 'new' ? { 'initial-cluster-token': request.token } : {}),
+    'initial-cluster-token': request.token,
   };
 }
 

@@ -22,6 +22,13 @@ export interface UrlComparison {
   readonly log: Logger;
   readonly resolve?: Resolve;
   readonly clock?: Clock;
+  /** Of the clock; by default 30 seconds from now. Several comparisons may share one. */
+  readonly deadlineMs?: number;
+}
+
+/** When names must be resolvable that are not now. */
+export function resolveDeadlineMs(clock = systemClock): number {
+  return clock.nowMs() + RESOLVE_TIMEOUT_MS;
 }
 
 /** Null when they are equal, otherwise how they differ. */
@@ -74,7 +81,7 @@ export async function comparePeerUrls(
   if (a.every((url, i) => url === b[i])) {
     return null;
   }
-  const deadlineMs = (options.clock ?? systemClock).nowMs() + RESOLVE_TIMEOUT_MS;
+  const deadlineMs = options.deadlineMs ?? resolveDeadlineMs(options.clock);
   const resolved: [string[], string[]] = [[], []];
   try {
     for (const [side, urls] of [a, b].entries()) {

@@ -62,7 +62,12 @@ export interface DiscoveryOptions {
 /** What the flags ask for when nothing but them and the data directory has been looked at. */
 export type StartRequest =
   | NewClusterPlan
-  | { readonly kind: 'existing'; readonly members: readonly InitialMember[] }
+  /** The token plays no part but in the order in which members are compared. */
+  | {
+      readonly kind: 'existing';
+      readonly members: readonly InitialMember[];
+      readonly token: string;
+    }
   | { readonly kind: 'discover'; readonly discovery: DiscoveryOptions }
   | { readonly kind: 'restart'; readonly forceNewCluster: boolean };
 

@@ -1,12 +1,24 @@
 // The one call by which src/app makes a start out of the flags: decides the plan, asking other
 // servers where it must, notes it in the data directory, and gives what a member is opened with.
 
+import { hexId } from '../../base/bytes.js';
 import type { Logger } from '../../base/logger.js';
+import {
+  askCluster,
+  checkCompatible,
+  matchMembers,
+  type Questions,
+} from '../../cluster/existing.js';
+import { bootstrapMemberId } from '../../cluster/ids.js';
 import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
 import type { MemberOptions } from '../options.js';
+import { CLUSTER_VERSION } from '../versions.js';
 import { readStartRecord, type StartRecord, writeStartRecord } from './directory.js';
-import { type InitialMember, newIdentity, type StartConfig } from './plan.js';
+import { type InitialMember, type NewClusterPlan, newIdentity, type StartConfig } from './plan.js';
+
+/** How long other members may take to say that they know this one already. */
+const BOOTSTRAPPED_TIMEOUT_MS = 1000;
 
 function sortedUrls(members: readonly InitialMember[]): string {
   const each = members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`));
@@ -32,9 +44,9 @@ function checkDuplicates(members: readonly InitialMember[]): void {
 async function checkAdvertised(
   own: InitialMember,
   advertised: readonly string[],
-  log: Logger,
+  questions: Questions,
 ): Promise<void> {
-  const difference = await comparePeerUrls(advertised, own.peerUrls, { log });
+  const difference = await comparePeerUrls(advertised, own.peerUrls, questions);
   if (difference === null) {
     return;
   }
@@ -57,24 +69,85 @@ async function checkAdvertised(
   );
 }
 
+function othersUrls(members: readonly InitialMember[], name: string): string[] {
+  return members.filter((member) => member.name !== name).flatMap(({ peerUrls }) => peerUrls);
+}
+
+/**
+ * A member that was part of a cluster and has lost its directory must not start as if the cluster
+ * were new: it would have forgotten what it promised and acknowledged.
+ */
+async function checkNotBootstrapped(
+  { identity, plan }: StartRecord & { plan: NewClusterPlan },
+  name: string,
+  questions: Questions,
+): Promise<void> {
+  const urls = othersUrls(plan.members, name);
+  const running = await askCluster(urls, { ...questions, quiet: true }, BOOTSTRAPPED_TIMEOUT_MS);
+  const known = running?.members.find((member) => member.id === identity.memberId);
+  if (known !== undefined && known.clientUrls.length > 0) {
+    throw new Error(`member ${hexId(identity.memberId)} has already been bootstrapped`);
+  }
+}
+
 async function newCluster(
   { name, peerUrls }: StartConfig,
-  plan: StartRecord['plan'] & { kind: 'new' },
-  log: Logger,
+  plan: NewClusterPlan,
+  questions: Questions,
 ): Promise<StartRecord> {
-  await checkAdvertised(localMember(plan.members, name), peerUrls, log);
+  await checkAdvertised(localMember(plan.members, name), peerUrls, questions);
   checkDuplicates(plan.members);
-  return { identity: newIdentity(plan.members, name, plan.token), plan };
+  const record = { identity: newIdentity(plan.members, name, plan.token), plan };
+  await checkNotBootstrapped(record, name, questions);
+  return record;
+}
+
+/** Takes the ids from a cluster that runs and has been told of this member. */
+async function joinCluster(
+  name: string,
+  members: readonly InitialMember[],
+  token: string,
+  questions: Questions,
+): Promise<StartRecord> {
+  localMember(members, name);
+  checkDuplicates(members);
+  const cluster = await askCluster(othersUrls(members, name).sort(), questions);
+  if (cluster === null) {
+    throw new Error(
+      'cannot fetch cluster info from peer urls: could not retrieve cluster information from ' +
+        'the given URLs',
+    );
+  }
+  const order = ({ peerUrls }: InitialMember) => bootstrapMemberId(peerUrls, token);
+  const expected = [...members].sort((a, b) => (order(a) < order(b) ? -1 : 1));
+  const matched = await matchMembers(cluster, expected, questions);
+  const own = matched.get(name);
+  if (own === undefined) {
+    throw new Error(`no member of the cluster has the peer URLs of ${name}: several share others`);
+  }
+  const others = cluster.members.filter((member) => member.id !== own.id);
+  await checkCompatible(others, CLUSTER_VERSION, questions);
+  if (own.clientUrls.length > 0) {
+    questions.log.warn(
+      'this member has run before and its log is gone: what it alone had acknowledged is lost; ' +
+        'remove a member that lost its data and add it again instead',
+      { 'local-member-id': hexId(own.id) },
+    );
+  }
+  const identity = { memberId: own.id, clusterId: cluster.clusterId };
+  return { identity, plan: { kind: 'join', members: cluster.members } };
 }
 
 /** What the start of a directory without a log sets out to do. */
-function plan(config: StartConfig, log: Logger): Promise<StartRecord> {
+function makePlan(config: StartConfig, questions: Questions): Promise<StartRecord> {
   const { request } = config;
   switch (request.kind) {
     case 'new':
-      return newCluster(config, request, log);
+      return newCluster(config, request, questions);
+    case 'existing':
+      return joinCluster(config.name, request.members, request.token, questions);
     default:
-      throw new Error('joining a cluster is not supported by this version of MetaStore yet');
+      throw new Error('discovery is not supported by this version of MetaStore yet');
   }
 }
 
@@ -102,7 +175,7 @@ export async function prepareStart(
       bootstrap: { kind: 'restart', forceNewCluster, unfinished },
     };
   }
-  const record = await plan(config, log);
+  const record = await makePlan(config, { log });
   writeStartRecord(core.dataDir, record);
   return { core: { ...core, ...record.identity }, bootstrap: record.plan };
 }

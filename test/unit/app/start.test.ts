@@ -2,8 +2,10 @@
 // src/server/bootstrap/prepare.ts makes of them and notes in the data directory.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 
 import { buildConfig } from '../../../src/app/config.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
@@ -161,4 +163,136 @@ t.test('a record that cannot be read is an error that names the file', async (t)
   makeLog(dataDir);
   writeFileSync(join(dataDir, START_RECORD), '{');
   await t.rejects(startIn(dataDir), { message: /bootstrap\.json cannot be read: / });
+});
+
+interface Peer {
+  readonly url: string;
+  /** What it answers, by path. */
+  readonly answers: Map<string, { body: string; headers?: Record<string, string> }>;
+  readonly asked: string[];
+}
+
+/** Another server as it looks over its peer port. */
+async function runPeer(t: Test, path?: string): Promise<Peer> {
+  const answers: Peer['answers'] = new Map();
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    const found = answers.get(request.url ?? '');
+    response.writeHead(found === undefined ? 404 : 200, found?.headers ?? {});
+    response.end(found?.body ?? '404 page not found\n');
+  });
+  await new Promise<void>((resolve) => {
+    if (path === undefined) {
+      server.listen(0, '127.0.0.1', resolve);
+    } else {
+      server.listen(path, resolve);
+    }
+  });
+  t.teardown(() => server.close());
+  const address = server.address() as AddressInfo | string;
+  const url =
+    typeof address === 'string' ? `unix://${address}` : `http://127.0.0.1:${address.port}`;
+  return { url, answers, asked };
+}
+
+function answersAsCluster(peer: Peer, members: string): void {
+  peer.answers.set('/members', {
+    body: members,
+    headers: { 'X-Etcd-Cluster-ID': 'd0844760d3268995' },
+  });
+  peer.answers.set('/version', {
+    body: '{"etcdserver":"3.7.1","etcdcluster":"3.7.0","storage":"3.7.0"}',
+    headers: { 'X-MetaStore-Version': '0.1.0' },
+  });
+}
+
+const joining = (other: string) => [
+  '--name=b',
+  '--initial-cluster-state=existing',
+  `--initial-cluster=a=${other},b=${peer}`,
+  advertised,
+];
+
+t.test('a member that was added to a running cluster takes its ids from there', async (t) => {
+  for (const path of [undefined, join(tempDir('socket'), 'peer.sock')]) {
+    const other = await runPeer(t, path);
+    const { url } = other;
+    answersAsCluster(
+      other,
+      `[{"id":14134117355731884774,"peerURLs":["${url}"],"name":"a","clientURLs":["http://c"]},` +
+        `{"id":6066552480434506336,"peerURLs":["${peer}"]}]`,
+    );
+    const dataDir = tempDir('join');
+    const { core, bootstrap } = await startIn(dataDir, ...joining(url));
+    t.equal(core.memberId, 6066552480434506336n);
+    t.equal(core.clusterId, 0xd0844760d3268995n);
+    t.equal(bootstrap.kind, 'join');
+    t.match(plannedMembers(bootstrap), [
+      { id: 6066552480434506336n, peerUrls: [peer], name: '', isLearner: false },
+      { id: 14134117355731884774n, peerUrls: [url], name: 'a', clientUrls: ['http://c'] },
+    ]);
+    makeLog(dataDir);
+    const again = await startIn(dataDir);
+    t.same(again.bootstrap, { kind: 'restart', forceNewCluster: false, unfinished: bootstrap });
+    t.equal(again.core.memberId, core.memberId, 'a start that is resumed has the same ids');
+  }
+});
+
+t.test('joining is refused in the words of the reference', async (t) => {
+  const other = await runPeer(t);
+  await t.rejects(start(...joining(other.url)), {
+    message:
+      'cannot fetch cluster info from peer urls: could not retrieve cluster information from ' +
+      'the given URLs',
+  });
+  answersAsCluster(other, `[{"id":1,"peerURLs":["${other.url}"],"name":"a"}]`);
+  await t.rejects(start(...joining(other.url)), {
+    message:
+      'error validating peerURLs {ClusterID:d0844760d3268995 Members:[&{ID:1 RaftAttributes:' +
+      `{PeerURLs:[${other.url}] IsLearner:false} Attributes:{Name:a ClientURLs:[]}}] ` +
+      'RemovedMemberIDs:[]}: member count is unequal',
+  });
+  answersAsCluster(other, `[{"id":1,"peerURLs":["${other.url}"]},{"id":2,"peerURLs":["${peer}"]}]`);
+  other.answers.set('/version', { body: '{"etcdserver":"3.7.1","etcdcluster":"3.7.0"}' });
+  await t.rejects(start(...joining(other.url)), {
+    message: /another kind of server \(etcd 3\.7\.1\)/,
+  });
+  await t.rejects(start('--initial-cluster-state=existing', '--name=x', advertised), {
+    message: /cannot fetch cluster info from peer urls/,
+  });
+  t.throws(
+    () =>
+      configIn(
+        tempDir('both'),
+        '--initial-cluster-state=existing',
+        '--discovery-token=t',
+        '--discovery-endpoints=127.0.0.1:1',
+      ),
+    { message: 'discovery URL should not be set when joining existing initial cluster' },
+  );
+});
+
+t.test('a member that lost its directory is not taken for a new one', async (t) => {
+  const other = await runPeer(t);
+  const flags = ['--name=b', `--initial-cluster=a=${other.url},b=${peer}`, advertised];
+  const { core } = await start(...flags);
+  const self = `{"id":${core.memberId},"peerURLs":["${peer}"],"name":"b"`;
+  answersAsCluster(other, `[${self}}]`);
+  await t.resolves(start(...flags), 'known, but not started yet');
+  answersAsCluster(other, `[${self},"clientURLs":["http://c"]}]`);
+  await t.rejects(start(...flags), {
+    message: `member ${core.memberId.toString(16)} has already been bootstrapped`,
+  });
+});
+
+t.test('a peer that accepts and never answers does not hold up a new cluster', async (t) => {
+  const silent = createServer(() => undefined);
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => silent.closeAllConnections());
+  t.teardown(() => silent.close());
+  const { port } = silent.address() as AddressInfo;
+  const started = Date.now();
+  await start('--name=b', `--initial-cluster=a=http://127.0.0.1:${port},b=${peer}`, advertised);
+  t.ok(Date.now() - started < 3000);
 });
