@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { packageRoot } from '../../src/base/package-root.js';
+import { packageRoot } from '../../src/base/package.js';
 import { calls, headerRevision, must } from '../../test/conformance/support/calls.js';
 import { Client } from '../../test/conformance/support/client.js';
 import type { Program } from '../../test/conformance/support/programs.js';

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { packageRoot } from '../../src/base/package-root.js';
+import { packageRoot } from '../../src/base/package.js';
 import { count, describeMachine, machineText, spread, table } from '../load/statistics.js';
 
 const { values: options } = parseArgs({

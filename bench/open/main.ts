@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { packageRoot } from '../../src/base/package-root.js';
+import { packageRoot } from '../../src/base/package.js';
 import { calls, type Message, must } from '../../test/conformance/support/calls.js';
 import { Client } from '../../test/conformance/support/client.js';
 import {

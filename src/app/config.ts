@@ -2,6 +2,7 @@
 // about defaults that depend on other flags stand here.
 
 import { randomInt } from 'node:crypto';
+import { CLUSTER_VERSION } from '../base/package.js';
 import { hasLog } from '../server/bootstrap/directory.js';
 import type {
   DiscoveryOptions,
@@ -10,10 +11,9 @@ import type {
   StartRequest,
 } from '../server/bootstrap/plan.js';
 import type { MemberOptions } from '../server/options.js';
-import { CLUSTER_VERSION } from '../server/versions.js';
 import type { OpenOptions } from '../storage/native.js';
 import type { GrpcServerOptions } from '../transport/grpc-js/server.js';
-import { enabledGates } from './feature-gates.js';
+import { enabledGates } from './flags/feature-gates.js';
 import type { Flags } from './flags/sources.js';
 import { parseUrl, type ServiceUrl } from './flags/urls.js';
 import { ConfigError, urlsOf } from './validate.js';

@@ -4,8 +4,8 @@
 
 import { readdirSync } from 'node:fs';
 import type { RootLogger } from '../base/logger.js';
+import { ETCD_VERSION, packageVersion } from '../base/package.js';
 import { START_RECORD } from '../server/bootstrap/directory.js';
-import { ETCD_VERSION, packageVersion } from '../server/versions.js';
 import { bannerText } from './banner.js';
 import { compose, type Server } from './compose.js';
 import type { ServerConfig } from './config.js';

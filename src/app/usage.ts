@@ -2,7 +2,7 @@
 // Called by main; the version lines are parsed by tools.
 
 import { arch, platform } from 'node:os';
-import { ETCD_VERSION, packageVersion } from '../server/versions.js';
+import { ETCD_VERSION, packageVersion } from '../base/package.js';
 import type { FlagRow } from './flags/row.js';
 import { flagSections } from './flags/table.js';
 

@@ -15,22 +15,22 @@ import { CompletionDecoder } from '../storage/completions.js';
 
 import type { Addon, InstalledSnapshot, MemberCore, OpenedCore } from '../storage/native.js';
 import { beginLog, createRawNode } from './bootstrap/raft-node.js';
-import { Leadership } from './leadership.js';
+import { Leadership } from './election/leadership.js';
 
 import type { MemberOptions } from './options.js';
-import { PeerLink } from './peer-link.js';
 import { MemberCompletions } from './replica/completions.js';
 import { ControlEntries, restoreConfState } from './replica/control.js';
 import { Checkpoints } from './replica/disk/checkpoints.js';
 import { LogStorage } from './replica/disk/log-storage.js';
 import { Writes } from './replica/disk/writes.js';
 import { Outgoing } from './replica/outgoing.js';
+import { PeerLink } from './replica/peer-link.js';
 import { ReplicaLoop } from './replica/replica-loop.js';
 import { Proposals } from './replica/requests/proposals.js';
 import { ReadIndexRounds } from './replica/requests/read-index.js';
 import { Tickets } from './replica/requests/tickets.js';
-import { Waits } from './waits.js';
-import { WatchStreams } from './watch-streams.js';
+import { Waits } from './serving/waits.js';
+import { WatchStreams } from './serving/watch-streams.js';
 
 /** What the member itself wants to know, within a turn of the loop. */
 export interface MemberEvents {

@@ -19,7 +19,7 @@ import { unpackKeys } from '../storage/completions.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { assemble, type MemberParts } from './assembly.js';
 import { plannedMembers } from './bootstrap/plan.js';
-import { FirstElection } from './first-election.js';
+import { FirstElection } from './election/first-election.js';
 import { Announcements } from './membership/announcements.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';

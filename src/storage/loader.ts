@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { packageRoot } from '../base/package-root.js';
+import { packageRoot } from '../base/package.js';
 import type { Addon } from './native.js';
 
 /** Names, relative to the package root, of what the two build doors leave behind. */

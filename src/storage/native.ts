@@ -248,8 +248,8 @@ export interface MemberCore {
   readEntries(ticket: number, from: number, to: number): void;
   /**
    * Checks a run that came from another member: its checksum, layout, and that apply will
-   * understand each entry. Four numbers per entry: term, type, sizeBytes | -1, offset of its record;
-   * null when something is wrong.
+   * understand each entry. Four numbers per entry: term, type, sizeBytes | -1, offset of its
+   * record; null when something is wrong.
    */
   inspectEntries(run: Uint8Array): Float64Array | null;
   /** Payload of one entry, from memory or disk, or null when it has no data. Small reads only. */
@@ -290,7 +290,7 @@ export interface MemberCore {
   openImport(kind: SnapshotKind, sizeBytes: number): Promise<number>;
   /**
    * Writes the next bytes (in readExport's form) of an import at `offset`, which must be where the
-   * last ones ended. Rejects with Damaged when the checksum does not match; nothing is written then.
+   * last ones ended. Rejects with Damaged, and writes nothing, when the checksum does not match.
    */
   writeImport(id: number, offset: number, chunk: Uint8Array): Promise<void>;
   /** Removes an import that is not installed. */

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-import { packageRoot } from '../../src/base/package-root.js';
+import { packageRoot } from '../../src/base/package.js';
 import { freePorts } from './ports.js';
 import { tempDir } from './temp-dir.js';
 import { within } from './wait.js';

@@ -2,8 +2,8 @@
 // those that dashboards and alerts for etcd use.
 
 import { hexId } from '../../base/bytes.js';
+import { ETCD_VERSION } from '../../base/package.js';
 import type { Member } from '../../server/member.js';
-import { ETCD_VERSION } from '../../server/versions.js';
 
 type Labels = Readonly<Record<string, string>>;
 

@@ -2,8 +2,8 @@
 // answer carries the CORS headers that browsers ask for. Called by whoever listens.
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../base/call.js';
+import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
 import type { Member } from '../../server/member.js';
-import { CLUSTER_VERSION, ETCD_VERSION } from '../../server/versions.js';
 import { health } from './health.js';
 import { METRICS_TYPE, metricsText } from './metrics.js';
 

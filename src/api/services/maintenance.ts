@@ -3,9 +3,9 @@
 
 import { bytesOf } from '../../base/bytes.js';
 import { MetaStoreError } from '../../base/errors.js';
+import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
 import * as rpc from '../../base/proto/messages.js';
 import type { Member } from '../../server/member.js';
-import { CLUSTER_VERSION, ETCD_VERSION } from '../../server/versions.js';
 import { type Service, unary } from './service.js';
 
 const alarmNames = ['NONE', 'NOSPACE', 'CORRUPT'];

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import protobuf from 'protobufjs';
 
 import { MetaStoreError } from '../errors.js';
-import { packageRoot } from '../package-root.js';
+import { packageRoot } from '../package.js';
 
 const files = [
   'etcdserverpb/raft_internal.proto',

@@ -24,7 +24,8 @@ export interface PeerSender {
   sendSnapshot(message: Message): void;
   /**
    * Hands proposals (MemberCore.takeForwards) to the leader of the term. Resolves with null when
-   * they are queued there, or with the reason why they certainly are not. Rejects when nobody knows.
+   * they are queued there, or with the reason why they certainly are not. Rejects when nobody
+   * knows.
    */
   forward(to: bigint, term: number, forwards: Uint8Array): Promise<SharedErrorCode | null>;
 }

@@ -5,7 +5,7 @@ import type { Logger } from '../../base/logger.js';
 import type { Alarms } from '../../state/alarms.js';
 import type { Lessor } from '../../state/lease/lessor.js';
 import type { CompletionHandler } from '../../storage/completions.js';
-import type { WatchStreams } from '../watch-streams.js';
+import type { WatchStreams } from '../serving/watch-streams.js';
 import type { ControlEntries } from './control.js';
 import type { Checkpoints } from './disk/checkpoints.js';
 import type { Writes } from './disk/writes.js';

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import t, { type Test } from 'tap';
 
-import { packageRoot } from '../../../src/base/package-root.js';
+import { packageRoot } from '../../../src/base/package.js';
 import { MemberProcess } from '../../support/process.js';
 
 const source = join(packageRoot, 'test', 'conformance', 'clients', 'go');

@@ -10,7 +10,7 @@ import { type Flags, resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
 import { defaultValue, parseDurationMs } from '../../../src/app/flags/values.js';
 import { flagsText } from '../../../src/app/usage.js';
-import { packageRoot } from '../../../src/base/package-root.js';
+import { packageRoot } from '../../../src/base/package.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 const parse = (...args: string[]) => parseCommandLine(args, flagTable);

@@ -4,7 +4,7 @@
 import t from 'tap';
 
 import { buildConfig, minLeaseTtlSeconds } from '../../../src/app/config.js';
-import { enabledGates } from '../../../src/app/feature-gates.js';
+import { enabledGates } from '../../../src/app/flags/feature-gates.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
-import { packageRoot } from '../../../src/base/package-root.js';
+import { packageRoot } from '../../../src/base/package.js';
 import { loadAddon } from '../../../src/storage/loader.js';
 import type { OpenOptions } from '../../../src/storage/native.js';
 import { nativeErrorRows } from '../../support/native-errors.js';

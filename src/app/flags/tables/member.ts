@@ -1,7 +1,7 @@
 // The table of flags, first part: the member itself, its storage engine, and what it does in the
 // background. Names and defaults are those of etcd 3.7 but for the own flags at the end.
 
-import { featureGatesProblem } from '../../feature-gates.js';
+import { featureGatesProblem } from '../feature-gates.js';
 import { accepted, effective, type FlagRow, later } from '../row.js';
 
 const ownKeepalive = 'connections between members are kept alive by pings of their own';

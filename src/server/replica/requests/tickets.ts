@@ -66,8 +66,8 @@ export class Tickets {
 
   /**
    * Ends what has waited since before `startedBeforeMs`. What that is told depends on whether it
-   * was ever handed to consensus: `dropQueued` takes what still waits out of the native queue, up to
-   * a ticket number, and says which those were; the others end with the error of `reason`.
+   * was ever handed to consensus: `dropQueued` takes what still waits out of the native queue, up
+   * to a ticket number, and says which those were; the others end with the error of `reason`.
    */
   expire(
     startedBeforeMs: number,

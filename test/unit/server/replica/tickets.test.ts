@@ -5,7 +5,7 @@ import t from 'tap';
 
 import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
 import { Tickets } from '../../../../src/server/replica/requests/tickets.js';
-import { Waits } from '../../../../src/server/waits.js';
+import { Waits } from '../../../../src/server/serving/waits.js';
 import { ManualClock } from '../../../support/manual-clock.js';
 import { nativeErrorRows } from '../../../support/native-errors.js';
 

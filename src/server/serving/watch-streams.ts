@@ -2,10 +2,10 @@
 // in which order. This side only carries bytes: requests in, messages out, and credit for what a
 // transport has taken, so that a slow client holds up nothing but itself.
 
-import { bytesOf } from '../base/bytes.js';
-import type { ServerStream } from '../base/call.js';
-import { type ErrorTable, MetaStoreError } from '../base/errors.js';
-import type { MemberCore } from '../storage/native.js';
+import { bytesOf } from '../../base/bytes.js';
+import type { ServerStream } from '../../base/call.js';
+import { type ErrorTable, MetaStoreError } from '../../base/errors.js';
+import type { MemberCore } from '../../storage/native.js';
 
 type WatchCore = Pick<MemberCore, 'watchOpen' | 'watchRequest' | 'watchCredit' | 'watchClose'>;
 

@@ -2,13 +2,13 @@
 // to the queue, received snapshots to whoever installs them. The peer transport calls it; it never
 // waits and never throws.
 
-import type { ErrorTable, SharedErrorCode } from '../base/errors.js';
-import type { Membership } from '../cluster/membership.js';
-import type { PeerEvents } from '../cluster/peers/types.js';
-import { type Message, NONE, type RawNode } from '../raft/index.js';
-import type { MemberCore } from '../storage/native.js';
-import type { ReplicaLoop } from './replica/replica-loop.js';
-import type { Proposals } from './replica/requests/proposals.js';
+import type { ErrorTable, SharedErrorCode } from '../../base/errors.js';
+import type { Membership } from '../../cluster/membership.js';
+import type { PeerEvents } from '../../cluster/peers/types.js';
+import { type Message, NONE, type RawNode } from '../../raft/index.js';
+import type { MemberCore } from '../../storage/native.js';
+import type { ReplicaLoop } from './replica-loop.js';
+import type { Proposals } from './requests/proposals.js';
 
 export interface PeerLinkParts {
   readonly core: Pick<MemberCore, 'enqueueForwarded'>;

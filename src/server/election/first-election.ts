@@ -3,11 +3,11 @@
 // cut short, since nobody can have led before this start. Called by Member with every tick and
 // whenever entries have been applied.
 
-import type { PeerConnections } from '../cluster/peers/types.js';
-import { NONE, type RawNode } from '../raft/index.js';
-import { isSoleVoter } from './bootstrap/raft-node.js';
-import type { LogStorage } from './replica/disk/log-storage.js';
-import type { ReplicaLoop } from './replica/replica-loop.js';
+import type { PeerConnections } from '../../cluster/peers/types.js';
+import { NONE, type RawNode } from '../../raft/index.js';
+import { isSoleVoter } from '../bootstrap/raft-node.js';
+import type { LogStorage } from '../replica/disk/log-storage.js';
+import type { ReplicaLoop } from '../replica/replica-loop.js';
 
 /** A start is long enough ago then that its first election timeout is as good as any. */
 const ADVANCE_WITHIN_MS = 5000;

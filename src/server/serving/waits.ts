@@ -2,8 +2,8 @@
 // both.
 // Each wait ends with what it waits for, with a timeout, or with the member.
 
-import type { Clock } from '../base/clock.js';
-import { MetaStoreError } from '../base/errors.js';
+import type { Clock } from '../../base/clock.js';
+import { MetaStoreError } from '../../base/errors.js';
 
 interface Waiter {
   readonly resolve: () => void;

@@ -2,14 +2,14 @@
 // is told whose time is up, and handing leadership over. One per member, told by the replica loop
 // of every change.
 
-import { hexId } from '../base/bytes.js';
-import type { Clock } from '../base/clock.js';
-import { MetaStoreError, type SharedErrorCode } from '../base/errors.js';
-import type { Logger } from '../base/logger.js';
-import type { Membership } from '../cluster/membership.js';
-import type { PeerConnections } from '../cluster/peers/types.js';
-import { NONE, type NodeId } from '../raft/index.js';
-import type { ReplicaLoop } from './replica/replica-loop.js';
+import { hexId } from '../../base/bytes.js';
+import type { Clock } from '../../base/clock.js';
+import { MetaStoreError, type SharedErrorCode } from '../../base/errors.js';
+import type { Logger } from '../../base/logger.js';
+import type { Membership } from '../../cluster/membership.js';
+import type { PeerConnections } from '../../cluster/peers/types.js';
+import { NONE, type NodeId } from '../../raft/index.js';
+import type { ReplicaLoop } from '../replica/replica-loop.js';
 
 /** A leader that has not run for this many ticks asks the others before it trusts itself. */
 const ACTIVE_TICKS = 3;
