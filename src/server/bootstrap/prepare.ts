@@ -3,6 +3,7 @@
 
 import { hexId } from '../../base/bytes.js';
 import type { Logger } from '../../base/logger.js';
+import { CLUSTER_VERSION } from '../../base/package.js';
 import {
   askCluster,
   checkCompatible,
@@ -13,7 +14,6 @@ import { bootstrapMemberId } from '../../cluster/ids.js';
 import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
 import type { MemberOptions } from '../options.js';
-import { CLUSTER_VERSION } from '../versions.js';
 import { readStartRecord, type StartRecord, writeStartRecord } from './directory.js';
 import { type InitialMember, type NewClusterPlan, newIdentity, type StartConfig } from './plan.js';
 
