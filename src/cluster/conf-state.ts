@@ -1,6 +1,6 @@
-// The membership as consensus sees it, as a stored row: what a change of the membership writes, what
-// a member starts from, and what a snapshot carries to another member. Ids are decimal strings,
-// being 64 bits wide. Used by src/server for its own rows and by the peer transport for snapshots.
+// The membership as consensus sees it, as a stored row: what a change of the membership writes,
+// what a member starts from, and what a snapshot carries to another member. Ids are decimal
+// strings, being 64 bits wide. Used by src/server for its rows and by the peer transport.
 
 import { bytesOf } from '../base/bytes.js';
 import { type ConfState, emptyConfState, type NodeId } from '../raft/index.js';
@@ -48,8 +48,8 @@ function areDistinctIds(ids: readonly NodeId[]): boolean {
 }
 
 /**
- * Whether a membership that came from outside is one that consensus can be in: it has voters, nobody
- * is named twice or both votes and learns, and only outgoing voters wait to become learners.
+ * Whether a membership that came from outside is one that consensus can be in: it has voters,
+ * nobody is named twice or both votes and learns, only outgoing voters wait to become learners.
  */
 export function isConfState(state: ConfState): boolean {
   const { voters, learners, votersOutgoing, learnersNext, autoLeave } = state;

@@ -19,6 +19,7 @@ const files = [
   'v3lockpb.proto',
   'v3electionpb.proto',
   'health.proto',
+  'metastore/peer.proto',
 ];
 
 const toPlain = { longs: BigInt, defaults: true, arrays: true, oneofs: false } as const;

@@ -12,7 +12,10 @@ export interface PeerAddress {
   readonly peerUrls: readonly string[];
 }
 
-/** Sends to other members. No method blocks or throws because of what the network does. */
+/**
+ * Sends to other members. No method blocks or throws because of what the network does, and none
+ * calls PeerEvents before it has returned.
+ */
 export interface PeerSender {
   /**
    * Sends one message, in order with others of its kind to that member; lost when the member cannot
@@ -24,8 +27,8 @@ export interface PeerSender {
   sendSnapshot(message: Message): void;
   /**
    * Hands proposals (MemberCore.takeForwards) to the leader of the term. Resolves with null when
-   * they are queued there, or with the reason why they certainly are not. Rejects when nobody
-   * knows.
+   * they are queued there, or with the reason why they certainly are not: ProposalDropped when they
+   * did not get there, so try again later, not at once. Rejects when nobody knows.
    */
   forward(to: bigint, term: number, forwards: Uint8Array): Promise<SharedErrorCode | null>;
 }
@@ -46,6 +49,8 @@ export interface PeerEvents {
   removed(): void;
   /** Whether the id was a member once and is none any more. */
   isRemoved(id: bigint): boolean;
+  /** A message to the member and its echo took so long; for statistics. */
+  roundTrip?(id: bigint, milliseconds: number): void;
 }
 
 /** What native code does for peers. */
@@ -88,3 +93,15 @@ export type PeersFactory = (
   core: PeerCore,
   events: PeerEvents,
 ) => PeerTransport;
+
+/** What has passed between this member and another since it became known. */
+export interface PeerTraffic {
+  readonly id: bigint;
+  readonly connected: boolean;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  /** Messages that were dropped, and connections that broke. */
+  readonly sendFailures: number;
+  /** How often the connection was lost. */
+  readonly disconnections: number;
+}

@@ -1,0 +1,326 @@
+// Everything between this member and the others: who they are, the ways to them, what they send.
+// The member hands messages over and hears what comes in through PeerEvents; the app hands
+// connections of the peer port over. Made once by src/server; the membership decides whom it knows.
+
+import type { Socket } from 'node:net';
+import type grpc from '@grpc/grpc-js';
+
+import { assert } from '../../base/assert.js';
+import { bytesOf, hexId } from '../../base/bytes.js';
+import type { Cancel, Clock } from '../../base/clock.js';
+import type { SharedErrorCode } from '../../base/errors.js';
+import type { Logger } from '../../base/logger.js';
+import { type Message, MessageType } from '../../raft/index.js';
+import { greet, refusalNameOf } from './handshake.js';
+import { PeerServer } from './inbound/server.js';
+import { InboundStreams } from './inbound/streams.js';
+import { LogLimit } from './log-limit.js';
+import { defaultLimits, type PeersOptions, SILENT_TICKS, timingOf } from './options.js';
+import { Remote } from './outbound/remote.js';
+import type { PeerAddress, PeerCore, PeerEvents, PeerTraffic, PeerTransport } from './types.js';
+import { forwardRequest, forwardResponse, safeNumber } from './wire/payloads.js';
+
+const FORWARD_PATH = '/metastore.peer.v1.Peer/Forward';
+
+/** Reasons that another member may give for not queueing proposals. */
+const forwardErrors: ReadonlySet<string> = new Set<SharedErrorCode>([
+  'NotLeader',
+  'NoLeader',
+  'LeaderChanged',
+  'ProposalDropped',
+  'TooManyRequests',
+  'Unmarshal',
+  'Stopped',
+  'Internal',
+]);
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+
+/** One other member as this one sees it. */
+interface Peer {
+  readonly remote: Remote;
+  // Since when both directions have worked, or null.
+  connectedSinceMs: number | null;
+  disconnections: number;
+}
+
+export class Peers implements PeerTransport {
+  /** Takes the HTTP/2 connections of the peer port. */
+  readonly grpcServer: { accept(socket: Socket): void };
+  readonly #options: PeersOptions;
+  readonly #events: PeerEvents;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #quiet: LogLimit;
+  readonly #server: PeerServer;
+  readonly #inbound: InboundStreams;
+  readonly #peers = new Map<bigint, Peer>();
+  readonly #cancelTicks: Cancel;
+  #flushDue = false;
+  #saidRemoved = false;
+  #stopped = false;
+
+  constructor(
+    options: PeersOptions,
+    core: PeerCore,
+    events: PeerEvents,
+    clock: Clock,
+    log: Logger,
+  ) {
+    this.#options = options;
+    this.#events = events;
+    this.#clock = clock;
+    this.#log = log;
+    this.#quiet = new LogLimit(log, clock);
+    const timing = timingOf(options.electionMs);
+    this.#inbound = new InboundStreams({
+      self: options,
+      core,
+      log: this.#quiet,
+      silentTicks: { control: SILENT_TICKS, bulk: timing.bulkSilentTicks },
+      receive: (message) => events.receive(message),
+      changed: (from) => this.#inboundChanged(from),
+    });
+    this.#server = this.#newServer();
+    this.grpcServer = this.#server;
+    this.#cancelTicks = clock.every(timing.tickMs, () => this.#tick());
+  }
+
+  /** Who the other members are: they are dialled, and nobody else is listened to. */
+  update(members: readonly PeerAddress[]): void {
+    if (this.#stopped) {
+      return;
+    }
+    const wanted = new Map(members.map((member) => [member.id, member]));
+    assert(!wanted.has(this.#options.memberId), 'a member is not its own peer');
+    for (const [id, peer] of this.#peers) {
+      if (!wanted.has(id)) {
+        this.#forget(id, peer);
+      }
+    }
+    for (const [id, address] of wanted) {
+      const known = this.#peers.get(id);
+      if (known === undefined) {
+        this.#peers.set(id, {
+          remote: this.#dial(address),
+          connectedSinceMs: null,
+          disconnections: 0,
+        });
+      } else {
+        known.remote.setUrls(address.peerUrls);
+      }
+    }
+  }
+
+  send(message: Message, run: Uint8Array | null): void {
+    assert(message.type !== MessageType.Snap, 'snapshots are sent by sendSnapshot');
+    // A member that has just been removed may still be written to.
+    this.#peers.get(message.to)?.remote.send(message, run);
+  }
+
+  sendSnapshot(message: Message): void {
+    this.#clock.soon(() => this.#events.snapshotDone(message.to, false));
+  }
+
+  forward(to: bigint, term: number, forwards: Uint8Array): Promise<SharedErrorCode | null> {
+    const channel = this.#peers.get(to)?.remote.bulkChannel ?? null;
+    if (channel === null || this.#stopped) {
+      return Promise.resolve('ProposalDropped');
+    }
+    const request = forwardRequest.encode({ term: BigInt(term), forwards: bufferOf(forwards) });
+    const metadata = greet(this.#options, to);
+    // The library's deadlines are of the wall clock.
+    const deadline = Date.now() + this.#options.requestTimeoutMs;
+    return new Promise((resolve, reject) => {
+      channel.client.makeUnaryRequest(
+        FORWARD_PATH,
+        asIs,
+        asIs,
+        request,
+        metadata,
+        { deadline },
+        (error: grpc.ServiceError | null, reply?: Buffer) => {
+          if (error === null && reply !== undefined) {
+            // What does not decode is thrown, and rejects.
+            resolve(Promise.resolve(reply).then(forwardOutcome));
+          } else if (refusalNameOf(error?.metadata) !== null) {
+            resolve('ProposalDropped');
+          } else {
+            reject(new Error(error?.details ?? 'no reply'));
+          }
+        },
+      );
+    });
+  }
+
+  connectedSinceMs(id: bigint): number | null {
+    return this.#peers.get(id)?.connectedSinceMs ?? null;
+  }
+
+  /** Which of the members has been connected longest without a break; null when none is. */
+  longestConnected(ids: readonly bigint[]): bigint | null {
+    let longest: bigint | null = null;
+    let sinceMs = Number.POSITIVE_INFINITY;
+    for (const id of ids) {
+      const candidate = this.connectedSinceMs(id);
+      if (candidate !== null && candidate < sinceMs) {
+        longest = id;
+        sinceMs = candidate;
+      }
+    }
+    return longest;
+  }
+
+  /** Snapshots that are being sent. */
+  activeTransfers(): number {
+    return 0;
+  }
+
+  /** Counters of every known member, for metrics. */
+  traffic(): PeerTraffic[] {
+    return [...this.#peers].map(([id, { remote, connectedSinceMs, disconnections }]) => ({
+      id,
+      connected: connectedSinceMs !== null,
+      sentBytes: remote.sentBytes,
+      receivedBytes: this.#inbound.receivedBytes(id),
+      sendFailures: remote.failures,
+      disconnections,
+    }));
+  }
+
+  /** Ends every connection at once; no event follows. */
+  async stop(): Promise<void> {
+    if (this.#stopped) {
+      return;
+    }
+    this.#stopped = true;
+    this.#cancelTicks();
+    for (const { remote } of this.#peers.values()) {
+      remote.stop();
+    }
+    this.#inbound.endAll('stopped');
+    this.#server.stop();
+  }
+
+  #newServer(): PeerServer {
+    const known = {
+      isMember: (id: bigint) => this.#peers.has(id),
+      isRemoved: (id: bigint) => this.#events.isRemoved(id),
+    };
+    const service = {
+      stream: this.#inbound.serve.bind(this.#inbound),
+      chunks: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => call.end(),
+      forward: async (_greeting: unknown, request: Buffer) => this.#forwarded(request),
+      offer: () => Promise.reject(new Error('snapshots are not taken yet')),
+    };
+    return new PeerServer(this.#options, known, service, this.#quiet);
+  }
+
+  #dial(address: PeerAddress): Remote {
+    const { id } = address;
+    const context = {
+      self: this.#options,
+      limits: { ...defaultLimits, ...this.#options.limits },
+      timing: timingOf(this.#options.electionMs),
+      clock: this.#clock,
+      log: this.#quiet,
+    };
+    return new Remote(address, context, {
+      changed: () => this.#refresh(id),
+      unreachable: () => this.#events.unreachable(id),
+      removed: () => this.#removed(),
+      waiting: () => this.#flushSoon(),
+      roundTrip: (milliseconds) => this.#events.roundTrip?.(id, milliseconds),
+    });
+  }
+
+  #forget(id: bigint, peer: Peer): void {
+    this.#peers.delete(id);
+    peer.remote.stop();
+    this.#inbound.end(id, this.#events.isRemoved(id) ? 'removed' : 'unknown-sender');
+    this.#log.info('stopped talking to remote peer', this.#fields(id));
+  }
+
+  #tick(): void {
+    this.#inbound.tick();
+    for (const { remote } of this.#peers.values()) {
+      remote.tick();
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#flushDue) {
+      return;
+    }
+    this.#flushDue = true;
+    this.#clock.soon(() => {
+      this.#flushDue = false;
+      for (const { remote } of this.#peers.values()) {
+        remote.flush();
+      }
+    });
+  }
+
+  #inboundChanged(from: bigint): void {
+    const peer = this.#peers.get(from);
+    if (peer !== undefined && !this.#stopped) {
+      if (this.#inbound.isOpen(from)) {
+        peer.remote.retryNow();
+      }
+      this.#refresh(from);
+    }
+  }
+
+  /** Whether both directions work may have changed. */
+  #refresh(id: bigint): void {
+    const peer = this.#peers.get(id);
+    if (peer === undefined || this.#stopped) {
+      return;
+    }
+    const works = peer.remote.isUp && this.#inbound.isOpen(id);
+    if (works && peer.connectedSinceMs === null) {
+      peer.connectedSinceMs = this.#clock.nowMs();
+      this.#log.info('established connections with remote peer', this.#fields(id));
+    } else if (!works && peer.connectedSinceMs !== null) {
+      peer.connectedSinceMs = null;
+      peer.disconnections++;
+      this.#log.warn('lost connections with remote peer', this.#fields(id));
+    }
+  }
+
+  #removed(): void {
+    if (!this.#saidRemoved && !this.#stopped) {
+      this.#saidRemoved = true;
+      this.#events.removed();
+    }
+  }
+
+  #forwarded(bytes: Buffer): Buffer {
+    if (this.#stopped) {
+      throw new Error('member is stopping');
+    }
+    const request = forwardRequest.decode(bytesOf(bytes));
+    const term = safeNumber(request.term);
+    if (term === null) {
+      throw new Error('term out of range');
+    }
+    const error = this.#events.forwarded(term, bytesOf(request.forwards));
+    return forwardResponse.encode({ error: error ?? '' });
+  }
+
+  #fields(id: bigint): Record<string, string> {
+    return { 'local-member-id': hexId(this.#options.memberId), 'remote-peer-id': hexId(id) };
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function forwardOutcome(reply: Buffer): SharedErrorCode | null {
+  const { error } = forwardResponse.decode(bytesOf(reply));
+  if (error === '') {
+    return null;
+  }
+  return forwardErrors.has(error) ? (error as SharedErrorCode) : 'ProposalDropped';
+}
