@@ -8,6 +8,8 @@ import { httpRouter } from '../api/http/router.js';
 import { buildHandlers } from '../api/table.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
+import { ETCD_VERSION, MIN_CLUSTER_VERSION } from '../base/package.js';
+import { Peers } from '../cluster/peers/peers.js';
 import type { PeersFactory } from '../cluster/peers/types.js';
 import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
@@ -27,23 +29,34 @@ export interface Server {
   closePeerPorts(): Promise<void>;
 }
 
-/** A member that has nobody to talk to. */
-const alone: PeersFactory = () => ({
-  send: () => undefined,
-  sendSnapshot: () => undefined,
-  forward: () => Promise.reject(new Error('there is nobody')),
-  update: () => undefined,
-  activeTransfers: () => 0,
-  connectedSinceMs: () => null,
-  stop: () => Promise.resolve(),
-});
-
 /** What ends the process from within. */
 export interface Endings {
   /** Disk or engine failed: nothing may be acknowledged any more. */
   readonly onFatal: (message: string) => void;
   /** The member has been removed from its cluster for good. */
   readonly onRemoved: () => void;
+}
+
+/** How the member reaches the others; `made` gets the transport, which also serves the peer port. */
+function peersFactory(config: ServerConfig, log: Logger, made: (peers: Peers) => void) {
+  const { heartbeatMs, electionTicks, requestTimeoutMs, core, peerUrls } = config.member;
+  const factory: PeersFactory = ({ clusterId, memberId }, native, events) => {
+    const options = {
+      clusterId,
+      memberId,
+      version: ETCD_VERSION,
+      minClusterVersion: MIN_CLUSTER_VERSION,
+      engine: core.engine,
+      peerUrls,
+      electionMs: heartbeatMs * electionTicks,
+      requestTimeoutMs,
+      snapshotBytesPerSecond: config.member.snapshotTransferBytesPerSecond,
+    };
+    const peers = new Peers(options, native, events, systemClock, log.child('peers'));
+    made(peers);
+    return peers;
+  };
+  return factory;
 }
 
 /**
@@ -66,7 +79,15 @@ export async function compose(
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const started = await prepareStart(addon, config.member.core, config.start, log);
     const options = { ...config.member, ...started, ...endings };
-    const member = await Member.open(addon, options, systemClock, log, alone);
+    const made: { peers: Peers | null } = { peers: null };
+    const makePeers = peersFactory(config, log, (peers) => {
+      made.peers = peers;
+    });
+    const member = await Member.open(addon, options, systemClock, log, makePeers);
+    peerPorts.serve({
+      http2: (socket) => made.peers?.grpcServer.accept(socket),
+      http1: httpRouter(member, addon.syncSecondsBounds),
+    });
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());

@@ -28,6 +28,9 @@ export const ETCD_VERSION = '3.7.1';
 /** What a cluster of such servers agrees on, and the version of its stored data. */
 export const CLUSTER_VERSION = '3.7.0';
 
+/** The oldest cluster that such a server can belong to. */
+export const MIN_CLUSTER_VERSION = '3.0.0';
+
 /** The version of this package. */
 export function packageVersion(): string {
   const manifest = readFileSync(join(packageRoot, 'package.json'), 'utf8');
