@@ -29,6 +29,14 @@ export function warmUpSeconds(seconds: number): number {
   return Math.min(1, seconds);
 }
 
+/** As many connections as there may be that all get the same number of requests. */
+export function connectionsFor(inFlight: number): number {
+  for (let count = Math.min(connectionsMax, inFlight); count > 1; count -= 1) {
+    if (inFlight % count === 0) return count;
+  }
+  return 1;
+}
+
 function timeLimitMs(seconds: number): number {
   return (seconds + warmUpSeconds(seconds) + 30) * 1000;
 }
@@ -78,16 +86,22 @@ export function readH2load(output: string, seconds: number): Measured {
 
 function h2load(program: string, version: string): Generator {
   const folder = mkdtempSync(join(tmpdir(), 'metastore-bench-'));
+  // Written once each: several runs at a time read the same file.
+  const files = new Map<Buffer, string>();
+  const fileOf = (body: Buffer): string => {
+    const file = files.get(body) ?? join(folder, `body-${files.size}`);
+    if (!files.has(body)) writeFileSync(file, body);
+    files.set(body, file);
+    return file;
+  };
   return {
     name: `h2load ${version}, ${connectionsMax} connections at most, one thread`,
     run: async (address, workload, seconds) => {
-      const body = join(folder, 'body');
-      writeFileSync(body, workload.body);
-      const connections = Math.min(connectionsMax, workload.inFlight);
+      const connections = connectionsFor(workload.inFlight);
       const args = [
-        ...[`-c${connections}`, `-m${Math.ceil(workload.inFlight / connections)}`],
+        ...[`-c${connections}`, `-m${workload.inFlight / connections}`],
         ...[`--duration=${seconds * 1000}ms`, `--warm-up-time=${warmUpSeconds(seconds) * 1000}ms`],
-        `-d${body}`,
+        `-d${fileOf(workload.body)}`,
         ...['-Hcontent-type: application/grpc', '-Hte: trailers'],
         `http://${address}${workload.path}`,
       ];

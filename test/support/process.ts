@@ -55,7 +55,7 @@ export function serverEnvironment(
   extra: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   const passed: Record<string, string> = { METASTORE_DIST: distRoot };
-  for (const name of ['PATH', 'METASTORE_ADDON', 'LD_PRELOAD', 'ASAN_OPTIONS']) {
+  for (const name of ['PATH', 'METASTORE_ADDON', 'METASTORE_NODE', 'LD_PRELOAD', 'ASAN_OPTIONS']) {
     const value = process.env[name];
     if (value !== undefined) {
       passed[name] = value;

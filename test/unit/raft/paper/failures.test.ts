@@ -1,6 +1,6 @@
-// The sections of the Raft paper and dissertation about what may fail: the safety argument (§5.4.3),
-// crashes of followers and candidates (§5.5), timing and availability (§5.6); of the dissertation
-// persisted state (§3.8) and the leader's own write in parallel (§10.2.1).
+// The sections of the Raft paper and dissertation about what may fail: safety (§5.4.3), crashes of
+// followers and candidates (§5.5), timing and availability (§5.6); of the dissertation persisted
+// state (§3.8) and the leader's own write in parallel (§10.2.1).
 
 import t from 'tap';
 import type { Message } from '../../../../src/raft/index.js';

@@ -1,0 +1,106 @@
+// The phases of the heartbeat benchmark: what disturbs the leader in each, and what the members
+// noted meanwhile. Called by main.ts.
+
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { Cluster } from '../../test/support/cluster/cluster.js';
+import type { ClusterMember } from '../../test/support/cluster/member.js';
+import { sleep } from '../../test/support/wait.js';
+import type { Generator } from '../load/generators.js';
+import type { Workload } from '../load/messages.js';
+import type { Beat, Order, Probed } from './probe.js';
+
+export interface Phase extends Order {
+  readonly name: string;
+  readonly isUnderPuts: boolean;
+}
+
+const quiet = { isParsing: false, isHashing: false, isUnderPuts: false };
+
+export const phases: readonly Phase[] = [
+  { ...quiet, name: 'idle' },
+  { ...quiet, name: 'puts', isUnderPuts: true },
+  { ...quiet, name: 'JSON documents of 5 MiB', isParsing: true },
+  { ...quiet, name: 'password hashing', isHashing: true },
+  { name: 'all of these', isParsing: true, isHashing: true, isUnderPuts: true },
+];
+
+export interface PhaseResult {
+  readonly name: string;
+  /** Milliseconds between heartbeats to one peer, as Raft handed them out on the leader. */
+  readonly sentMs: readonly number[];
+  /** The same as the followers took them in. */
+  readonly receivedMs: readonly number[];
+  readonly putsPerSecond: number;
+  readonly parsedPerSecond: number;
+  readonly hashedPerSecond: number;
+  /** Changes of the term meanwhile: elections. */
+  readonly elections: number;
+}
+
+/** Gives a member's probe an order and takes what it noted since the last one. */
+export function tell(folder: string, member: ClusterMember, order: Order): Promise<Probed> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(join(folder, `${member.process.pid}.sock`));
+    let text = '';
+    socket.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    socket.on('end', () => resolve(JSON.parse(text) as Probed));
+    socket.on('error', reject);
+    socket.end(JSON.stringify(order));
+  });
+}
+
+/** Intervals between heartbeats, peer by peer. */
+export function intervalsMs(beats: readonly Beat[]): number[] {
+  const last = new Map<string, bigint>();
+  const result: number[] = [];
+  for (const [peer, ns] of beats) {
+    const now = BigInt(ns);
+    const before = last.get(peer);
+    if (before !== undefined) result.push(Number(now - before) / 1e6);
+    last.set(peer, now);
+  }
+  return result;
+}
+
+async function termOf(cluster: Cluster): Promise<number> {
+  const statuses = await cluster.statuses();
+  return Math.max(...statuses.map(({ status }) => Number(status.raftTerm)));
+}
+
+export interface PhaseRun {
+  readonly cluster: Cluster;
+  readonly folder: string;
+  readonly generator: Generator;
+  readonly put: Workload;
+  readonly seconds: number;
+}
+
+/** Runs one phase. */
+export async function runPhase(run: PhaseRun, phase: Phase): Promise<PhaseResult> {
+  const { cluster, folder, generator, put, seconds } = run;
+  const leader = await cluster.leader();
+  const followers = cluster.others(leader);
+  const termBefore = await termOf(cluster);
+  for (const member of followers) await tell(folder, member, quiet);
+  await tell(folder, leader, phase);
+  const started = performance.now();
+  const load = phase.isUnderPuts
+    ? generator.run(leader.endpoint, put, seconds).then(({ perSecond }) => perSecond)
+    : sleep(seconds * 1000).then(() => 0);
+  const putsPerSecond = await load;
+  const tookSeconds = (performance.now() - started) / 1000;
+  const atLeader = await tell(folder, leader, quiet);
+  const atFollowers = await Promise.all(followers.map((one) => tell(folder, one, quiet)));
+  return {
+    name: phase.name,
+    sentMs: intervalsMs(atLeader.sent),
+    receivedMs: atFollowers.flatMap(({ received }) => intervalsMs(received)),
+    putsPerSecond,
+    parsedPerSecond: atLeader.parsed / tookSeconds,
+    hashedPerSecond: atLeader.hashed / tookSeconds,
+    elections: (await termOf(cluster)) - termBefore,
+  };
+}
