@@ -7,8 +7,10 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { tempDir } from '../test/support/temp-dir.js';
-import { milliseconds, readH2load } from './load/generators.js';
-import { median } from './load/statistics.js';
+import { metricOf, shares } from './cluster/measure.js';
+import { intervalsMs } from './heartbeat/phases.js';
+import { connectionsFor, milliseconds, readH2load } from './load/generators.js';
+import { median, quantile } from './load/statistics.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const storeBench = process.env.METASTORE_STORE_BENCH ?? '';
@@ -65,4 +67,33 @@ time for request:      100us     10.50ms      2.00ms      1.00ms    80.00%`;
   t.strictSame(readH2load(output, 2), expected);
   t.equal(median([3, 1, 2]), 2);
   t.equal(median([4, 1, 2, 3]), 2.5);
+});
+
+t.test('spreading requests in flight over members and connections', async (t) => {
+  const sum = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0);
+  for (const inFlight of [1, 2, 20, 99, 100, 1000]) {
+    const each = shares(inFlight, 3);
+    t.equal(sum(each), inFlight);
+    for (const share of each) t.equal(share % connectionsFor(share), 0);
+  }
+  t.strictSame(shares(100, 3), [40, 30, 30]);
+  t.strictSame(shares(1000, 3), [340, 330, 330]);
+  t.strictSame(shares(100, 1), [100]);
+  t.equal(connectionsFor(100), 10);
+  t.equal(connectionsFor(36), 9);
+  t.equal(connectionsFor(1), 1);
+});
+
+t.test('reading metrics and heartbeats', async (t) => {
+  const text = '# TYPE a counter\na 12\na_total 3.5\nb{le="1"} 4\n';
+  t.equal(metricOf(text, 'a'), 12);
+  t.equal(metricOf(text, 'a_total'), 3.5);
+  t.equal(metricOf(text, 'b'), null);
+  const beat = (peer: string, ms: number): [string, string] => [peer, String(ms * 1_000_000)];
+  const beats = [beat('1', 0), beat('2', 5), beat('1', 100), beat('2', 110), beat('1', 190)];
+  t.strictSame(intervalsMs(beats), [100, 105, 90]);
+  t.equal(quantile([3, 1, 2, 4], 0.5), 2);
+  t.equal(quantile([3, 1, 2, 4], 0.99), 4);
+  t.equal(quantile([3, 1, 2, 4], 1), 4);
+  t.ok(Number.isNaN(quantile([], 0.5)));
 });

@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { packageRoot } from '../../src/base/package-root.js';
+import { packageRoot } from '../../src/base/package.js';
 import { Cluster } from '../../test/support/cluster/cluster.js';
 import type { Engine } from '../../test/support/cluster/member.js';
 import { chooseGenerator, warmUpSeconds } from '../load/generators.js';

@@ -7,7 +7,7 @@ import { loadavg } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { packageRoot } from '../../src/base/package-root.js';
+import { packageRoot } from '../../src/base/package.js';
 import { Cluster } from '../../test/support/cluster/cluster.js';
 import type { Engine } from '../../test/support/cluster/member.js';
 import { tempDir } from '../../test/support/temp-dir.js';

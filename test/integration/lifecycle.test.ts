@@ -211,6 +211,7 @@ t.test('HTTP on the client port', async (t) => {
   t.equal((await get('/anything', { method: 'OPTIONS' })).status, 200);
   const metrics = await (await get('/metrics')).text();
   t.match(metrics, /^etcd_server_has_leader 1$/m);
+  t.match(metrics, /^metastore_replica_turns_total [1-9]\d*$/m);
   t.match(metrics, /^etcd_disk_wal_fsync_duration_seconds_count [1-9]/m);
   const client = new EtcdClient(member.endpoint);
   await client.alarm({ action: 1, memberID: 5n, alarm: 1 });

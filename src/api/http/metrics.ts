@@ -73,6 +73,8 @@ export function metricsText(member: Member, syncSecondsBounds: readonly number[]
   text.add('gauge', `${debugging}slow_watcher_total`, core.slowWatchers);
   text.add('counter', `${debugging}events_total`, core.watchEvents);
   text.histogram('etcd_disk_wal_fsync_duration_seconds', syncSecondsBounds, core.logSyncSeconds);
+  // Of MetaStore alone: how much work one wake-up of the replica loop does.
+  text.add('counter', 'metastore_replica_turns_total', member.turns);
   addProcess(text);
   return text.toString();
 }
