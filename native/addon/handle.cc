@@ -55,6 +55,13 @@ Status CoreHandle::Close() {
   return status;
 }
 
+void CoreHandle::Crash() {
+  RefuseCalls();
+  core_->Crash();
+  Shut();
+  files.reset();
+}
+
 std::string CoreHandle::Drain() {
   std::lock_guard<std::mutex> lock(core_mutex_);
   if (core_ != nullptr) return core_->Drain();

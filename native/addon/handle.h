@@ -42,6 +42,8 @@ class CoreHandle {
   /// Pool thread. Closes and frees the core, so that its directory can be opened again; what it had
   /// completed last stays for Drain.
   Status Close();
+  /// JavaScript thread, of a stepped core that is open: loses what is not on disk, then Shut.
+  void Crash();
   /// JavaScript thread: releases everything, closing the core when nobody has.
   void Shut();
 

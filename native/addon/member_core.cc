@@ -1,7 +1,10 @@
 // Methods of member_core.h.
 #include "addon/member_core.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,6 +13,9 @@
 
 namespace metastore::addon {
 namespace {
+
+/// Of StepExecutor, in its order.
+constexpr std::string_view kStepNames[] = {"log", "apply", "watch", "upkeep", "read"};
 
 Napi::Value Throw(Napi::Env env, const metastore::Status& status) {
   ToError(env, status).ThrowAsJavaScriptException();
@@ -89,6 +95,8 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("drain", &Self::Drain),
                          InstanceMethod("status", &Self::Status),
                          InstanceMethod("close", &Self::Close),
+                         InstanceMethod("step", &Self::Step),
+                         InstanceMethod("crash", &Self::Crash),
                      });
 }
 
@@ -262,6 +270,31 @@ Napi::Value MemberCoreObject::Close(const Info& info) {
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   return promise;
+}
+
+Napi::Value MemberCoreObject::Step(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = OpenCore();
+  Args args(info);
+  const std::string name = args.Text(0, "executor");
+  if (!args.ok()) return env.Undefined();
+  const auto which = std::find(std::begin(kStepNames), std::end(kStepNames), name);
+  if (which == std::end(kStepNames)) {
+    ThrowType(env, "executor must be 'log', 'apply', 'watch', 'upkeep' or 'read'");
+    return env.Undefined();
+  }
+  const auto executor = static_cast<member::StepExecutor>(which - std::begin(kStepNames));
+  return Napi::Boolean::New(env, core != nullptr && core->Step(executor));
+}
+
+Napi::Value MemberCoreObject::Crash(const Info& info) {
+  member::MemberCore* core = OpenCore();
+  if (core == nullptr) return info.Env().Undefined();
+  if (!core->stepped()) {
+    return Throw(info.Env(), metastore::Status(Code::kInternal, "crash: the core is not stepped"));
+  }
+  handle_->Crash();
+  return info.Env().Undefined();
 }
 
 }  // namespace metastore::addon

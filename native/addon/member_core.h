@@ -57,6 +57,8 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value Drain(const Info& info);
   Napi::Value Status(const Info& info);
   Napi::Value Close(const Info& info);
+  Napi::Value Step(const Info& info);
+  Napi::Value Crash(const Info& info);
 
   /// The core, or null with a pending Error once close() has been called: for methods that answer.
   member::MemberCore* Core(const Info& info);

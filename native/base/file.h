@@ -44,6 +44,9 @@ class FileLayer {
   virtual Result<std::vector<std::string>> List(const std::string& path) = 0;
   /// Creates the directory and its parents, mode 0700; no error when it exists.
   virtual Status MakeDirectory(const std::string& path) = 0;
+  /// Power is cut: nothing reaches the disk through this layer any more, though its users, who do
+  /// not know that they are dead, still see what they change. Only the lossy layer can; any thread.
+  virtual void Freeze() {}
 
   static FileLayer* Posix();
   /// See above; `seed` drives what leaks through unsynced.

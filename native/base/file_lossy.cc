@@ -53,6 +53,7 @@ class LossyState {
   Status Read(Node* node, uint64_t offset, size_t length, std::string* out);
   Result<uint64_t> Size(Node* node);
   Status Flush(Node* node, size_t count);
+  void Freeze() { frozen_ = true; }
 
   std::mutex mutex;  // around every call
 
@@ -70,6 +71,7 @@ class LossyState {
   std::map<std::string, std::shared_ptr<Node>> nodes_;  // by the path that callers use
   std::deque<NameChange> names_;
   uint64_t hidden_ = 0;
+  bool frozen_ = false;
 };
 
 bool LossyState::Gone(const std::string& path) const {
@@ -103,6 +105,8 @@ Result<std::shared_ptr<Node>> LossyState::Find(const std::string& path, bool cre
   Result<std::unique_ptr<File>> file = disk_->Open(node->disk_path, /*create=*/true);
   if (!file.ok()) return file.TakeStatus();
   node->disk = std::move(*file);
+  // A layer of the same seed may have left one of this name.
+  METASTORE_RETURN_IF_ERROR(node->disk->Truncate(0));
   nodes_[path] = node;
   METASTORE_RETURN_IF_ERROR(Wait({node, "", path}));
   return node;
@@ -116,6 +120,7 @@ Status LossyState::Wait(NameChange change) {
 }
 
 Status LossyState::SyncNames(size_t count) {
+  if (frozen_) return Status::Ok();
   for (count = std::min(count, names_.size()); count > 0; --count) {
     const NameChange first = std::move(names_.front());
     names_.pop_front();
@@ -209,6 +214,7 @@ Status LossyState::Change(Node* node, Update update) {
 
 Status LossyState::Flush(Node* node, size_t count) {
   METASTORE_CHECK(count <= node->pending.size(), "only what waits is flushed");
+  if (frozen_) return Status::Ok();
   for (size_t n = 0; n < count; ++n) {
     const Update& change = node->pending[n];
     METASTORE_RETURN_IF_ERROR(change.is_write ? node->disk->WriteAt(change.offset, change.data)
@@ -219,6 +225,7 @@ Status LossyState::Flush(Node* node, size_t count) {
 }
 
 Status LossyState::Leak(Node* node) {
+  if (frozen_) return Status::Ok();
   switch (Below(6)) {
     case 0:
       return LeakPrefix(node);
@@ -333,6 +340,10 @@ class LossyFileLayer final : public FileLayer {
   }
   Status MakeDirectory(const std::string& path) override {
     return FileLayer::Posix()->MakeDirectory(path);
+  }
+  void Freeze() override {
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    state_->Freeze();
   }
 
  private:

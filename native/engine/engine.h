@@ -138,6 +138,8 @@ class Engine {
   virtual uint64_t DurableAppliedIndex() const = 0;
   /// Makes everything committed so far durable; blocks; not on the apply or JavaScript thread.
   virtual Status Flush() = 0;
+  /// Tests only: closing it makes nothing durable any more, as if the process had been killed.
+  virtual void Abandon() {}
   /// Named counters for metrics (bytes, counts), engine's own names.
   virtual std::vector<std::pair<std::string, double>> Stats() const = 0;
 };

@@ -254,6 +254,7 @@ Status MemberCore::Close() {
   applier_->Stop();
   apply_executor_->Stop();
   hub_->Stop();
+  if (stepped_) stepped_->StopWatch();
   upkeep_->Stop();
   upkeep_executor_->Stop();
   Status status = log_->Close();
@@ -262,6 +263,16 @@ Status MemberCore::Close() {
   }
   if (!status.ok()) OnFailure(status);
   return status;
+}
+
+void MemberCore::Crash() {
+  METASTORE_CHECK(stepped_ != nullptr, "only a stepped core can be stopped anywhere");
+  METASTORE_CHECK(!closed_.exchange(true), "a core ends once");
+  closing_.store(true);
+  files_->Freeze();
+  stepped_->Drop();
+  store_->engine().Abandon();
+  hub_->Stop();  // it lets go of the store before that goes
 }
 
 }  // namespace metastore::member

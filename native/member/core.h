@@ -26,6 +26,7 @@
 #include "member/disk/directory.h"
 #include "member/options.h"
 #include "member/work/readers.h"
+#include "member/work/stepped.h"
 #include "member/work/upkeep.h"
 
 namespace metastore::member {
@@ -116,11 +117,25 @@ class MemberCore {
   /// then makes the engine's state durable. Blocks; once. Drain still works afterwards.
   Status Close();
 
+  // Of a stepped core; member/work/stepped.h.
+
+  bool stepped() const { return stepped_ != nullptr; }
+  /// Runs the oldest task of one executor; false when it has none, or is no stepped core's.
+  bool Step(StepExecutor which) { return stepped_ != nullptr && stepped_->Step(which); }
+  /// As a power cut: nothing runs or reaches the disk any more. Destroy the core next; then the
+  /// directory can be opened again.
+  void Crash();
+
  private:
   struct Opened;  // what Open has found before the core can be built
   class WatchSink;
 
-  MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id);
+  MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id,
+             uint64_t start_ms);
+  static Result<std::unique_ptr<MemberCore>> OpenOn(const MemberOptions& options,
+                                                    std::unique_ptr<SteppedExecutors> stepped,
+                                                    std::function<void()> wake,
+                                                    RecoveredState* recovered);
   static Status OpenStore(const MemberOptions& options, MemberCore* core, uint64_t* image_index);
   static Status FillRecovered(const wal::Recovered& log, MemberCore* core,
                               RecoveredState* recovered);
@@ -153,6 +168,7 @@ class MemberCore {
   std::unique_ptr<wal::Wal> log_;
   std::unique_ptr<intake::Admission> admission_;
   std::vector<std::unique_ptr<Executor>> own_executors_;
+  std::unique_ptr<SteppedExecutors> stepped_;  // null in production
   Executor* apply_executor_ = nullptr;
   Executor* upkeep_executor_ = nullptr;
   std::vector<Executor*> read_executors_;

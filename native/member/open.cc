@@ -57,11 +57,12 @@ Status ReadMeta(Engine& engine, const EngineSnapshot& snapshot, RecoveredState* 
 
 }  // namespace
 
-MemberCore::MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id)
+MemberCore::MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id,
+                       uint64_t start_ms)
     : files_(options.files != nullptr ? options.files : FileLayer::Posix()),
       queue_limits_(options.queue),
       completions_(std::move(wake)),
-      ids_(member_id, UnixMs()),
+      ids_(member_id, start_ms),
       proposals_(options.queue, &tickets_),
       reads_(options.queue),
       watch_sink_(std::make_unique<WatchSink>(&completions_)) {}
@@ -70,22 +71,38 @@ Result<std::unique_ptr<MemberCore>> MemberCore::Open(const MemberOptions& option
                                                      std::function<void()> wake,
                                                      RecoveredState* recovered) {
   const auto begin = std::chrono::steady_clock::now();
+  std::unique_ptr<SteppedExecutors> stepped;
+  if (options.stepped) stepped = std::make_unique<SteppedExecutors>();
+  const MemberOptions adapted = stepped ? stepped->Adapt(options) : options;
+  auto core = OpenOn(adapted, std::move(stepped), std::move(wake), recovered);
+  const auto elapsed = std::chrono::steady_clock::now() - begin;
+  recovered->open_ms = std::chrono::duration<double, std::milli>(elapsed).count();
+  return core;
+}
+
+Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& options,
+                                                       std::unique_ptr<SteppedExecutors> stepped,
+                                                       std::function<void()> wake,
+                                                       RecoveredState* recovered) {
   FileLayer* files = options.files != nullptr ? options.files : FileLayer::Posix();
   auto directory = OpenDataDirectory(options, files);
   if (!directory.ok()) return directory.TakeStatus();
   wal::Recovered log_state;
   auto log = OpenLog(options, files, directory->wal, &log_state);
   if (!log.ok()) return log.TakeStatus();
+  const uint64_t start_ms =
+      stepped ? SteppedStartMs(options.data_dir, log_state.created) : UnixMs();
   std::unique_ptr<MemberCore> core(
-      new MemberCore(options, std::move(wake), log_state.identity.member_id));
+      new MemberCore(options, std::move(wake), log_state.identity.member_id, start_ms));
+  core->stepped_ = std::move(stepped);
+  // Nobody drains while a task runs, so none may wait for it.
+  if (core->stepped_) core->completions_.Open();
   core->directory_ = std::move(*directory);
   core->log_ = std::move(*log);
   uint64_t image_index = 0;
   METASTORE_RETURN_IF_ERROR(OpenStore(options, core.get(), &image_index));
   METASTORE_RETURN_IF_ERROR(FillRecovered(log_state, core.get(), recovered));
   core->Start(options, *recovered, image_index);
-  const auto elapsed = std::chrono::steady_clock::now() - begin;
-  recovered->open_ms = std::chrono::duration<double, std::milli>(elapsed).count();
   return core;
 }
 

@@ -49,6 +49,8 @@ struct MemberOptions {
   int64_t watch_progress_notify_ms = 600000;
   FileLayer* files = nullptr;  // FileLayer::Posix() when null
   Executors executors;
+  /// Tests only: on executors of the core's own that run nothing until stepped.
+  bool stepped = false;
 };
 
 struct RecoveredState {

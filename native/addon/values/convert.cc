@@ -152,6 +152,7 @@ bool ReadOptions(const Napi::Value& value, member::MemberOptions* options,
   ReadLimits(&fields, options);
   if (!fields.ok() || !ReadRocks(fields.Raw("rocks"), &options->rocks)) return false;
   const std::string layer = fields.Text("fileLayer");
+  options->stepped = fields.Bool("stepped");
   return fields.ok() && ReadFileLayer(env, layer, options, files);
 }
 

@@ -161,6 +161,10 @@ Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
   return database;
 }
 
+void RocksEngine::Abandon() {
+  db_->SetDBOptions({{"avoid_flush_during_shutdown", "true"}}).PermitUncheckedError();
+}
+
 std::vector<std::pair<std::string, double>> RocksEngine::Stats() const {
   const auto number = [](const std::atomic<uint64_t>& counter) {
     return static_cast<double>(counter.load(std::memory_order_relaxed));

@@ -85,6 +85,7 @@ class RocksEngine final : public Engine {
   Status ScanAttached(const EngineSnapshot& snapshot, int64_t lease, KeyVisitor visit) override;
   uint64_t DurableAppliedIndex() const override { return database_->listener->durable.Get(); }
   Status Flush() override;
+  void Abandon() override;
   std::vector<std::pair<std::string, double>> Stats() const override;
 
  private:
