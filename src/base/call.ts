@@ -37,18 +37,27 @@ export type Handler =
 /** Every method served, by path (`/package.Service/Method`). */
 export type HandlerTable = ReadonlyMap<string, Handler>;
 
-/** A plain HTTP request, for the endpoints that share the client port with gRPC. */
+/** A plain HTTP request, for the endpoints that share a port with gRPC. */
 export interface HttpRequest {
   readonly method: string;
   /** Path and query as sent. */
   readonly url: string;
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** The address of the client, for logs. */
+  readonly peer: string;
+  /** Aborts when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+  /**
+   * Reads the body, once; null when it is larger than the limit, which is all that is kept of it.
+   * Rejects when the client goes away before its end.
+   */
+  body(limitBytes: number): Promise<Buffer | null>;
 }
 
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;

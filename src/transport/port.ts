@@ -38,7 +38,9 @@ export class SharedPort {
     this.#handlers = handlers;
     this.#log = log;
     this.#http = createHttpServer((request, response) => {
-      void this.#answer(request).then(({ status, headers, body }) => {
+      const gone = new AbortController();
+      response.once('close', () => gone.abort());
+      void this.#answer(request, gone.signal).then(({ status, headers, body }) => {
         response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
         response.end(body);
       });
@@ -133,14 +135,38 @@ export class SharedPort {
     }
   }
 
-  async #answer(request: IncomingMessage) {
-    const { method = 'GET', url = '/', headers } = request;
-    request.resume();
+  async #answer(request: IncomingMessage, signal: AbortSignal) {
+    const { method = 'GET', url = '/', headers, socket } = request;
+    const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+    // What nobody reads of a body is discarded with the answer.
+    const body = (limitBytes: number) => readBody(request, limitBytes);
     try {
-      return await this.#handlers.http1({ method, url, headers });
+      return await this.#handlers.http1({ method, url, headers, peer, signal, body });
     } catch (error) {
       this.#log.error('an HTTP handler failed', { error, url });
       return { status: 500, headers: {}, body: 'internal error\n' };
     }
   }
+}
+
+/** The whole body, or null once it is larger than the limit; the rest is then left unread. */
+function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limitBytes) {
+        request.off('data', take);
+        request.resume();
+        resolve(null);
+        return;
+      }
+      chunks.push(chunk);
+    };
+    request.on('data', take);
+    request.once('end', () => resolve(Buffer.concat(chunks as unknown as Uint8Array[])));
+    request.once('error', reject);
+    request.once('close', () => reject(new Error('the client went away in the middle of a body')));
+  });
 }

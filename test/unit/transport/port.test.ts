@@ -20,11 +20,18 @@ async function openPort() {
       http2: (socket) => {
         socket.on('data', (bytes: Buffer) => http2.push(bytes.toString('latin1')));
       },
-      http1: async ({ method, url }) => ({
-        status: 200,
-        headers: { 'x-test': 'yes' },
-        body: `${method} ${url}`,
-      }),
+      http1: async ({ method, url, signal, body }) => {
+        if (url === '/wait') {
+          await new Promise((resolve) => signal.addEventListener('abort', resolve));
+          http2.push('gone');
+        }
+        const sent = url === '/body' ? await body(10) : null;
+        return {
+          status: sent === null ? 200 : 201,
+          headers: { 'x-test': 'yes' },
+          body: sent ?? `${method} ${url}`,
+        };
+      },
     },
     log,
   );
@@ -100,4 +107,36 @@ t.test('garbage gets an answer of HTTP/1 or a closed connection', async (t) => {
   await port.close();
   await ended;
   t.pass('closing the port ends connections that never said anything');
+});
+
+t.test('bodies are read up to a limit', async (t) => {
+  const { port } = await openPort();
+  port.serve();
+  const url = `http://127.0.0.1:${port.port}/body`;
+  const post = async (body: string, path = url) => {
+    const answer = await fetch(path, { method: 'POST', body });
+    return [answer.status, await answer.text()];
+  };
+  t.same(await post('0123456789'), [201, '0123456789']);
+  t.same(await post(''), [201, '']);
+  t.same(await post('0123456789a'), [200, 'POST /body'], 'too large');
+  t.same(await post('x'.repeat(5_000_000)), [200, 'POST /body'], 'far too large');
+  t.same(await post('x'.repeat(5_000_000), url.replace('body', 'x')), [200, 'POST /x']);
+  const socket = await dial(port);
+  socket.write('POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf');
+  await sleep(20);
+  socket.destroy();
+  t.same(await post('still'), [201, 'still'], 'a body that ends too early harms nobody else');
+  await port.close();
+});
+
+t.test('a handler hears that its client is gone', async () => {
+  const { port, http2 } = await openPort();
+  port.serve();
+  const socket = await dial(port);
+  socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n');
+  await sleep(20);
+  socket.destroy();
+  await waitFor('the handler', () => http2.includes('gone'));
+  await port.close();
 });
