@@ -27,3 +27,11 @@ export function clusterId(memberIds: readonly bigint[]): bigint {
     }),
   );
 }
+
+/**
+ * Id of a member that is added to a running cluster: its peer URLs and the second in which it is
+ * added, so that the same URLs give another id after a removal.
+ */
+export function runtimeMemberId(peerUrls: readonly string[], unixMs: number): bigint {
+  return firstEightBytes([...[...peerUrls].sort(), String(Math.floor(unixMs / 1000))]);
+}

@@ -6,10 +6,15 @@
 import { assert } from '../base/assert.js';
 import { bytesOf, hexId } from '../base/bytes.js';
 import type { MetaRow } from '../storage/native.js';
-import { type MemberContext, type MemberInfo, memberJson, memberOf } from './member-json.js';
+import {
+  type MemberContext,
+  type MemberInfo,
+  memberJson,
+  memberOf,
+} from './members/member-json.js';
 
-export type { MemberContext, MemberInfo } from './member-json.js';
-export { decodeMemberContext, encodeMemberContext } from './member-json.js';
+export type { MemberContext, MemberInfo } from './members/member-json.js';
+export { decodeMemberContext, encodeMemberContext } from './members/member-json.js';
 
 const MEMBER_PREFIX = 'members/';
 const REMOVED_PREFIX = 'members_removed/';
@@ -97,7 +102,7 @@ export class Membership {
     return this.#removed.has(id);
   }
 
-  /** Adds a member that is not there yet. What the log may ask for is in change-rules.ts. */
+  /** Adds a member that is not there yet; members/change-rules.ts says what the log may add. */
   add(id: bigint, { name, peerUrls, isLearner }: NewMember): MetaRow[] {
     assert(!this.#removed.has(id), 'a removed member does not come back');
     assert(!this.#members.has(id), 'a member is added once');

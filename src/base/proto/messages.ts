@@ -62,6 +62,13 @@ export const leaseTimeToLiveResponse = etcd<LeaseTimeToLiveResponse>('LeaseTimeT
 export const leaseLeasesRequest = etcd<Empty>('LeaseLeasesRequest');
 export const leaseLeasesResponse = etcd<LeaseLeasesResponse>('LeaseLeasesResponse');
 export const leaseCheckpointRequest = etcd<LeaseCheckpointRequest>('LeaseCheckpointRequest');
+/** What members ask each other about a lease. */
+export const leaseInternalRequest = new Codec<{
+  readonly LeaseTimeToLiveRequest: LeaseTimeToLiveRequest | null;
+}>('leasepb.LeaseInternalRequest');
+export const leaseInternalResponse = new Codec<{
+  readonly LeaseTimeToLiveResponse: LeaseTimeToLiveResponse | null;
+}>('leasepb.LeaseInternalResponse');
 
 // Cluster.
 export interface Member {
@@ -80,6 +87,28 @@ export interface MemberListResponse extends WithHeader {
 
 export const memberListRequest = etcd<MemberListRequest>('MemberListRequest');
 export const memberListResponse = etcd<MemberListResponse>('MemberListResponse');
+
+export interface MemberAddRequest {
+  readonly peerURLs: readonly string[];
+  readonly isLearner: boolean;
+}
+export interface MemberAddResponse extends WithHeader {
+  readonly member: Member | null;
+  readonly members: readonly Member[];
+}
+export interface MemberUpdateRequest {
+  readonly ID: bigint;
+  readonly peerURLs: readonly string[];
+}
+
+export const memberAddRequest = etcd<MemberAddRequest>('MemberAddRequest');
+export const memberAddResponse = etcd<MemberAddResponse>('MemberAddResponse');
+export const memberRemoveRequest = etcd<{ readonly ID: bigint }>('MemberRemoveRequest');
+export const memberRemoveResponse = etcd<MemberListResponse>('MemberRemoveResponse');
+export const memberUpdateRequest = etcd<MemberUpdateRequest>('MemberUpdateRequest');
+export const memberUpdateResponse = etcd<MemberListResponse>('MemberUpdateResponse');
+export const memberPromoteRequest = etcd<{ readonly ID: bigint }>('MemberPromoteRequest');
+export const memberPromoteResponse = etcd<MemberListResponse>('MemberPromoteResponse');
 
 // Maintenance.
 export interface AlarmMember {

@@ -7,13 +7,13 @@ import { bytesOf, hexId } from '../../base/bytes.js';
 import type { SharedErrorCode } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import { internalRaftRequest } from '../../base/proto/messages.js';
+import { encodeConfState } from '../../cluster/conf-state.js';
 import {
   applyChange,
   type MemberChange,
   memberChangeOf,
   objectionTo,
-} from '../../cluster/change-rules.js';
-import { encodeConfState } from '../../cluster/conf-state.js';
+} from '../../cluster/members/change-rules.js';
 import type { Membership } from '../../cluster/membership.js';
 import {
   type ConfChange,

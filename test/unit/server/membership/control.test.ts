@@ -8,7 +8,10 @@ import { MetaStoreError } from '../../../../src/base/errors.js';
 import { createLogger } from '../../../../src/base/logger.js';
 import { internalRaftRequest } from '../../../../src/base/proto/messages.js';
 import { restoreConfState } from '../../../../src/cluster/conf-state.js';
-import { encodeChangeContext, type MemberContext } from '../../../../src/cluster/member-json.js';
+import {
+  encodeChangeContext,
+  type MemberContext,
+} from '../../../../src/cluster/members/member-json.js';
 import { Membership } from '../../../../src/cluster/membership.js';
 import {
   type ConfChange,

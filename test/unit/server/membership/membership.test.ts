@@ -5,7 +5,7 @@ import t from 'tap';
 
 import { bytesOf } from '../../../../src/base/bytes.js';
 import { bootstrapMemberId, clusterId } from '../../../../src/cluster/ids.js';
-import { encodeChangeContext } from '../../../../src/cluster/member-json.js';
+import { encodeChangeContext } from '../../../../src/cluster/members/member-json.js';
 import {
   decodeMemberContext,
   encodeMemberContext,

@@ -93,6 +93,21 @@ export function memberJson(member: MemberInfo): string {
   return `{"id":${member.id},${JSON.stringify(rest).slice(1)}`;
 }
 
+/** Characters that some readers of JSON in a browser must not see as they are. */
+const escaped: Readonly<Record<string, string>> = {
+  '<': '\\u003c',
+  '>': '\\u003e',
+  '&': '\\u0026',
+  '\u2028': '\\u2028',
+  '\u2029': '\\u2029',
+};
+
+/** A list of members as members tell it each other: one line of JSON. */
+export function memberListJson(members: readonly MemberInfo[]): string {
+  const text = `[${members.map(memberJson).join(',')}]\n`;
+  return text.replace(/[<>&\u2028\u2029]/g, (char) => escaped[char] ?? char);
+}
+
 /** The context of the configuration change that adds a member at bootstrap. */
 export function encodeMemberContext(id: bigint, name: string, peerUrls: readonly string[]): Buffer {
   return Buffer.from(memberJson({ id, name, peerUrls, clientUrls: [], isLearner: false }));

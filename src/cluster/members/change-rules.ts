@@ -2,11 +2,11 @@
 // when the change is applied, on every member alike: the entry and the applied membership decide,
 // never a flag or a clock of this process. Called by src/server/replica/control.ts.
 
-import type { SharedErrorCode } from '../base/errors.js';
-import { type ConfChange, ConfChangeType, isStorageThread, NONE } from '../raft/index.js';
-import type { MetaRow } from '../storage/native.js';
+import type { SharedErrorCode } from '../../base/errors.js';
+import { type ConfChange, ConfChangeType, isStorageThread, NONE } from '../../raft/index.js';
+import type { MetaRow } from '../../storage/native.js';
+import type { Membership, NewMember } from '../membership.js';
 import { decodeMemberContext, type MemberContext } from './member-json.js';
-import type { Membership, NewMember } from './membership.js';
 
 /** Learners that there may be where the change does not say. */
 export const DEFAULT_MAX_LEARNERS = 1;
