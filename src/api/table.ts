@@ -7,7 +7,9 @@ import { MetaStoreError } from '../base/errors.js';
 import { type MethodDescription, serviceMethods } from '../base/proto/codec.js';
 import { rangeRequest } from '../base/proto/kv-messages.js';
 import type { Member } from '../server/member.js';
+import type { MembershipOperations } from '../server/membership/operations.js';
 import { guarded, type LearnerRule, type OpenStreams } from './guard.js';
+import type { Leases } from './leases.js';
 import { clusterService } from './services/cluster.js';
 import { healthService } from './services/health.js';
 import { kvService } from './services/kv.js';
@@ -33,13 +35,20 @@ function unimplemented(method: MethodDescription): Handler {
   return streams ? { kind: 'stream', handle: refuse } : { kind: 'unary', handle: refuse };
 }
 
+/** What the services are made of. */
+export interface ApiParts {
+  readonly member: Member;
+  readonly operations: MembershipOperations;
+  readonly leases: Leases;
+}
+
 /** Services by name with their handlers by method; services not built yet have none. */
-function services(member: Member): ReadonlyMap<string, Service> {
+function services({ member, operations, leases }: ApiParts): ReadonlyMap<string, Service> {
   return new Map<string, Service>([
     ['etcdserverpb.KV', kvService(member)],
     ['etcdserverpb.Watch', watchService(member)],
-    ['etcdserverpb.Lease', leaseService(member)],
-    ['etcdserverpb.Cluster', clusterService(member)],
+    ['etcdserverpb.Lease', leaseService(member, leases)],
+    ['etcdserverpb.Cluster', clusterService(member, operations)],
     ['etcdserverpb.Maintenance', maintenanceService(member)],
     ['etcdserverpb.Auth', {}],
     ['v3lockpb.Lock', {}],
@@ -48,9 +57,10 @@ function services(member: Member): ReadonlyMap<string, Service> {
   ]);
 }
 
-export function buildHandlers(member: Member, streams: OpenStreams): HandlerTable {
+export function buildHandlers(parts: ApiParts, streams: OpenStreams): HandlerTable {
+  const { member } = parts;
   const table = new Map<string, Handler>();
-  for (const [name, service] of services(member)) {
+  for (const [name, service] of services(parts)) {
     for (const method of serviceMethods(name)) {
       const handler = service[method.path.slice(name.length + 2)] ?? unimplemented(method);
       const rule = learnerRules[method.path] ?? never;

@@ -5,14 +5,18 @@ import { mkdirSync } from 'node:fs';
 
 import { OpenStreams } from '../api/guard.js';
 import { httpRouter } from '../api/http/router.js';
+import { Leases } from '../api/leases.js';
+import { peerRouter } from '../api/peer/router.js';
 import { buildHandlers } from '../api/table.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/logger.js';
 import { ETCD_VERSION, MIN_CLUSTER_VERSION } from '../base/package.js';
+import { PeerHttp } from '../cluster/http/client.js';
 import { Peers } from '../cluster/peers/peers.js';
 import type { PeersFactory } from '../cluster/peers/types.js';
 import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
+import { MembershipOperations } from '../server/membership/operations.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
 import type { ServerConfig } from './config.js';
@@ -84,14 +88,18 @@ export async function compose(
       made.peers = peers;
     });
     const member = await Member.open(addon, options, systemClock, log, makePeers);
+    const peerHttp = new PeerHttp();
+    const operations = new MembershipOperations(member, peerHttp, systemClock);
+    const leases = new Leases(member, peerHttp, systemClock);
     peerPorts.serve({
       http2: (socket) => made.peers?.grpcServer.accept(socket),
-      http1: httpRouter(member, addon.syncSecondsBounds),
+      http1: peerRouter({ member, operations, leases, log }),
     });
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
-    const grpc = new GrpcServer(buildHandlers(member, streams), member.errors, config.grpc);
+    const handlers = buildHandlers({ member, operations, leases }, streams);
+    const grpc = new GrpcServer(handlers, member.errors, config.grpc);
     const http1 = httpRouter(member, addon.syncSecondsBounds);
     return {
       member,
@@ -103,7 +111,10 @@ export async function compose(
         streams.stop();
         await Promise.all([closed, drained]);
       },
-      closePeerPorts: () => peerPorts.close(),
+      closePeerPorts: () => {
+        peerHttp.close();
+        return peerPorts.close();
+      },
     };
   } catch (error) {
     await Promise.all([clientPorts.close(), peerPorts.close()]);

@@ -2,34 +2,16 @@
 // answer carries the CORS headers that browsers ask for. Called by whoever listens.
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../base/call.js';
-import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
 import type { Member } from '../../server/member.js';
 import { health } from './health.js';
 import { METRICS_TYPE, metricsText } from './metrics.js';
+import { notFound, versionReply, wrongMethod } from './replies.js';
 
 const corsHeaders = {
   'access-control-allow-methods': 'POST, GET, OPTIONS, PUT, DELETE',
   'access-control-allow-origin': '*',
   'access-control-allow-headers': 'accept, content-type, authorization',
 };
-
-const plain = { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' };
-
-const notFound: HttpResponse = { status: 404, headers: plain, body: '404 page not found\n' };
-const wrongMethod: HttpResponse = {
-  status: 405,
-  headers: { ...plain, allow: 'GET' },
-  body: 'Method Not Allowed\n',
-};
-
-function version(member: Member): HttpResponse {
-  const body = JSON.stringify({
-    etcdserver: ETCD_VERSION,
-    etcdcluster: member.membership.version ?? 'not_decided',
-    storage: CLUSTER_VERSION,
-  });
-  return { status: 200, headers: { 'content-type': 'application/json' }, body };
-}
 
 async function route(
   member: Member,
@@ -45,9 +27,11 @@ async function route(
     return notFound;
   }
   if (request.method !== 'GET') {
-    return wrongMethod;
+    return wrongMethod('GET');
   }
-  return path === '/health' ? health(member, new URLSearchParams(queryText)) : version(member);
+  return path === '/health'
+    ? health(member, new URLSearchParams(queryText))
+    : versionReply(member.membership.version);
 }
 
 /** The handler of all HTTP requests to a member. */

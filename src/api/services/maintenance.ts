@@ -38,19 +38,19 @@ function status(member: Member): Buffer {
   });
 }
 
-function moveLeader(member: Member, request: Buffer): Buffer {
+async function moveLeader(member: Member, signal: AbortSignal, request: Buffer): Promise<Buffer> {
   const { targetID } = rpc.moveLeaderRequest.decode(bytesOf(request));
   if (!member.isLeader) {
     throw MetaStoreError.of('NotLeader');
   }
-  if (targetID === member.id) {
-    return rpc.moveLeaderResponse.encode({});
+  if (targetID !== member.id) {
+    const given = new Promise<never>((_resolve, reject) => {
+      const giveUp = () => reject(MetaStoreError.of('LeaderTransferTimeout'));
+      signal.addEventListener('abort', giveUp, { once: true });
+    });
+    await Promise.race([member.transferLeadership(targetID), given]);
   }
-  const target = member.membership.get(targetID);
-  if (target === undefined || target.isLearner) {
-    throw MetaStoreError.of('BadLeaderTransferee');
-  }
-  throw MetaStoreError.of('NotImplemented');
+  return rpc.moveLeaderResponse.encode({});
 }
 
 const Downgrade = { Validate: 0, Enable: 1, Cancel: 2 } as const;
@@ -95,7 +95,7 @@ export function maintenanceService(member: Member): Service {
     Defragment: unary((_context, request) => member.execute('Defragment', request)),
     Hash: unary((_context, request) => member.execute('Hash', request)),
     HashKV: unary((_context, request) => member.execute('HashKv', request)),
-    MoveLeader: unary(async (_context, request) => moveLeader(member, request)),
+    MoveLeader: unary(({ signal }, request) => moveLeader(member, signal, request)),
     Downgrade: unary((_context, request) => downgrade(member, request)),
   };
 }
