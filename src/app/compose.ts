@@ -79,6 +79,7 @@ export async function compose(
   const peerPorts = new Ports('peer');
   try {
     await peerPorts.open(config.listenPeerUrls, log);
+    peerPorts.announce();
     await clientPorts.open(config.listenClientUrls, log);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const started = await prepareStart(addon, config.member.core, config.start, log);

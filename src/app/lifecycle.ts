@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import type { RootLogger } from '../base/logger.js';
 import { ETCD_VERSION, packageVersion } from '../base/package.js';
+import { DiscoveryError } from '../cluster/discovery/registry.js';
 import { START_RECORD } from '../server/bootstrap/directory.js';
 import { bannerText } from './banner.js';
 import { compose, type Server } from './compose.js';
@@ -32,6 +33,11 @@ function failStart(log: RootLogger, config: ServerConfig, error: unknown): never
     log.error(`creating ${error.side} listener failed`, { error: message });
   } else {
     log.error('bootstrap failed', { error: message, 'data-dir': config.dataDir });
+  }
+  if (error instanceof DiscoveryError) {
+    log.warn('failed to bootstrap; discovery token was already used', { error: message });
+    log.warn('do not reuse discovery token; generate a new one to bootstrap a cluster');
+    process.exit(1);
   }
   const hint = advice[code];
   log.fatal('discovery failed', {

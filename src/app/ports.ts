@@ -2,6 +2,7 @@
 // a port in use ends the start at once; connections wait until `serve`. Used by compose.
 
 import { lstatSync, rmSync } from 'node:fs';
+import type { Socket } from 'node:net';
 
 import type { Logger } from '../base/logger.js';
 import { type Address, type PortHandlers, SharedPort } from '../transport/port.js';
@@ -38,9 +39,18 @@ function removeSocket(path: string): void {
   }
 }
 
+const starting = {
+  status: 503,
+  headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
+  body: 'the member is starting\n',
+};
+
 export class Ports {
   readonly #side: PortSide;
   readonly #ports: SharedPort[] = [];
+  // HTTP/2 connections that came after `announce` and before `serve`.
+  readonly #waiting = new Set<Socket>();
+  #announced = false;
   #handlers: PortHandlers | null = null;
 
   constructor(side: PortSide) {
@@ -63,14 +73,39 @@ export class Ports {
     }
   }
 
-  serve(handlers: PortHandlers): void {
-    this.#handlers = handlers;
+  /**
+   * Answers HTTP/1 requests at once, saying that there is nothing yet: members that start together
+   * ask each other, and must not wait for each other. HTTP/2 connections wait until `serve`.
+   */
+  announce(): void {
+    this.#announced = true;
+    this.#handlers = {
+      http2: (socket) => {
+        this.#waiting.add(socket);
+        socket.once('close', () => this.#waiting.delete(socket));
+      },
+      http1: async () => starting,
+    };
     for (const port of this.#ports) {
       port.serve();
     }
   }
 
+  serve(handlers: PortHandlers): void {
+    this.#handlers = handlers;
+    for (const socket of this.#waiting) {
+      handlers.http2(socket);
+    }
+    this.#waiting.clear();
+    for (const port of this.#announced ? [] : this.#ports) {
+      port.serve();
+    }
+  }
+
   async close(): Promise<void> {
+    for (const socket of this.#waiting) {
+      socket.destroy();
+    }
     await Promise.all(this.#ports.map((port) => port.close()));
   }
 

@@ -2,8 +2,15 @@
 // servers where it must, notes it in the data directory, and gives what a member is opened with.
 
 import { hexId } from '../../base/bytes.js';
+import { systemClock } from '../../base/clock.js';
 import type { Logger } from '../../base/logger.js';
 import { CLUSTER_VERSION } from '../../base/package.js';
+import { GrpcRegistry } from '../../cluster/discovery/client.js';
+import {
+  DiscoveryError,
+  discoverMembers,
+  type RegisteredMember,
+} from '../../cluster/discovery/registry.js';
 import {
   askCluster,
   checkCompatible,
@@ -15,7 +22,13 @@ import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
 import type { MemberOptions } from '../options.js';
 import { readStartRecord, type StartRecord, writeStartRecord } from './directory.js';
-import { type InitialMember, type NewClusterPlan, newIdentity, type StartConfig } from './plan.js';
+import {
+  type DiscoveryOptions,
+  type InitialMember,
+  type NewClusterPlan,
+  newIdentity,
+  type StartConfig,
+} from './plan.js';
 
 /** How long other members may take to say that they know this one already. */
 const BOOTSTRAPPED_TIMEOUT_MS = 1000;
@@ -138,6 +151,62 @@ async function joinCluster(
   return { identity, plan: { kind: 'join', members: cluster.members } };
 }
 
+function checkDistinct(members: readonly RegisteredMember[]): void {
+  const names = new Set<string>();
+  for (const { name, peerUrls } of members) {
+    const secure = peerUrls.find((url) => /^(https|unixs):/i.test(url));
+    if (secure !== undefined) {
+      throw new Error(
+        `discovery cluster: TLS is not supported by this version of MetaStore yet (${secure})`,
+      );
+    }
+    if (names.has(name)) {
+      throw new Error(`discovery cluster has several members with the name "${name}"`);
+    }
+    names.add(name);
+  }
+  const all = members.flatMap(({ peerUrls }) => peerUrls);
+  if (new Set(all).size !== all.length) {
+    throw new Error(`discovery cluster ${sortedUrls(members)} has duplicate url`);
+  }
+}
+
+/** Finds the other members of a new cluster through the registry that another cluster keeps. */
+async function discoverCluster(
+  { name, peerUrls }: StartConfig,
+  discovery: DiscoveryOptions,
+  questions: Questions,
+): Promise<StartRecord> {
+  const { token, endpoints } = discovery;
+  const log = questions.log.child('discovery');
+  const fields = { 'discovery-token': token, 'discovery-endpoints': endpoints.join(',') };
+  questions.log.info('Bootstrapping cluster using v3 discovery.');
+  const client = new GrpcRegistry(discovery);
+  const self = { name, peerUrls };
+  const memberId = hexId(bootstrapMemberId(peerUrls, token));
+  let members: RegisteredMember[];
+  try {
+    members = await discoverMembers({ client, token, memberId, self, clock: systemClock, log });
+  } catch (error) {
+    const { message } = error as Error;
+    questions.log.error('discovery failed to join cluster', {
+      ...fields,
+      cluster: '',
+      error: message,
+    });
+    throw new DiscoveryError(`failed to join discovery cluster (${message})`);
+  } finally {
+    client.close();
+  }
+  const cluster = members.map((member) => sortedUrls([member])).join(',');
+  questions.log.info('discovery joined cluster successfully', { ...fields, cluster });
+  checkDistinct(members);
+  const plan = { kind: 'new', members, token } as const;
+  const record = { identity: newIdentity(members, name, token), plan };
+  await checkNotBootstrapped(record, name, questions);
+  return record;
+}
+
 /** What the start of a directory without a log sets out to do. */
 function makePlan(config: StartConfig, questions: Questions): Promise<StartRecord> {
   const { request } = config;
@@ -146,8 +215,10 @@ function makePlan(config: StartConfig, questions: Questions): Promise<StartRecor
       return newCluster(config, request, questions);
     case 'existing':
       return joinCluster(config.name, request.members, request.token, questions);
+    case 'discover':
+      return discoverCluster(config, request.discovery, questions);
     default:
-      throw new Error('discovery is not supported by this version of MetaStore yet');
+      throw new Error('a directory with a log has its plan already');
   }
 }
 
