@@ -58,6 +58,30 @@ t.test('opening', async (t) => {
   t.match(runNode('open/main.js', [...args, '--servers=rocksdb']), /\| rocksdb \| [\d,]+ keys\/s /);
 });
 
+t.test('clusters', async (t) => {
+  const out = tempDir('bench');
+  const args = ['--seconds=0.3', '--rounds=1', '--puts=20', '--ranges=20', `--out=${out}`];
+  const text = runNode('cluster/main.js', [...args, '--servers=memory', '--name=tiny']);
+  t.match(text, /\| Put \[20\] \| all members \| memory \| [\d,]+ /);
+  t.match(text, /\| Range \[20\] \| leader \| memory \| [\d,]+ /);
+  const report = JSON.parse(readFileSync(join(out, 'tiny.json'), 'utf8')) as {
+    samples: { perSecond: number; failed: number; leaderTurnsPerSecond: number | null }[];
+  };
+  t.equal(report.samples.length, 4);
+  for (const sample of report.samples) {
+    t.ok(sample.perSecond > 0 && sample.failed === 0);
+    t.ok((sample.leaderTurnsPerSecond ?? 0) > 0, 'turns are counted');
+  }
+});
+
+t.test('heartbeats', async (t) => {
+  // A loaded machine may well hold an election within seconds: that is for the real run to judge.
+  const args = ['--seconds=1', '--engines=memory', '--elections-max=99'];
+  const text = runNode('heartbeat/main.js', [...args, `--out=${tempDir('bench')}`]);
+  t.match(text, /\| memory \| idle \| [\d.]+ \/ [\d.]+ \/ [\d.]+ \([1-9]\d*\) \| [\d.]+ /);
+  t.match(text, /\| memory \| all of these \| /);
+});
+
 t.test('reading a generator and a spread', async (t) => {
   t.equal(milliseconds('456us'), 0.456);
   t.equal(milliseconds('2.5s'), 2500);
