@@ -2,7 +2,7 @@
 // follow from the election timeout, since a link that is dead for longer is of no use to Raft.
 // Read by all parts of the transport.
 
-import type { Identity } from './handshake.js';
+import type { Identity } from './wire/handshake.js';
 
 export interface PeersOptions extends Identity {
   /** The election timeout: a link without a sign of life for a little longer counts as dead. */

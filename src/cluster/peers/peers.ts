@@ -11,13 +11,16 @@ import type { Cancel, Clock } from '../../base/clock.js';
 import type { SharedErrorCode } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import { type Message, MessageType } from '../../raft/index.js';
-import { greet, refusalNameOf } from './handshake.js';
 import { PeerServer } from './inbound/server.js';
 import { InboundStreams } from './inbound/streams.js';
 import { LogLimit } from './log-limit.js';
 import { defaultLimits, type PeersOptions, SILENT_TICKS, timingOf } from './options.js';
 import { Remote } from './outbound/remote.js';
+import { Incoming } from './snapshots/incoming.js';
+import { Outgoing } from './snapshots/outgoing.js';
+import { Pace } from './snapshots/progress.js';
 import type { PeerAddress, PeerCore, PeerEvents, PeerTraffic, PeerTransport } from './types.js';
+import { greet, refusalNameOf } from './wire/handshake.js';
 import { forwardRequest, forwardResponse, safeNumber } from './wire/payloads.js';
 
 const FORWARD_PATH = '/metastore.peer.v1.Peer/Forward';
@@ -33,6 +36,9 @@ const forwardErrors: ReadonlySet<string> = new Set<SharedErrorCode>([
   'Stopped',
   'Internal',
 ]);
+
+/** How long native code may take to give up an export when the member stops. */
+const STOP_GRACE_MS = 150;
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 
@@ -54,6 +60,8 @@ export class Peers implements PeerTransport {
   readonly #quiet: LogLimit;
   readonly #server: PeerServer;
   readonly #inbound: InboundStreams;
+  readonly #outgoing: Outgoing;
+  readonly #incoming: Incoming;
   readonly #peers = new Map<bigint, Peer>();
   readonly #cancelTicks: Cancel;
   #flushDue = false;
@@ -80,6 +88,19 @@ export class Peers implements PeerTransport {
       silentTicks: { control: SILENT_TICKS, bulk: timing.bulkSilentTicks },
       receive: (message) => events.receive(message),
       changed: (from) => this.#inboundChanged(from),
+    });
+    const limits = { ...defaultLimits, ...options.limits };
+    const pace = new Pace(clock, options.snapshotBytesPerSecond);
+    this.#outgoing = new Outgoing({ self: options, core, limits, clock, log, pace }, (to, ok) =>
+      events.snapshotDone(to, ok),
+    );
+    this.#incoming = new Incoming({
+      self: options,
+      core,
+      limits,
+      clock,
+      log,
+      received: (message, importId) => events.snapshotReceived(message, importId),
     });
     this.#server = this.#newServer();
     this.grpcServer = this.#server;
@@ -119,7 +140,13 @@ export class Peers implements PeerTransport {
   }
 
   sendSnapshot(message: Message): void {
-    this.#clock.soon(() => this.#events.snapshotDone(message.to, false));
+    assert(message.type === MessageType.Snap, 'only snapshots are sent so');
+    const remote = this.#peers.get(message.to)?.remote;
+    if (remote === undefined || this.#stopped) {
+      this.#clock.soon(() => this.#events.snapshotDone(message.to, false));
+    } else {
+      this.#outgoing.send(message, remote);
+    }
   }
 
   forward(to: bigint, term: number, forwards: Uint8Array): Promise<SharedErrorCode | null> {
@@ -171,9 +198,9 @@ export class Peers implements PeerTransport {
     return longest;
   }
 
-  /** Snapshots that are being sent. */
+  /** Snapshots that are being sent, or wait for their turn. */
   activeTransfers(): number {
-    return 0;
+    return this.#outgoing.active;
   }
 
   /** Counters of every known member, for metrics. */
@@ -188,7 +215,10 @@ export class Peers implements PeerTransport {
     }));
   }
 
-  /** Ends every connection at once; no event follows. */
+  /**
+   * Ends every connection at once. Transfers under way are reported as failed before it returns,
+   * and no event follows; resolves when their exports are closed.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) {
       return;
@@ -198,8 +228,11 @@ export class Peers implements PeerTransport {
     for (const { remote } of this.#peers.values()) {
       remote.stop();
     }
+    const exportsClosed = this.#outgoing.stop(STOP_GRACE_MS);
+    this.#incoming.stop();
     this.#inbound.endAll('stopped');
     this.#server.stop();
+    await exportsClosed;
   }
 
   #newServer(): PeerServer {
@@ -209,9 +242,9 @@ export class Peers implements PeerTransport {
     };
     const service = {
       stream: this.#inbound.serve.bind(this.#inbound),
-      chunks: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => call.end(),
+      chunks: this.#incoming.serve.bind(this.#incoming),
       forward: async (_greeting: unknown, request: Buffer) => this.#forwarded(request),
-      offer: () => Promise.reject(new Error('snapshots are not taken yet')),
+      offer: this.#incoming.offer.bind(this.#incoming),
     };
     return new PeerServer(this.#options, known, service, this.#quiet);
   }
@@ -237,12 +270,15 @@ export class Peers implements PeerTransport {
   #forget(id: bigint, peer: Peer): void {
     this.#peers.delete(id);
     peer.remote.stop();
+    this.#outgoing.forget(id);
+    this.#incoming.forget(id);
     this.#inbound.end(id, this.#events.isRemoved(id) ? 'removed' : 'unknown-sender');
     this.#log.info('stopped talking to remote peer', this.#fields(id));
   }
 
   #tick(): void {
     this.#inbound.tick();
+    this.#incoming.tick();
     for (const { remote } of this.#peers.values()) {
       remote.tick();
     }

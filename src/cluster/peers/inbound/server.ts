@@ -7,6 +7,7 @@ import grpc from '@grpc/grpc-js';
 
 import { hexId } from '../../../base/bytes.js';
 import { FLOW_WINDOW_BYTES, messageLimits, serverCredentials } from '../channel.js';
+import type { LogLimit } from '../log-limit.js';
 import {
   type Acquaintance,
   type Greeting,
@@ -16,8 +17,7 @@ import {
   readGreeting,
   refusalOf,
   refusalStatus,
-} from '../handshake.js';
-import type { LogLimit } from '../log-limit.js';
+} from '../wire/handshake.js';
 import type { InboundCall, StreamKind } from './streams.js';
 
 /** A request whose sender is known, answered with bytes; a rejection ends the call. */

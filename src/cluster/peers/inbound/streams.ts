@@ -7,16 +7,16 @@ import type grpc from '@grpc/grpc-js';
 import { hexId } from '../../../base/bytes.js';
 import { checkPeerMessage, type Message, MessageType } from '../../../raft/index.js';
 import { decodeRun } from '../../../storage/entry-run.js';
+import type { LogLimit } from '../log-limit.js';
+import type { PeerCore } from '../types.js';
+import { decodeFrame, encodeReply, type Inbound, isTravelling } from '../wire/frame.js';
 import {
   type Greeting,
   greet,
   type Identity,
   type RefusalName,
   refusalStatus,
-} from '../handshake.js';
-import type { LogLimit } from '../log-limit.js';
-import type { PeerCore } from '../types.js';
-import { decodeFrame, encodeReply, type Inbound, isTravelling } from '../wire/frame.js';
+} from '../wire/handshake.js';
 
 export type StreamKind = 'control' | 'bulk';
 export type InboundCall = grpc.ServerDuplexStream<Buffer, Buffer>;

@@ -6,8 +6,8 @@ import type grpc from '@grpc/grpc-js';
 
 import type { Clock } from '../../../base/clock.js';
 import type { PeerChannel } from '../channel.js';
-import { type Greeting, type RefusalName, readGreeting, refusalNameOf } from '../handshake.js';
 import { decodeReply, encodeFrame, type Outbound } from '../wire/frame.js';
+import { type Greeting, type RefusalName, readGreeting, refusalNameOf } from '../wire/handshake.js';
 
 export interface LinkLimits {
   /** Bytes that may wait, or be written and not yet taken by the connection. */

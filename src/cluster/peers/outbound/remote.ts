@@ -6,11 +6,11 @@ import { hexId } from '../../../base/bytes.js';
 import type { Cancel, Clock } from '../../../base/clock.js';
 import { type Message, MessageType } from '../../../raft/index.js';
 import { PeerChannel, type Place, placeOf, probe } from '../channel.js';
-import { type Greeting, greet, type Identity } from '../handshake.js';
 import type { LogLimit } from '../log-limit.js';
 import { type PeerLimits, SILENT_TICKS, type Timing } from '../options.js';
 import type { PeerAddress } from '../types.js';
 import { outbound } from '../wire/frame.js';
+import { type Greeting, greet, type Identity } from '../wire/handshake.js';
 import { Link, type LinkEnd, type LinkPath } from './link.js';
 
 export interface RemoteEvents {

@@ -5,13 +5,13 @@ import { connect, createServer } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import t from 'tap';
 import { placeOf } from '../../../../src/cluster/peers/channel.js';
+import { encodeFrame, outbound } from '../../../../src/cluster/peers/wire/frame.js';
 import {
   greet,
   type Identity,
   readGreeting,
   refusalOf,
-} from '../../../../src/cluster/peers/handshake.js';
-import { encodeFrame, outbound } from '../../../../src/cluster/peers/wire/frame.js';
+} from '../../../../src/cluster/peers/wire/handshake.js';
 import {
   EntryType,
   type Message,

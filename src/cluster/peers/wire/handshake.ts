@@ -5,7 +5,7 @@
 
 import grpc from '@grpc/grpc-js';
 
-import { hexId } from '../../base/bytes.js';
+import { hexId } from '../../../base/bytes.js';
 
 /** Version of proto/metastore/peer.proto that is spoken, and the lowest that is understood. */
 export const PEER_PROTOCOL = 1;
