@@ -24,8 +24,30 @@ void Wake::Release() {
   function_.Release();
 }
 
+void Settlements::Add(std::function<void(Napi::Env)> settle) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    waiting_.push_back(std::move(settle));
+  }
+  wake_->Notify();
+}
+
+void Settlements::Run(Napi::Env env) {
+  std::vector<std::function<void(Napi::Env)>> waiting;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    waiting.swap(waiting_);
+  }
+  for (const auto& settle : waiting) {
+    const Napi::HandleScope scope(env);
+    settle(env);
+  }
+}
+
 CoreHandle::CoreHandle(Napi::Env env, const Napi::Function& on_wake)
-    : env_(env), wake_(std::make_shared<Wake>(env, on_wake)) {
+    : env_(env),
+      wake_(std::make_shared<Wake>(env, on_wake)),
+      settlements_(std::make_shared<Settlements>(wake_)) {
   napi_add_env_cleanup_hook(env_, CleanUp, this);
 }
 

@@ -7,9 +7,12 @@
 
 #include <napi.h>
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "member/core.h"
 
@@ -28,6 +31,22 @@ class Wake {
   std::mutex mutex_;
   Napi::ThreadSafeFunction function_;  // guarded by mutex_
   bool released_ = false;              // guarded by mutex_
+};
+
+/// What native threads have to say to promises. Shared by them, so that none of them can be the
+/// last to hold the core.
+class Settlements {
+ public:
+  explicit Settlements(std::shared_ptr<Wake> wake) : wake_(std::move(wake)) {}
+  /// Any thread: `settle` will run on the JavaScript thread, in order, by the next Run.
+  void Add(std::function<void(Napi::Env)> settle);
+  /// JavaScript thread, from drain() and at the end of close().
+  void Run(Napi::Env env);
+
+ private:
+  const std::shared_ptr<Wake> wake_;
+  std::mutex mutex_;
+  std::vector<std::function<void(Napi::Env)>> waiting_;  // guarded by mutex_
 };
 
 class CoreHandle {
@@ -52,6 +71,8 @@ class CoreHandle {
   void RefuseCalls() { refusing_ = true; }
   std::string Drain();
 
+  const std::shared_ptr<Settlements>& settlements() const { return settlements_; }
+
   /// Set before Open when the options name a layer; outlives the core.
   std::unique_ptr<FileLayer> files;
 
@@ -60,6 +81,7 @@ class CoreHandle {
 
   const Napi::Env env_;
   const std::shared_ptr<Wake> wake_;
+  const std::shared_ptr<Settlements> settlements_;
   bool hooked_ = true;     // JavaScript thread
   bool refusing_ = false;  // JavaScript thread
   std::mutex life_mutex_;  // held while the core is opened or closed

@@ -41,6 +41,7 @@ class CloseWorker final : public Napi::AsyncWorker {
   void OnOK() override {
     const Napi::Env env = Env();
     if (!CanCallJs(env)) return;
+    handle_->settlements()->Run(env);
     if (status_.ok()) {
       deferred_.Resolve(env.Undefined());
     } else {
@@ -85,6 +86,13 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("controlDone", &Self::ControlDone),
                          InstanceMethod("checkpoint", &Self::Checkpoint),
                          InstanceMethod("truncateLog", &Self::TruncateLog),
+                         InstanceMethod("exportSnapshot", &Self::ExportSnapshot),
+                         InstanceMethod("readExport", &Self::ReadExport),
+                         InstanceMethod("closeExport", &Self::CloseExport),
+                         InstanceMethod("openImport", &Self::OpenImport),
+                         InstanceMethod("writeImport", &Self::WriteImport),
+                         InstanceMethod("closeImport", &Self::CloseImport),
+                         InstanceMethod("installSnapshot", &Self::InstallSnapshot),
                          InstanceMethod("leaseKeys", &Self::LeaseKeys),
                          InstanceMethod("nextId", &Self::NextId),
                          InstanceMethod("watchOpen", &Self::WatchOpen),
@@ -252,6 +260,7 @@ Napi::Value MemberCoreObject::LeaseKeys(const Info& info) {
 Napi::Value MemberCoreObject::Drain(const Info& info) {
   const Napi::Env env = info.Env();
   if (handle_ == nullptr) return env.Null();
+  handle_->settlements()->Run(env);
   std::string records = handle_->Drain();
   if (records.empty()) return env.Null();
   return ToBuffer(env, std::move(records));

@@ -47,6 +47,13 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value ControlDone(const Info& info);
   Napi::Value Checkpoint(const Info& info);
   Napi::Value TruncateLog(const Info& info);
+  Napi::Value ExportSnapshot(const Info& info);
+  Napi::Value ReadExport(const Info& info);
+  Napi::Value CloseExport(const Info& info);
+  Napi::Value OpenImport(const Info& info);
+  Napi::Value WriteImport(const Info& info);
+  Napi::Value CloseImport(const Info& info);
+  Napi::Value InstallSnapshot(const Info& info);
   Napi::Value LeaseKeys(const Info& info);
   Napi::Value NextId(const Info& info);
   Napi::Value WatchOpen(const Info& info);

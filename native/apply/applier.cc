@@ -14,6 +14,7 @@ Applier::Applier(const ApplierOptions& options, ApplierParts parts, uint64_t app
       parts_(std::move(parts)),
       target_(applied),
       applied_(applied),
+      store_(parts_.store),
       runner_(parts_.store, parts_.tickets) {}
 
 void Applier::ApplyTo(uint64_t index) {
@@ -76,13 +77,13 @@ Status Applier::ApplyRun(size_t count) {
   std::vector<std::string> keys;
   for (size_t i = 0; i < count; ++i) Runner::CollectKeys(requests_[i], &keys);
   const HeaderInfo header = parts_.header->Get();
-  parts_.store->Begin(std::move(keys));
+  store_->Begin(std::move(keys));
   for (size_t i = 0; i < count; ++i) {
     if (requests_[i].field == 0) continue;
     METASTORE_RETURN_IF_ERROR(runner_.Execute(requests_[i], header, &batch_));
   }
   const wal::Entry& last = entries_[count - 1];
-  METASTORE_RETURN_IF_ERROR(parts_.store->Commit(last.index, last.term));
+  METASTORE_RETURN_IF_ERROR(store_->Commit(last.index, last.term));
   Publish(last.index);
   return Status::Ok();
 }
@@ -90,7 +91,7 @@ Status Applier::ApplyRun(size_t count) {
 void Applier::Publish(uint64_t index) {
   METASTORE_CHECK(index > applied_.load(), "applied index goes forward");
   applied_.store(index);
-  batch_.Applied(index, parts_.store->revision());
+  batch_.Applied(index, store_->revision());
   parts_.completions->Append(&batch_);
   parts_.on_applied(index);
   if (runner_.TakeCompacted()) parts_.on_compacted();
@@ -130,18 +131,18 @@ void Applier::FinishControl(uint64_t index, std::vector<MetaChange> meta, Code c
 }
 
 Status Applier::CommitControl(std::vector<MetaChange> meta) {
-  parts_.store->Begin({});
+  store_->Begin({});
   for (MetaChange& row : meta) {
-    parts_.store->PutMeta(std::string(kMetaPrefix) + row.key, std::move(row.value));
+    store_->PutMeta(std::string(kMetaPrefix) + row.key, std::move(row.value));
   }
-  return parts_.store->Commit(halted_at_, halted_term_);
+  return store_->Commit(halted_at_, halted_term_);
 }
 
 void Applier::CompactStep(std::function<void(bool more)> done) {
   parts_.executor->Post([this, done = std::move(done)] {
     if (failed_ || stopping_.load()) return;
     bool more = false;
-    Status status = parts_.store->CompactStep(&more);
+    Status status = store_->CompactStep(&more);
     if (!status.ok()) return Fail(std::move(status), applied_.load());
     AnswerHeld();
     done(more);
@@ -151,7 +152,7 @@ void Applier::CompactStep(std::function<void(bool more)> done) {
 void Applier::AnswerHeld() {
   std::vector<HeldReply>* held = runner_.held();
   if (held->empty()) return;
-  const int64_t done = parts_.store->CompactionDone();
+  const int64_t done = store_->CompactionDone();
   const auto is_done = [&](const HeldReply& reply) {
     if (reply.revision > done) return false;
     batch_.Result(reply.ticket, Code::kOk, reply.reply);
@@ -164,11 +165,28 @@ void Applier::AnswerHeld() {
 void Applier::Defragment(intake::Ticket ticket) {
   parts_.executor->Post([this, ticket] {
     if (failed_) return;
-    Status status = parts_.store->Defragment();
+    Status status = store_->Defragment();
     if (IsStorageFailure(status.code())) return Fail(std::move(status), applied_.load());
     batch_.Result(ticket, status.code(), {});
     parts_.completions->Append(&batch_);
   });
+}
+
+Status Applier::Replace(Store* store, uint64_t index) {
+  if (failed_ || stopping_.load()) return Code::kStopped;
+  if (!AtRest() || index <= applied_.load()) {
+    return Status(Code::kInternal, "a snapshot at index " + std::to_string(index) +
+                                       " while entries up to " + std::to_string(target_.load()) +
+                                       " are on their way");
+  }
+  METASTORE_CHECK(halted_at_ == 0, "a control entry is an entry on its way");
+  store_ = store;
+  runner_.Use(store);
+  target_.store(index);
+  applied_.store(index);
+  AnswerHeld();
+  parts_.on_applied(index);
+  return Status::Ok();
 }
 
 void Applier::Fail(Status status, uint64_t index) {

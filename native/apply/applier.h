@@ -68,6 +68,12 @@ class Applier {
   void CompactStep(std::function<void(bool more)> done);
   /// Maintenance.Defragment, between runs.
   void Defragment(intake::Ticket ticket);
+  /// A snapshot at `index` has replaced the state by `store`, which is readable already. Apply
+  /// thread; kInternal, and nothing changes, when entries are on their way or the index is no step
+  /// forward, kStopped after a failure or stop.
+  Status Replace(Store* store, uint64_t index);
+  /// Whether nothing that is committed waits to be applied. Any thread.
+  bool AtRest() const { return applied_.load() == target_.load(); }
   /// Ends after the current run; entries that remain are applied after the next start.
   void Stop() { stopping_.store(true); }
 
@@ -98,6 +104,7 @@ class Applier {
   std::atomic<bool> stopping_{false};
 
   // Of the apply thread alone.
+  Store* store_;
   Runner runner_;
   CompletionBatch batch_;
   std::vector<wal::Entry> entries_;

@@ -30,6 +30,9 @@ class Runner {
  public:
   Runner(Store* store, intake::Tickets* tickets) : store_(store), tickets_(tickets) {}
 
+  /// Another store from now on.
+  void Use(Store* store) { store_ = store; }
+
   /// Carries out a native request and appends its completions to *batch. An error means that this
   /// process cannot go on: bytes that no member can have proposed, or a failing engine.
   Status Execute(const intake::RaftRequest& request, const HeaderInfo& header,
@@ -66,7 +69,7 @@ class Runner {
   template <typename Operation>
   Status Write(const intake::RaftRequest& request, CompletionBatch* batch, Operation operation);
 
-  Store* const store_;
+  Store* store_;
   intake::Tickets* const tickets_;
   bool compacted_ = false;
   std::vector<HeldReply> held_;

@@ -138,7 +138,8 @@ class Engine {
   virtual uint64_t DurableAppliedIndex() const = 0;
   /// Makes everything committed so far durable; blocks; not on the apply or JavaScript thread.
   virtual Status Flush() = 0;
-  /// Tests only: closing it makes nothing durable any more, as if the process had been killed.
+  /// Nobody will open again what this engine has stored, or, in tests, its process counts as killed:
+  /// closing it makes nothing durable any more.
   virtual void Abandon() {}
   /// Named counters for metrics (bytes, counts), engine's own names.
   virtual std::vector<std::pair<std::string, double>> Stats() const = 0;
@@ -158,6 +159,9 @@ struct RocksOptions {
   int bloom_bits_per_key = 10;
   /// Test-only: files come from base/file.h's file layer instead of the operating system's.
   class FileLayer* file_layer = nullptr;
+  /// Let go of once the database is closed and nobody reads it any more; whoever wants to remove
+  /// the directory waits for that.
+  std::shared_ptr<void> tenant;
 };
 /// Opens or creates the database; time does not depend on the number of keys.
 Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options);

@@ -103,7 +103,7 @@ Result<Admitted> Admission::AdmitPut(std::string_view request, const Caller& cal
                                      uint64_t backlog) const {
   codec::PutRequest decoded;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request, &decoded));
-  if (store_->OverQuota(PutCost(decoded))) return Code::kNoSpace;
+  if (OverQuota(PutCost(decoded))) return Code::kNoSpace;
   const Code code = CheckPut(decoded);
   if (code != Code::kOk) return code;
   return Propose(kFieldPut, request, {}, caller, backlog);
@@ -123,7 +123,7 @@ Result<Admitted> Admission::AdmitTxn(std::string_view request, const Caller& cal
   codec::TxnRequest decoded;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request, &decoded));
   const int64_t cost = TxnCost(decoded);
-  if (cost > 0 && store_->OverQuota(cost)) return Code::kNoSpace;
+  if (cost > 0 && OverQuota(cost)) return Code::kNoSpace;
   const Code code = CheckTxn(decoded, limits_.max_txn_ops);
   if (code != Code::kOk) return code;
   if (!IsReadOnly(decoded)) return Propose(kFieldTxn, request, {}, caller, backlog);
@@ -134,7 +134,7 @@ Result<Admitted> Admission::AdmitLeaseGrant(std::string_view request, const Call
                                             uint64_t backlog) const {
   codec::LeaseGrantRequest decoded;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request, &decoded));
-  if (store_->OverQuota(kLeaseGrantCost)) return Code::kNoSpace;
+  if (OverQuota(kLeaseGrantCost)) return Code::kNoSpace;
   const std::string chosen = decoded.id == 0 ? LeaseIdField(ids_->NextLeaseId()) : std::string();
   return Propose(kFieldLeaseGrant, request, chosen, caller, backlog);
 }

@@ -62,9 +62,9 @@ struct Caller {
 
 class Admission {
  public:
-  /// `store` and `ids` must outlive the admission.
-  Admission(const AdmissionLimits& limits, const Store* store, IdGenerator* ids)
-      : limits_(limits), store_(store), ids_(ids) {}
+  /// `stores` and `ids` must outlive the admission.
+  Admission(const AdmissionLimits& limits, const StoreSlot* stores, IdGenerator* ids)
+      : limits_(limits), stores_(stores), ids_(ids) {}
 
   /// The first check that fails as an error, or how the request goes on. `backlog` is the number of
   /// entries committed but not applied. Accepts any bytes.
@@ -77,6 +77,9 @@ class Admission {
   Result<Admitted> Propose(uint32_t field, std::string_view body, std::string_view suffix,
                            const Caller& caller, uint64_t backlog) const;
   Result<Admitted> Limit(Admitted admitted, uint64_t backlog) const;
+  bool OverQuota(int64_t cost_bytes) const {
+    return stores_->With([&](const Store& store) { return store.OverQuota(cost_bytes); });
+  }
   Result<Admitted> AdmitRange(std::string_view request) const;
   Result<Admitted> AdmitPut(std::string_view request, const Caller& caller, uint64_t backlog) const;
   Result<Admitted> AdmitDeleteRange(std::string_view request, const Caller& caller,
@@ -88,7 +91,7 @@ class Admission {
                               uint64_t backlog) const;
 
   const AdmissionLimits limits_;
-  const Store* const store_;
+  const StoreSlot* const stores_;
   IdGenerator* const ids_;
 };
 

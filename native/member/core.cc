@@ -219,13 +219,16 @@ void MemberCore::OnFailure(const Status& status) {
 }
 
 CoreStatus MemberCore::status() const {
-  const ViewRef view = store_->Pin();
   CoreStatus status;
-  status.revision = view->revision;
-  status.compact_revision = view->compact_revision;
+  stores_.With([&](const Store& store) {
+    const ViewRef view = store.Pin();
+    status.revision = view->revision;
+    status.compact_revision = view->compact_revision;
+    status.sizes = store.sizes();
+    status.engine = store.engine().Stats();
+  });
   status.applied_index = applier_->applied().load();
   status.durable_applied_index = upkeep_->durable_applied();
-  status.sizes = store_->sizes();
   status.log_start_index = log_->start_index();
   status.log_last_index = log_->last_index();
   status.log = log_->stats();
@@ -235,7 +238,6 @@ CoreStatus MemberCore::status() const {
   status.queued = {proposals.operations + waiting.operations + serving.operations,
                    proposals.bytes + waiting.bytes + serving.bytes};
   status.watch = hub_->stats();
-  status.engine = store_->engine().Stats();
   return status;
 }
 
@@ -248,6 +250,7 @@ Status MemberCore::Close() {
     return log_ != nullptr ? log_->Close() : Status::Ok();
   }
   FailAll(Code::kStopped);
+  transfers_->Stop();
   completions_.Open();
   readers_->Stop();
   for (Executor* executor : read_executors_) executor->Stop();
@@ -258,8 +261,9 @@ Status MemberCore::Close() {
   upkeep_->Stop();
   upkeep_executor_->Stop();
   Status status = log_->Close();
-  if (status.ok() && !completions_.failed() && store_->engine().persistent()) {
-    status = store_->engine().Flush();  // the next start then has nothing to apply again
+  Engine& engine = stores_.Get()->engine();
+  if (status.ok() && !completions_.failed() && engine.persistent()) {
+    status = engine.Flush();  // the next start then has nothing to apply again
   }
   if (!status.ok()) OnFailure(status);
   return status;
@@ -271,7 +275,7 @@ void MemberCore::Crash() {
   closing_.store(true);
   files_->Freeze();
   stepped_->Drop();
-  store_->engine().Abandon();
+  stores_.Get()->engine().Abandon();
   hub_->Stop();  // it lets go of the store before that goes
 }
 

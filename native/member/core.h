@@ -25,6 +25,7 @@
 #include "intake/queues.h"
 #include "member/disk/directory.h"
 #include "member/options.h"
+#include "member/transfer/transfers.h"
 #include "member/work/readers.h"
 #include "member/work/stepped.h"
 #include "member/work/upkeep.h"
@@ -106,6 +107,9 @@ class MemberCore {
   /// kInternal unless a checkpoint covers the index; then Completion 'truncated' follows.
   Status TruncateLog(uint64_t index);
 
+  /// Snapshots to and from other members.
+  transfer::Transfers& transfers() { return *transfers_; }
+
   uint64_t NextId() { return ids_.Next(); }
   watch::WatchHub& hub() { return *hub_; }
 
@@ -139,6 +143,7 @@ class MemberCore {
   static Status OpenStore(const MemberOptions& options, MemberCore* core, uint64_t* image_index);
   static Status FillRecovered(const wal::Recovered& log, MemberCore* core,
                               RecoveredState* recovered);
+  void StartTransfers(const MemberOptions& options);
   void Start(const MemberOptions& options, const RecoveredState& recovered, uint64_t image_index);
   Executor* Own(Executor* given, const std::string& name);
 
@@ -164,7 +169,9 @@ class MemberCore {
   intake::ReadQueue reads_;
   std::unique_ptr<WatchSink> watch_sink_;
   std::unique_ptr<watch::WatchHub> hub_;
-  std::unique_ptr<Store> store_;
+  /// Of the rocksdb engine's database; Transfers goes on with it.
+  std::shared_ptr<Tenancy> tenancy_;
+  StoreSlot stores_;
   std::unique_ptr<wal::Wal> log_;
   std::unique_ptr<intake::Admission> admission_;
   std::vector<std::unique_ptr<Executor>> own_executors_;
@@ -175,6 +182,7 @@ class MemberCore {
   std::unique_ptr<apply::Applier> applier_;
   std::unique_ptr<Readers> readers_;
   std::unique_ptr<Upkeep> upkeep_;
+  std::unique_ptr<transfer::Transfers> transfers_;
 
   std::atomic<uint64_t> committed_{0};
   std::atomic<bool> closing_{false};

@@ -88,7 +88,10 @@ Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& opti
   auto directory = OpenDataDirectory(options, files);
   if (!directory.ok()) return directory.TakeStatus();
   wal::Recovered log_state;
-  auto log = OpenLog(options, files, directory->wal, &log_state);
+  const std::string log_dir = directory->wal;
+  auto log = OpenLogBehindInstall(
+      &*directory, files,
+      [&](wal::Recovered* found) { return OpenLog(options, files, log_dir, found); }, &log_state);
   if (!log.ok()) return log.TakeStatus();
   const uint64_t start_ms =
       stepped ? SteppedStartMs(options.data_dir, log_state.created) : UnixMs();
@@ -119,6 +122,8 @@ Status MemberCore::OpenStore(const MemberOptions& options, MemberCore* core,
     RocksOptions rocks = options.rocks;
     rocks.directory = core->directory_.engine;
     rocks.file_layer = options.files;
+    core->tenancy_ = std::make_shared<Tenancy>(core->files_, rocks.directory);
+    rocks.tenant = core->tenancy_;
     auto opened = OpenRocksEngine(rocks);
     if (!opened.ok()) return opened.TakeStatus();
     engine = std::move(*opened);
@@ -133,14 +138,15 @@ Status MemberCore::OpenStore(const MemberOptions& options, MemberCore* core,
   core->hub_ = watch::WatchHub::Create(hub, core->watch_sink_.get());
   auto store = Store::Open(options.store, std::move(engine), core->hub_.get());
   if (!store.ok()) return store.TakeStatus();
-  core->store_ = std::move(*store);
-  core->hub_->Attach(core->store_.get());
+  core->stores_.Set(std::move(*store));
+  core->hub_->Attach(core->stores_.Get());
   return Status::Ok();
 }
 
 Status MemberCore::FillRecovered(const wal::Recovered& log, MemberCore* core,
                                  RecoveredState* recovered) {
-  const ViewRef view = core->store_->Pin();
+  const std::shared_ptr<Store> store = core->stores_.Get();
+  const ViewRef view = store->Pin();
   const uint64_t applied = view->applied_index;
   METASTORE_RETURN_IF_ERROR(
       CheckAgainstLog(log, core->directory_.wal, core->directory_.engine, applied));
@@ -154,16 +160,16 @@ Status MemberCore::FillRecovered(const wal::Recovered& log, MemberCore* core,
   recovered->last_index = log.last_index;
   recovered->torn_bytes = log.torn_bytes;
   recovered->applied_index = applied;
-  recovered->applied_term = core->store_->applied_term();
+  recovered->applied_term = store->applied_term();
   if (recovered->hard_state.commit > log.last_index) {
     return Status(Code::kDamaged, "log in " + core->directory_.wal + " names commit index " +
                                       std::to_string(recovered->hard_state.commit) +
                                       " but ends at index " + std::to_string(log.last_index));
   }
   recovered->revision = view->revision;
-  recovered->leases = core->store_->Leases();
-  recovered->alarms = core->store_->Alarms();
-  return ReadMeta(core->store_->engine(), *view->snapshot, recovered);
+  recovered->leases = store->Leases();
+  recovered->alarms = store->Alarms();
+  return ReadMeta(store->engine(), *view->snapshot, recovered);
 }
 
 Executor* MemberCore::Own(Executor* given, const std::string& name) {
@@ -175,18 +181,19 @@ Executor* MemberCore::Own(Executor* given, const std::string& name) {
 void MemberCore::Start(const MemberOptions& options, const RecoveredState& recovered,
                        uint64_t image_index) {
   const auto on_failure = [this](const Status& status) { OnFailure(status); };
-  admission_ = std::make_unique<intake::Admission>(options.limits, store_.get(), &ids_);
+  admission_ = std::make_unique<intake::Admission>(options.limits, &stores_, &ids_);
   apply_executor_ = Own(options.executors.apply, "apply");
   upkeep_executor_ = Own(options.executors.upkeep, "upkeep");
   read_executors_ = options.executors.readers;
   for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
     read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
   }
-  readers_ = std::make_unique<Readers>(store_.get(), log_.get(), &header_, &completions_,
+  readers_ = std::make_unique<Readers>(&stores_, log_.get(), &header_, &completions_,
                                        read_executors_, on_failure);
   apply::ApplierParts parts;
   parts.log = log_.get();
-  parts.store = store_.get();
+  const std::shared_ptr<Store> store = stores_.Get();
+  parts.store = store.get();
   parts.tickets = &tickets_;
   parts.completions = &completions_;
   parts.header = &header_;
@@ -197,7 +204,7 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   applier_ =
       std::make_unique<apply::Applier>(options.applier, std::move(parts), recovered.applied_index);
   UpkeepParts upkeep;
-  upkeep.store = store_.get();
+  upkeep.stores = &stores_;
   upkeep.applier = applier_.get();
   upkeep.completions = &completions_;
   upkeep.files = files_;
@@ -206,8 +213,31 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   upkeep.compaction_sleep_ms = options.store.compaction_sleep_ms;
   upkeep.on_failure = on_failure;
   upkeep_ = std::make_unique<Upkeep>(std::move(upkeep), image_index);
+  StartTransfers(options);
   // A compaction that the last run did not finish goes on.
-  if (store_->CompactionDone() < store_->Pin()->compact_revision) upkeep_->ScheduleCompaction();
+  if (store->CompactionDone() < store->Pin()->compact_revision) upkeep_->ScheduleCompaction();
+}
+
+void MemberCore::StartTransfers(const MemberOptions& options) {
+  transfer::TransferParts parts;
+  parts.files = files_;
+  parts.member = directory_.member;
+  parts.engine = options.engine;
+  parts.store_options = options.store;
+  parts.rocks = options.rocks;
+  parts.rocks.file_layer = options.files;
+  parts.tenancy = std::move(tenancy_);
+  parts.stores = &stores_;
+  parts.hub = hub_.get();
+  parts.log = log_.get();
+  parts.applier = applier_.get();
+  parts.upkeep = upkeep_.get();
+  parts.committed = &committed_;
+  parts.apply_executor = apply_executor_;
+  parts.upkeep_executor = upkeep_executor_;
+  parts.readers = read_executors_;
+  parts.on_failure = [this](const Status& status) { OnFailure(status); };
+  transfers_ = std::make_unique<transfer::Transfers>(std::move(parts));
 }
 
 }  // namespace metastore::member

@@ -10,10 +10,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/shared_lock.h"
 #include "base/status.h"
 #include "codec/replies.h"
 #include "codec/requests.h"
@@ -155,6 +159,33 @@ class Store {
 
  protected:
   std::atomic<int64_t> revision_{1};
+};
+
+/// Which store is the current one: a snapshot from another member replaces it while the others of
+/// its users go on. Any thread.
+class StoreSlot {
+ public:
+  /// For work that may take its time: what it holds stays whole until it lets go, and is then
+  /// perhaps closed on its thread.
+  std::shared_ptr<Store> Get() const {
+    const std::shared_lock<SharedLock> lock(lock_);
+    return store_;
+  }
+  /// For a look in passing, on threads that must not close a store. `use` must not take the slot.
+  template <typename Use>
+  auto With(Use use) const {
+    const std::shared_lock<SharedLock> lock(lock_);
+    return use(static_cast<const Store&>(*store_));
+  }
+  /// Returns the store that was current before.
+  std::shared_ptr<Store> Set(std::shared_ptr<Store> store) {
+    const std::unique_lock<SharedLock> lock(lock_);
+    return std::exchange(store_, std::move(store));
+  }
+
+ private:
+  mutable SharedLock lock_;
+  std::shared_ptr<Store> store_;  // guarded by lock_
 };
 
 }  // namespace metastore

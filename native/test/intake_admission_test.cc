@@ -31,8 +31,8 @@ class AdmissionTest : public ::testing::Test {
     options.quota_bytes = quota_bytes;
     auto store = Store::Open(options, NewMemoryEngine(), &sink_);
     ASSERT_TRUE(store.ok());
-    store_ = std::move(*store);
-    admission_ = std::make_unique<Admission>(limits, store_.get(), &ids_);
+    stores_.Set(std::move(*store));
+    admission_ = std::make_unique<Admission>(limits, &stores_, &ids_);
   }
 
   Code CodeOf(Method method, const std::string& request, uint64_t backlog = 0) {
@@ -46,7 +46,7 @@ class AdmissionTest : public ::testing::Test {
 
   NullSink sink_;
   IdGenerator ids_{kMember, 1700000000000};
-  std::unique_ptr<Store> store_;
+  StoreSlot stores_;
   std::unique_ptr<Admission> admission_;
 };
 

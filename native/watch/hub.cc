@@ -72,7 +72,7 @@ class Hub final : public WatchHub {
   }
   ~Hub() override { Stop(); }
 
-  void Attach(Store* store) override { Put(AttachCommand{store}); }
+  void Attach(std::shared_ptr<Store> store) override { Put(AttachCommand{std::move(store)}); }
   void SetHeader(const HeaderInfo& header) override { Put(header); }
   void Publish(Publication publication) override {
     WakeIf(mailbox_.PutPublication(std::move(publication)));
@@ -154,7 +154,7 @@ class Hub final : public WatchHub {
     });
   }
 
-  void Do(AttachCommand& command) { sequencer_.Attach(command.store); }
+  void Do(AttachCommand& command) { sequencer_.Attach(std::move(command.store)); }
   void Do(HeaderInfo& header) { sequencer_.SetHeader(header); }
   void Do(PublishCommand& command) {
     mailbox_.Release(command);
@@ -172,7 +172,7 @@ class Hub final : public WatchHub {
   std::unique_ptr<ThreadExecutor> own_executor_;
   Executor* executor_;
   Mailbox mailbox_;
-  std::mutex running_;  // held by the hub's tasks, so that Stop can wait for one
+  std::mutex running_;   // held by the hub's tasks, so that Stop can wait for one
   Sequencer sequencer_;  // guarded by running_, as are the following
   bool pass_posted_ = false;
   bool stopped_ = false;

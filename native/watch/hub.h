@@ -60,7 +60,7 @@ class StreamSink {
 struct HubStats {
   uint64_t streams = 0;
   uint64_t watchers = 0;
-  uint64_t slow_watchers = 0;     // reading history
+  uint64_t slow_watchers = 0;  // reading history
   uint64_t pending_events = 0;
   uint64_t events_total = 0;
 };
@@ -69,9 +69,12 @@ class WatchHub : public PublicationSink {
  public:
   /// The store is attached after construction, since the store wants its sink first; before the
   /// first stream is opened. Attached again, when a snapshot has replaced the store, every watcher
-  /// goes on from the new one's history; the old store must outlive this call's task only.
+  /// goes on from the new one's history; the old store is let go of when the hub has come to it.
+  /// Requests that come after this call has returned are answered from the new store.
   static std::unique_ptr<WatchHub> Create(const HubOptions& options, StreamSink* sink);
-  virtual void Attach(Store* store) = 0;
+  virtual void Attach(std::shared_ptr<Store> store) = 0;
+  /// The caller keeps the store for as long as the hub, or until another one is attached.
+  void Attach(Store* store) { Attach(std::shared_ptr<Store>(std::shared_ptr<void>(), store)); }
   /// Fields of response headers; the term changes.
   virtual void SetHeader(const HeaderInfo& header) = 0;
 

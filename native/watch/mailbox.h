@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>
@@ -20,7 +21,7 @@
 namespace metastore::watch {
 
 struct AttachCommand {
-  Store* store = nullptr;
+  std::shared_ptr<Store> store;
 };
 struct PublishCommand {
   Publication publication;

@@ -320,7 +320,10 @@ export interface MemberCore {
   watchCredit(stream: number, bytes: number): void;
   watchClose(stream: number): void;
 
-  /** Everything completed since the last call, as records (src/storage/completions.ts), or null. */
+  /**
+   * Everything completed since the last call, as records (src/storage/completions.ts), or null.
+   * Promises of exports, imports and installs settle in here too, or in close().
+   */
   drain(): Buffer | null;
 
   status(): CoreStatus;

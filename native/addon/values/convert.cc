@@ -122,16 +122,6 @@ Napi::Object ToHistogram(Napi::Env env, const std::vector<uint64_t>& buckets, do
   return histogram;
 }
 
-Napi::Value ToMetaMap(Napi::Env env, const member::RecoveredState& recovered) {
-  const Napi::Object map = env.Global().Get("Map").As<Napi::Function>().New({});
-  const Napi::Function set = map.Get("set").As<Napi::Function>();
-  for (const auto& [key, value] : recovered.meta) {
-    set.Call(map, {Napi::String::New(env, key),
-                   Napi::Buffer<char>::Copy(env, value.data(), value.size())});
-  }
-  return map;
-}
-
 }  // namespace
 
 bool ReadOptions(const Napi::Value& value, member::MemberOptions* options,
@@ -214,6 +204,40 @@ bool ReadMetaRows(const Napi::Value& value, std::vector<apply::MetaChange>* rows
   return true;
 }
 
+Napi::Value ToMetaMap(Napi::Env env, const std::vector<std::pair<std::string, std::string>>& rows) {
+  const Napi::Object map = env.Global().Get("Map").As<Napi::Function>().New({});
+  const Napi::Function set = map.Get("set").As<Napi::Function>();
+  for (const auto& [key, value] : rows) {
+    set.Call(map, {Napi::String::New(env, key),
+                   Napi::Buffer<char>::Copy(env, value.data(), value.size())});
+  }
+  return map;
+}
+
+Napi::Array ToLeases(Napi::Env env, const std::vector<LeaseRow>& leases) {
+  Napi::Array array = Napi::Array::New(env, leases.size());
+  for (uint32_t i = 0; i < leases.size(); ++i) {
+    Napi::HandleScope scope(env);
+    Napi::Object lease = Napi::Object::New(env);
+    lease["id"] = Napi::BigInt::New(env, leases[i].id);
+    lease["ttlSeconds"] = Num(env, leases[i].ttl_seconds);
+    lease["remainingTtlSeconds"] = Num(env, leases[i].remaining_ttl_seconds);
+    array[i] = lease;
+  }
+  return array;
+}
+
+Napi::Array ToAlarms(Napi::Env env, const std::vector<codec::AlarmMember>& alarms) {
+  Napi::Array array = Napi::Array::New(env, alarms.size());
+  for (uint32_t i = 0; i < alarms.size(); ++i) {
+    Napi::Object alarm = Napi::Object::New(env);
+    alarm["memberId"] = Napi::BigInt::New(env, alarms[i].member_id);
+    alarm["alarm"] = Napi::Number::New(env, alarms[i].alarm);
+    array[i] = alarm;
+  }
+  return array;
+}
+
 Napi::Object ToRecovered(Napi::Env env, const member::RecoveredState& recovered) {
   Napi::Object out = Napi::Object::New(env);
   out["created"] = Napi::Boolean::New(env, recovered.created);
@@ -230,25 +254,9 @@ Napi::Object ToRecovered(Napi::Env env, const member::RecoveredState& recovered)
   out["tornBytes"] = Num(env, recovered.torn_bytes);
   out["openMs"] = Num(env, recovered.open_ms);
   out["revision"] = Num(env, recovered.revision);
-  out["meta"] = ToMetaMap(env, recovered);
-  Napi::Array leases = Napi::Array::New(env, recovered.leases.size());
-  for (uint32_t i = 0; i < recovered.leases.size(); ++i) {
-    Napi::HandleScope scope(env);
-    Napi::Object lease = Napi::Object::New(env);
-    lease["id"] = Napi::BigInt::New(env, recovered.leases[i].id);
-    lease["ttlSeconds"] = Num(env, recovered.leases[i].ttl_seconds);
-    lease["remainingTtlSeconds"] = Num(env, recovered.leases[i].remaining_ttl_seconds);
-    leases[i] = lease;
-  }
-  out["leases"] = leases;
-  Napi::Array alarms = Napi::Array::New(env, recovered.alarms.size());
-  for (uint32_t i = 0; i < recovered.alarms.size(); ++i) {
-    Napi::Object alarm = Napi::Object::New(env);
-    alarm["memberId"] = Napi::BigInt::New(env, recovered.alarms[i].member_id);
-    alarm["alarm"] = Napi::Number::New(env, recovered.alarms[i].alarm);
-    alarms[i] = alarm;
-  }
-  out["alarms"] = alarms;
+  out["meta"] = ToMetaMap(env, recovered.meta);
+  out["leases"] = ToLeases(env, recovered.leases);
+  out["alarms"] = ToAlarms(env, recovered.alarms);
   return out;
 }
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "member/core.h"
@@ -26,6 +27,10 @@ Napi::Object ToRecovered(Napi::Env env, const member::RecoveredState& recovered)
 Napi::Object ToStatus(Napi::Env env, const member::CoreStatus& status);
 /// Takes the bytes over without copying them when they are many.
 Napi::Value ToBuffer(Napi::Env env, std::string bytes);
+/// The parts that a recovered state and an installed snapshot have in common.
+Napi::Value ToMetaMap(Napi::Env env, const std::vector<std::pair<std::string, std::string>>& rows);
+Napi::Array ToLeases(Napi::Env env, const std::vector<LeaseRow>& leases);
+Napi::Array ToAlarms(Napi::Env env, const std::vector<codec::AlarmMember>& alarms);
 /// An Error whose `code` is the status' name.
 Napi::Error ToError(Napi::Env env, const Status& status);
 /// False while the environment is being torn down: native work still completes then, but its

@@ -145,6 +145,7 @@ Result<uint64_t> ReadAppliedIndex(const Database& database) {
 
 Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
   auto database = std::make_shared<Database>();
+  database->tenant = options.tenant;
   if (options.file_layer != nullptr) database->env = NewEnvOver(options.file_layer);
   database->block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
   std::vector<rocksdb::ColumnFamilyDescriptor> families;

@@ -39,6 +39,8 @@ inline std::string_view ViewOf(const rocksdb::Slice& slice) {
 /// The open database. Snapshots share it, so that it closes after the last of them.
 struct Database {
   ~Database();
+  /// First, so that it goes last: its owner learns by it that the files are no longer in use.
+  std::shared_ptr<void> tenant;
   rocksdb::ColumnFamilyHandle* family(Family which) const { return families[which]; }
 
   std::unique_ptr<rocksdb::Env> env;  // null: the operating system's

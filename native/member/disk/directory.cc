@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "member/disk/tree.h"
+
 namespace metastore::member {
 namespace {
 
@@ -53,7 +55,81 @@ Status CheckFormat(const std::string& directory, EngineKind engine, FileLayer* f
   return Status(Code::kWrongFormat, path + " names a format that this version does not know");
 }
 
+/// Databases that are not current: superseded ones, and ones that were never finished.
+Status RemoveOtherDatabases(const std::string& member, const std::string& current,
+                            FileLayer* files) {
+  auto names = files->List(member);
+  if (!names.ok()) return names.TakeStatus();
+  for (const std::string& name : *names) {
+    if (!IsDatabaseName(name) || name == current) continue;
+    METASTORE_RETURN_IF_ERROR(RemoveTree(files, member + "/" + name));
+  }
+  return Status::Ok();
+}
+
+/// Settles which state is the current one, and clears away all others.
+Status SettleState(const MemberOptions& options, FileLayer* files, DataDirectory* directory) {
+  const std::string& member = directory->member;
+  auto pending = ReadInstall(files, member);
+  if (!pending.ok()) return pending.TakeStatus();
+  directory->pending = std::move(*pending);
+  if (directory->pending.has_value()) {
+    METASTORE_RETURN_IF_ERROR(SwitchState(files, member, options.engine, *directory->pending));
+  }
+  std::string folder(kImagesFolder);
+  if (options.engine == EngineKind::kRocks) {
+    auto current = ReadCurrentDatabase(files, member);
+    if (!current.ok()) return current.TakeStatus();
+    folder = std::move(*current);
+    METASTORE_RETURN_IF_ERROR(RemoveOtherDatabases(member, folder, files));
+  }
+  directory->engine = member + "/" + folder;
+  METASTORE_RETURN_IF_ERROR(files->MakeDirectory(directory->engine));
+  for (const std::string_view transfers : {kIncomingFolder, kOutgoingFolder}) {
+    const std::string path = member + "/" + std::string(transfers);
+    METASTORE_RETURN_IF_ERROR(EmptyDirectory(files, path, {}));
+  }
+  return Status::Ok();
+}
+
+/// The log may hold all of it already, when only the end of the install was missing.
+Status StartLogAt(const PendingInstall& install, const wal::Recovered& found, wal::Wal* log) {
+  const auto ignore = [](const Status&) {};  // Close says what failed
+  if (found.start_index < install.index) {
+    if (found.hard_state.commit > install.index) {
+      return Status(Code::kDamaged, "a snapshot at index " + std::to_string(install.index) +
+                                        " is being installed over a log that is committed up to " +
+                                        std::to_string(found.hard_state.commit));
+    }
+    log->Reset(install.index, install.term, ignore);
+  }
+  if (found.hard_state.term <= install.hard_state.term) {
+    wal::HardState hard_state = install.hard_state;
+    hard_state.commit = std::max(hard_state.commit, found.hard_state.commit);
+    log->Append({}, &hard_state, true, ignore);
+  }
+  return log->Close();
+}
+
 }  // namespace
+
+Result<std::unique_ptr<wal::Wal>> OpenLogBehindInstall(DataDirectory* directory, FileLayer* files,
+                                                       const OpenLogFunction& open,
+                                                       wal::Recovered* recovered) {
+  auto log = open(recovered);
+  if (!log.ok() || !directory->pending.has_value()) return log;
+  if (recovered->created) {
+    return Status(Code::kDamaged,
+                  "a snapshot is being installed, but there is no log in " + directory->wal);
+  }
+  METASTORE_RETURN_IF_ERROR(StartLogAt(*directory->pending, *recovered, log->get()));
+  log = Status(Code::kStopped);  // the closed one goes first
+  log = open(recovered);
+  if (!log.ok()) return log;
+  METASTORE_RETURN_IF_ERROR(RemoveInstall(files, directory->member));
+  directory->pending.reset();
+  return log;
+}
 
 Result<DataDirectory> OpenDataDirectory(const MemberOptions& options, FileLayer* files) {
   const std::string member = options.data_dir + "/member";
@@ -76,9 +152,9 @@ Result<DataDirectory> OpenDataDirectory(const MemberOptions& options, FileLayer*
   DataDirectory directory;
   directory.lock = std::move(*lock);
   directory.wal = options.wal_dir.empty() ? member + "/wal" : options.wal_dir;
-  directory.engine = member + (options.engine == EngineKind::kMemory ? "/images" : "/db");
+  directory.member = member;
   METASTORE_RETURN_IF_ERROR(files->MakeDirectory(directory.wal));
-  METASTORE_RETURN_IF_ERROR(files->MakeDirectory(directory.engine));
+  METASTORE_RETURN_IF_ERROR(SettleState(options, files, &directory));
   return directory;
 }
 

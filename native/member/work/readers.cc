@@ -36,12 +36,48 @@ Status ServeLeaseKeys(const Store& store, const View& view, int64_t lease, std::
   return Status::Ok();
 }
 
+Status ServeHash(const Store& store, const intake::PendingRead& read, const View& view,
+                 const HeaderInfo& header, std::string* reply) {
+  if (read.method == intake::Method::kHash) {
+    auto hash = store.Hash(view);
+    if (!hash.ok()) return hash.TakeStatus();
+    codec::AppendHashResponse(ToResponseHeader(header, view.revision), *hash, reply);
+    return Status::Ok();
+  }
+  if (read.method != intake::Method::kHashKv) return Code::kUnknownMethod;
+  codec::HashKvRequest request;
+  METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &request));
+  auto hash = store.HashKv(view, request.revision);
+  if (!hash.ok()) return hash.TakeStatus();
+  codec::AppendHashKvResponse(ToResponseHeader(header, hash->revision), hash->hash,
+                              hash->compact_revision, hash->hash_revision, reply);
+  return Status::Ok();
+}
+
+Status ServeOne(const Store& store, const intake::PendingRead& read, const View& view,
+                const HeaderInfo& header, std::string* reply) {
+  if (read.lease_keys.has_value()) {
+    return ServeLeaseKeys(store, view, *read.lease_keys, reply);
+  }
+  if (read.method == intake::Method::kRange) {
+    codec::RangeRequest range;
+    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &range));
+    return store.Range(view, range, header, reply);
+  }
+  if (read.method == intake::Method::kTxn) {
+    codec::TxnRequest txn;
+    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &txn));
+    return store.ReadOnlyTxn(view, txn, header, reply);
+  }
+  return ServeHash(store, read, view, header, reply);
+}
+
 }  // namespace
 
-Readers::Readers(const Store* store, wal::Wal* log, const apply::SharedHeader* header,
+Readers::Readers(const StoreSlot* stores, wal::Wal* log, const apply::SharedHeader* header,
                  apply::CompletionQueue* completions, std::vector<Executor*> executors,
                  std::function<void(const Status&)> on_failure)
-    : store_(store),
+    : stores_(stores),
       log_(log),
       header_(header),
       completions_(completions),
@@ -148,51 +184,16 @@ Status Readers::ReadRun(const EntryRead& read, std::string* run) const {
 }
 
 void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch) {
-  const ViewRef view = store_->Pin();
+  const std::shared_ptr<const Store> store = stores_->Get();
+  const ViewRef view = store->Pin();
   const HeaderInfo header = header_->Get();
   for (const intake::PendingRead& read : chunk) {
     batch->BeginResult(read.ticket);
-    Status status =
-        stopping_.load() ? Status(Code::kStopped) : ServeOne(read, *view, header, batch->reply());
+    Status status = stopping_.load() ? Status(Code::kStopped)
+                                     : ServeOne(*store, read, *view, header, batch->reply());
     batch->EndResult(status.code());
     if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
   }
-}
-
-Status Readers::ServeOne(const intake::PendingRead& read, const View& view,
-                         const HeaderInfo& header, std::string* reply) const {
-  if (read.lease_keys.has_value()) {
-    return ServeLeaseKeys(*store_, view, *read.lease_keys, reply);
-  }
-  if (read.method == intake::Method::kRange) {
-    codec::RangeRequest range;
-    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &range));
-    return store_->Range(view, range, header, reply);
-  }
-  if (read.method == intake::Method::kTxn) {
-    codec::TxnRequest txn;
-    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &txn));
-    return store_->ReadOnlyTxn(view, txn, header, reply);
-  }
-  return ServeHash(read, view, header, reply);
-}
-
-Status Readers::ServeHash(const intake::PendingRead& read, const View& view,
-                          const HeaderInfo& header, std::string* reply) const {
-  if (read.method == intake::Method::kHash) {
-    auto hash = store_->Hash(view);
-    if (!hash.ok()) return hash.TakeStatus();
-    codec::AppendHashResponse(ToResponseHeader(header, view.revision), *hash, reply);
-    return Status::Ok();
-  }
-  if (read.method != intake::Method::kHashKv) return Code::kUnknownMethod;
-  codec::HashKvRequest request;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &request));
-  auto hash = store_->HashKv(view, request.revision);
-  if (!hash.ok()) return hash.TakeStatus();
-  codec::AppendHashKvResponse(ToResponseHeader(header, hash->revision), hash->hash,
-                              hash->compact_revision, hash->hash_revision, reply);
-  return Status::Ok();
 }
 
 }  // namespace metastore::member

@@ -36,7 +36,7 @@ struct EntryRead {
 class Readers {
  public:
   /// All must outlive the readers. `on_failure` runs on a read executor when engine or log fails.
-  Readers(const Store* store, wal::Wal* log, const apply::SharedHeader* header,
+  Readers(const StoreSlot* stores, wal::Wal* log, const apply::SharedHeader* header,
           apply::CompletionQueue* completions, std::vector<Executor*> executors,
           std::function<void(const Status&)> on_failure);
 
@@ -64,12 +64,8 @@ class Readers {
   void ServeOneRun(const EntryRead& read, apply::CompletionBatch* batch);
   Status ReadRun(const EntryRead& read, std::string* run) const;
   void ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch);
-  Status ServeOne(const intake::PendingRead& read, const View& view, const HeaderInfo& header,
-                  std::string* reply) const;
-  Status ServeHash(const intake::PendingRead& read, const View& view, const HeaderInfo& header,
-                   std::string* reply) const;
 
-  const Store* const store_;
+  const StoreSlot* const stores_;
   wal::Wal* const log_;
   const apply::SharedHeader* const header_;
   apply::CompletionQueue* const completions_;

@@ -32,7 +32,7 @@ void Upkeep::ScheduleCompaction() {
 /// Before every step, since a step may have ended one compaction with another behind it; costs
 /// nothing when there is nothing to prepare.
 void Upkeep::NextStep() {
-  Status status = parts_.store->PrepareCompaction();
+  Status status = parts_.stores->Get()->PrepareCompaction();
   if (!status.ok()) return parts_.on_failure(status);
   parts_.applier->CompactStep(
       [this](bool more) { parts_.executor->Post([this, more] { AfterStep(more); }); });
@@ -62,9 +62,11 @@ void Upkeep::AfterStep(bool more) {
 void Upkeep::TellFinished() {
   const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begun_;
   begun_ = std::chrono::steady_clock::now();
+  const int64_t done =
+      parts_.stores->With([](const Store& store) { return store.CompactionDone(); });
   char fields[96];
   std::snprintf(fields, sizeof fields, "{\"compact-revision\":%lld,\"took\":\"%.3fms\"}",
-                static_cast<long long>(parts_.store->CompactionDone()), taken.count());
+                static_cast<long long>(done), taken.count());
   apply::CompletionBatch batch;
   batch.Log(0, "finished scheduled compaction", fields);
   parts_.completions->Append(&batch);
@@ -91,18 +93,28 @@ void Upkeep::WriteCheckpoint() {
 }
 
 Status Upkeep::MakeDurable() {
-  Engine& engine = parts_.store->engine();
+  const std::shared_ptr<Store> store = parts_.stores->Get();
+  Engine& engine = store->engine();
   if (engine.persistent()) return engine.Flush();
-  const ViewRef view = parts_.store->Pin();
+  const ViewRef view = store->Pin();
   if (view->applied_index <= durable_applied_.load()) return Status::Ok();
   ImageInfo info;
   METASTORE_RETURN_IF_ERROR(SaveImage(parts_.files, parts_.image_dir, &engine, view, &info));
-  durable_applied_.store(info.applied_index);
+  RaiseDurable(info.applied_index);
   return Status::Ok();
 }
 
+/// An image of the old state may have been on its way while a snapshot replaced that state.
+void Upkeep::RaiseDurable(uint64_t index) {
+  uint64_t known = durable_applied_.load();
+  while (known < index && !durable_applied_.compare_exchange_weak(known, index)) {
+  }
+}
+
 uint64_t Upkeep::durable_applied() const {
-  return std::max(durable_applied_.load(), parts_.store->engine().DurableAppliedIndex());
+  const uint64_t by_engine =
+      parts_.stores->With([](const Store& store) { return store.engine().DurableAppliedIndex(); });
+  return std::max(durable_applied_.load(), by_engine);
 }
 
 void Upkeep::Stop() {

@@ -23,7 +23,7 @@
 namespace metastore::member {
 
 struct UpkeepParts {
-  Store* store = nullptr;
+  const StoreSlot* stores = nullptr;
   apply::Applier* applier = nullptr;
   apply::CompletionQueue* completions = nullptr;
   FileLayer* files = nullptr;
@@ -45,6 +45,8 @@ class Upkeep {
   void Checkpoint();
   /// Highest applied index that would survive without the log.
   uint64_t durable_applied() const;
+  /// A snapshot that holds this index has replaced the state, durably. Any thread.
+  void Installed(uint64_t index) { RaiseDurable(index); }
   /// Ends pauses and begins nothing new. What was cut short is resumed at the next start.
   void Stop();
 
@@ -54,6 +56,7 @@ class Upkeep {
   void TellFinished();
   void WriteCheckpoint();
   Status MakeDurable();
+  void RaiseDurable(uint64_t index);
   void Pause();
 
   const UpkeepParts parts_;

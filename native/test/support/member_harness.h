@@ -159,6 +159,10 @@ class TinyVoter {
     by_sequence_[sequence_] = last_;
   }
 
+  /// A snapshot has taken the place of the whole log.
+  void Installed(uint64_t index) { last_ = committed_ = applied_ = index; }
+  wal::HardState hard_state(uint64_t commit) const { return {term_, 0xa1, commit}; }
+
   RecoveredState recovered;
   std::map<uint64_t, Outcome> results;
   std::vector<Record> others;    // leases, alarms, quota, watch, checkpoint, truncated

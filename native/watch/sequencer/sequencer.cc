@@ -44,14 +44,15 @@ Sequencer::Sequencer(const HubOptions& options, StreamSink* sink, Counters* coun
   options_.progress_notify_ms = std::max(options_.progress_notify_ms, kLeastProgressIntervalMs);
 }
 
-void Sequencer::Attach(Store* store) {
+void Sequencer::Attach(std::shared_ptr<Store> store) {
   METASTORE_CHECK(store != nullptr, "a store to attach");
-  const ViewRef before = view_;
-  store_ = store;
-  view_ = store->Pin();
-  if (before == nullptr) return;
-  METASTORE_CHECK(view_->revision >= before->revision, "a member's state does not go back");
-  if (view_->revision > before->revision) FallBehind(before->revision + 1);
+  const bool again = view_ != nullptr;
+  const int64_t before = again ? view_->revision : 0;
+  view_ = store->Pin();  // first, since a view must not outlive its store
+  store_ = std::move(store);
+  if (!again) return;
+  METASTORE_CHECK(view_->revision >= before, "a member's state does not go back");
+  if (view_->revision > before) FallBehind(before + 1);
 }
 
 void Sequencer::Detach() {

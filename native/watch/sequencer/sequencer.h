@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -36,7 +37,7 @@ class Sequencer {
  public:
   Sequencer(const HubOptions& options, StreamSink* sink, Counters* counters);
 
-  void Attach(Store* store);
+  void Attach(std::shared_ptr<Store> store);
   /// Lets go of the store and of the state that it pinned; nothing may be called afterwards.
   void Detach();
   void SetHeader(const HeaderInfo& header);
@@ -93,14 +94,14 @@ class Sequencer {
   HubOptions options_;
   Counters* counters_;
   Sender sender_;
-  Store* store_ = nullptr;
+  std::shared_ptr<Store> store_;
   ViewRef view_;  // the newest state whose changes have been sequenced
   HeaderInfo header_;
-  std::string header_bytes_;           // the last one encoded,
-  int64_t header_revision_ = -1;       // and its revision
+  std::string header_bytes_;      // the last one encoded,
+  int64_t header_revision_ = -1;  // and its revision
   std::unordered_map<StreamId, std::unique_ptr<Stream>> streams_;
-  Matcher matcher_;                    // synced watchers
-  std::list<Watcher*> queue_;          // unsynced watchers, those waiting for credit excepted
+  Matcher matcher_;            // synced watchers
+  std::list<Watcher*> queue_;  // unsynced watchers, those waiting for credit excepted
   std::vector<Handled> handled_;
 };
 

@@ -126,6 +126,17 @@ export class TinyVoter implements CompletionHandler {
     }
   }
 
+  get term(): number {
+    return this.#term;
+  }
+
+  /** A snapshot has taken the place of the whole log. */
+  installed(index: number): void {
+    this.lastIndex = index;
+    this.appliedIndex = index;
+    this.#committed = index;
+  }
+
   ticket(): number {
     return this.#nextTicket++;
   }
