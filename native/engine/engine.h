@@ -138,8 +138,8 @@ class Engine {
   virtual uint64_t DurableAppliedIndex() const = 0;
   /// Makes everything committed so far durable; blocks; not on the apply or JavaScript thread.
   virtual Status Flush() = 0;
-  /// Nobody will open again what this engine has stored, or, in tests, its process counts as killed:
-  /// closing it makes nothing durable any more.
+  /// Nobody will open again what this engine has stored, or, in tests, its process counts as
+  /// killed: closing it makes nothing durable any more.
   virtual void Abandon() {}
   /// Named counters for metrics (bytes, counts), engine's own names.
   virtual std::vector<std::pair<std::string, double>> Stats() const = 0;
