@@ -4,14 +4,9 @@
 
 import { hexId } from '../base/bytes.js';
 import type { Logger } from '../base/logger.js';
-import type { MemberInfo } from './membership.js';
-import { type AskPeer, askPeer, type PeerAnswer } from './peer-http.js';
+import type { PeerHttp, PeerVersion } from './http/client.js';
+import type { MemberInfo } from './members/member-json.js';
 import { comparePeerUrls, type Resolve, resolveDeadlineMs } from './peer-urls.js';
-
-/** Every answer about the cluster names its id, in hexadecimal digits. */
-export const CLUSTER_ID_HEADER = 'x-etcd-cluster-id';
-/** Only servers of this kind say it; the protocols between members of other kinds differ. */
-export const METASTORE_HEADER = 'x-metastore-version';
 
 const ASK_TIMEOUT_MS = 10_000;
 /** Cluster versions that a server of this version can be a member of. */
@@ -23,62 +18,15 @@ export interface RemoteCluster {
   readonly members: readonly MemberInfo[];
 }
 
+/** What is asked, each over all URLs given; rejects when there is no answer of that kind. */
+export type PeerQuestions = Pick<PeerHttp, 'fetchMembers' | 'fetchVersion'>;
+
 export interface Questions {
   readonly log: Logger;
   /** Whether it is nothing special when nobody answers. */
   readonly quiet?: boolean;
-  readonly ask?: AskPeer;
+  readonly http: PeerQuestions;
   readonly resolve?: Resolve;
-}
-
-interface MemberFields {
-  readonly id?: unknown;
-  readonly name?: unknown;
-  readonly peerURLs?: unknown;
-  readonly clientURLs?: unknown;
-  readonly isLearner?: unknown;
-}
-
-function texts(value: unknown): readonly string[] {
-  if (value === undefined || value === null) {
-    return [];
-  }
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) {
-    return value as string[];
-  }
-  throw new Error('the list of members has URLs that are no texts');
-}
-
-/** Ids are numbers of 64 bits in this JSON: more than a number of JavaScript holds. */
-function parseMembers(body: string): MemberInfo[] {
-  const parsed: unknown = JSON.parse(body.replace(/"id":\s*(\d+)/g, '"id":"$1"'));
-  if (!Array.isArray(parsed)) {
-    throw new Error('the list of members is no list');
-  }
-  const members = (parsed as MemberFields[]).map((fields): MemberInfo => {
-    if (typeof fields !== 'object' || fields === null || typeof fields.id !== 'string') {
-      throw new Error('the list of members has one without an id');
-    }
-    return {
-      id: BigInt(fields.id),
-      name: typeof fields.name === 'string' ? fields.name : '',
-      peerUrls: texts(fields.peerURLs),
-      clientUrls: texts(fields.clientURLs),
-      isLearner: fields.isLearner === true,
-    };
-  });
-  return members.sort((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-function parseCluster(answer: PeerAnswer): RemoteCluster {
-  if (answer.status !== 200) {
-    throw new Error(`unexpected status ${answer.status}: ${answer.body.trim().slice(0, 200)}`);
-  }
-  const id = answer.header(CLUSTER_ID_HEADER) ?? '';
-  if (!/^[0-9a-f]{1,16}$/i.test(id)) {
-    throw new Error(`the answer has no id of a cluster (${CLUSTER_ID_HEADER}: "${id}")`);
-  }
-  return { clusterId: BigInt(`0x${id}`), members: parseMembers(answer.body) };
 }
 
 /**
@@ -87,13 +35,17 @@ function parseCluster(answer: PeerAnswer): RemoteCluster {
  */
 export async function askCluster(
   peerUrls: readonly string[],
-  { log, quiet = false, ask = askPeer }: Questions,
+  { log, quiet = false, http }: Questions,
   timeoutMs = ASK_TIMEOUT_MS,
 ): Promise<RemoteCluster | null> {
   const asked = peerUrls.map(async (url) => {
     try {
-      const cluster = parseCluster(await ask(url, '/members', timeoutMs));
-      return cluster.members.length > 0 ? cluster : null;
+      const { clusterId, members } = await http.fetchMembers([url], { timeoutMs });
+      if (clusterId === null) {
+        throw new Error('the answer has no id of a cluster');
+      }
+      const ascending = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+      return members.length > 0 ? { clusterId, members: ascending } : null;
     } catch (error) {
       const fields = { address: `${url}/members`, error: (error as Error).message };
       log[quiet ? 'debug' : 'warn']('failed to get cluster response', fields);
@@ -185,38 +137,20 @@ export async function matchMembers(
   return found;
 }
 
-interface Versions {
+interface Versions extends PeerVersion {
   readonly member: MemberInfo;
-  readonly url: string;
-  readonly server: string;
-  readonly cluster: string;
-  readonly metastore: string | null;
 }
 
-/** What a member says at the first of its URLs that answers; null when none does. */
-async function askVersions(
-  member: MemberInfo,
-  { log, ask = askPeer }: Questions,
-): Promise<Versions | null> {
-  for (const url of member.peerUrls) {
-    try {
-      const answer = await ask(url, '/version', ASK_TIMEOUT_MS);
-      if (answer.status !== 200) {
-        throw new Error(`unexpected status ${answer.status}`);
-      }
-      const body = JSON.parse(answer.body) as Record<string, unknown>;
-      const { etcdserver: server, etcdcluster: cluster } = body;
-      if (typeof server !== 'string' || typeof cluster !== 'string') {
-        throw new Error('the answer names no version');
-      }
-      return { member, url, server, cluster, metastore: answer.header(METASTORE_HEADER) };
-    } catch (error) {
-      const address = `${url}/version`;
-      const fields = { address, 'remote-member-id': hexId(member.id) };
-      log.warn('failed to reach the peer URL', { ...fields, error: (error as Error).message });
-    }
+/** What a member says; null when it says nothing. */
+async function askVersions(member: MemberInfo, { log, http }: Questions): Promise<Versions | null> {
+  try {
+    const limits = { timeoutMs: ASK_TIMEOUT_MS };
+    return { member, ...(await http.fetchVersion(member.peerUrls, limits)) };
+  } catch (error) {
+    const fields = { 'remote-member-id': hexId(member.id), error: (error as Error).message };
+    log.warn('failed to reach the peer URL', fields);
+    return null;
   }
-  return null;
 }
 
 function isBefore(left: readonly number[], right: readonly number[]): boolean {
@@ -265,7 +199,8 @@ export async function checkCompatible(
   const stranger = known.find(({ metastore }) => metastore === null);
   if (stranger !== undefined) {
     throw new Error(
-      `the member at ${stranger.url} is another kind of server (etcd ${stranger.server}): ` +
+      `the member at ${stranger.member.peerUrls.join(',')} is another kind of server ` +
+        `(etcd ${stranger.server}): ` +
         'MetaStore cannot join its cluster; copy the data into a new cluster instead',
     );
   }

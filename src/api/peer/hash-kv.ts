@@ -5,7 +5,7 @@ import { bytesOf, hexId } from '../../base/bytes.js';
 import type { HttpRequest, HttpResponse } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
 import * as rpc from '../../base/proto/messages.js';
-import { CLUSTER_ID_HEADER } from '../../cluster/existing.js';
+import { CLUSTER_ID_HEADER } from '../../cluster/http/client.js';
 import { parseExactJson } from '../../cluster/http/exact-json.js';
 import type { Member } from '../../server/member.js';
 import { jsonReply, refusal } from '../http/replies.js';

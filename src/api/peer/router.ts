@@ -7,7 +7,7 @@ import type { HttpHandler, HttpRequest, HttpResponse } from '../../base/call.js'
 import { MetaStoreError } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import { packageVersion } from '../../base/package.js';
-import { CLUSTER_ID_HEADER, METASTORE_HEADER } from '../../cluster/existing.js';
+import { CLUSTER_ID_HEADER, METASTORE_HEADER } from '../../cluster/http/client.js';
 import { memberListJson } from '../../cluster/members/member-json.js';
 import type { Member } from '../../server/member.js';
 import type { MembershipOperations } from '../../server/membership/operations.js';

@@ -1,5 +1,5 @@
-// The registry's keys over gRPC: the few requests of discovery to an etcd or MetaStore cluster, each
-// to the first of its endpoints that can be connected to.
+// The registry's keys over gRPC: the few requests of discovery to an etcd or MetaStore cluster,
+// each to the first of its endpoints that can be connected to.
 
 import grpc from '@grpc/grpc-js';
 import { Codec, type Partially } from '../../base/proto/codec.js';

@@ -9,6 +9,11 @@ import { type MemberInfo, memberOf } from '../members/member-json.js';
 import { objectOf, parseExactJson, safeInteger, unsigned64 } from './exact-json.js';
 import { type Answer, Exchanges, PeerHttpError, type Question } from './exchange.js';
 
+/** Every answer about the cluster names its id, in hexadecimal digits. */
+export const CLUSTER_ID_HEADER = 'x-etcd-cluster-id';
+/** Only servers of this kind say it; the protocols between members of other kinds differ. */
+export const METASTORE_HEADER = 'x-metastore-version';
+
 export { PeerHttpError } from './exchange.js';
 
 /** Bounds of one question; both may be left out. */
@@ -37,6 +42,8 @@ export interface PeerVersion {
   /** `X.Y.0`, or `not_decided`. */
   readonly cluster: string;
   readonly storage: string;
+  /** The version of the package; null for servers of another kind. */
+  readonly metastore: string | null;
 }
 
 export interface PeerHashKv {
@@ -120,7 +127,7 @@ export class PeerHttp {
   fetchMembers(urls: readonly string[], options: AskOptions = {}): Promise<PeerMembers> {
     return this.#first(urls, { method: 'GET', path: '/members' }, options, (answer) => {
       needOk(answer);
-      const header = answer.headers['x-etcd-cluster-id'];
+      const header = answer.headers[CLUSTER_ID_HEADER];
       const isHex = typeof header === 'string' && /^[0-9a-f]{1,16}$/i.test(header);
       const clusterId = isHex ? BigInt(`0x${header}`) : null;
       return { clusterId, members: membersOf(answer.body.toString('utf8')) };
@@ -136,7 +143,9 @@ export class PeerHttp {
       if (typeof server !== 'string' || typeof cluster !== 'string') {
         throw new SyntaxError('the version is not made of strings');
       }
-      return { server, cluster, storage: String(storage) };
+      const marker = answer.headers[METASTORE_HEADER];
+      const metastore = typeof marker === 'string' ? marker : null;
+      return { server, cluster, storage: String(storage), metastore };
     });
   }
 
@@ -218,7 +227,7 @@ export class PeerHttp {
     const question: Question = {
       method: 'GET',
       path: '/members/hashkv',
-      headers: { 'content-type': 'application/json', 'x-etcd-cluster-id': hexId(clusterId) },
+      headers: { 'content-type': 'application/json', [CLUSTER_ID_HEADER]: hexId(clusterId) },
       body: Buffer.from(JSON.stringify({ revision })),
     };
     return this.#first(urls, question, options, (answer) => {

@@ -17,6 +17,7 @@ import {
   matchMembers,
   type Questions,
 } from '../../cluster/existing.js';
+import { PeerHttp } from '../../cluster/http/client.js';
 import { bootstrapMemberId } from '../../cluster/ids.js';
 import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
@@ -246,7 +247,8 @@ export async function prepareStart(
       bootstrap: { kind: 'restart', forceNewCluster, unfinished },
     };
   }
-  const record = await makePlan(config, { log });
+  const http = new PeerHttp();
+  const record = await makePlan(config, { log, http }).finally(() => http.close());
   writeStartRecord(core.dataDir, record);
   return { core: { ...core, ...record.identity }, bootstrap: record.plan };
 }

@@ -8,10 +8,11 @@ import {
   askCluster,
   checkCompatible,
   matchMembers,
+  type PeerQuestions,
   type RemoteCluster,
 } from '../../../src/cluster/existing.js';
-import type { MemberInfo } from '../../../src/cluster/membership.js';
-import type { AskPeer, PeerAnswer } from '../../../src/cluster/peer-http.js';
+import type { PeerMembers, PeerVersion } from '../../../src/cluster/http/client.js';
+import type { MemberInfo } from '../../../src/cluster/members/member-json.js';
 import { comparePeerUrls } from '../../../src/cluster/peer-urls.js';
 import { ManualClock } from '../../support/manual-clock.js';
 
@@ -23,20 +24,25 @@ function recorder(): { log: Logger; lines: string[] } {
 
 const { log } = recorder();
 
-function answer(body: string, headers: Record<string, string> = {}, status = 200): PeerAnswer {
-  return { status, header: (name) => headers[name] ?? null, body };
-}
-
-/** Servers by URL and path; others refuse connections. */
-function servers(answers: Readonly<Record<string, PeerAnswer>>): AskPeer {
-  return async (url, path) => {
-    const found = answers[url + path];
+/** Peers by URL; others cannot be reached. */
+function peers(
+  members: Readonly<Record<string, PeerMembers>>,
+  versions: Readonly<Record<string, PeerVersion>> = {},
+): PeerQuestions {
+  const answer = async <T>(answers: Readonly<Record<string, T>>, urls: readonly string[]) => {
+    const found = urls.map((url) => answers[url]).find((known) => known !== undefined);
     if (found === undefined) {
-      throw new Error(`connect ECONNREFUSED ${url}`);
+      throw new Error(`connect ECONNREFUSED ${urls.join(',')}`);
     }
     return found;
   };
+  return {
+    fetchMembers: (urls) => answer(members, urls),
+    fetchVersion: (urls) => answer(versions, urls),
+  };
 }
+
+const http = peers({});
 
 const A = 'http://127.0.0.1:31911';
 const B = 'http://127.0.0.1:31912';
@@ -57,53 +63,32 @@ const memberB: MemberInfo = {
   isLearner: false,
 };
 
-const listed =
-  '[{"id":14134117355731884774,"peerURLs":["http://127.0.0.1:31911"],"name":"a",' +
-  '"clientURLs":["http://127.0.0.1:31921"]},' +
-  '{"id":6066790545579264608,"peerURLs":["http://127.0.0.1:31913"],"isLearner":true,"name":""}]\n';
-
-t.test('the cluster as a peer tells it, with ids of 64 bits', async (t) => {
-  const ask = servers({
-    [`${A}/members`]: answer(listed, { 'x-etcd-cluster-id': 'd0844760d3268995' }),
-  });
-  const cluster = await askCluster([B, A], { log, ask });
-  t.same(cluster, {
-    clusterId: 0xd0844760d3268995n,
-    members: [{ ...memberB, isLearner: true }, memberA],
-  });
+t.test('the first peer that knows a cluster tells it', async (t) => {
+  const told = { clusterId: 0xd0844760d3268995n, members: [memberA, memberB] };
+  const cluster = await askCluster([B, A], { log, http: peers({ [A]: told }) });
+  t.same(cluster, { clusterId: 0xd0844760d3268995n, members: [memberB, memberA] });
+  const two = peers({ [A]: told, [B]: { ...told, clusterId: 2n } });
+  t.match(await askCluster([B, A], { log, http: two }), { clusterId: 2n });
 });
 
-t.test('answers that are none, each logged, and the next peer is believed', async (t) => {
-  const good = answer('[{"id":1,"peerURLs":["http://x:1"]}]', { 'x-etcd-cluster-id': '1' });
-  const bad: PeerAnswer[] = [
-    answer('404 page not found', {}, 404),
-    answer('[]', {}),
-    answer('[]', { 'x-etcd-cluster-id': 'not hex' }),
-    answer('{', { 'x-etcd-cluster-id': '1' }),
-    answer('{}', { 'x-etcd-cluster-id': '1' }),
-    answer('[null]', { 'x-etcd-cluster-id': '1' }),
-    answer('[{"name":"a"}]', { 'x-etcd-cluster-id': '1' }),
-    answer('[{"id":1,"peerURLs":[2]}]', { 'x-etcd-cluster-id': '1' }),
-    answer('[{"id":1,"peerURLs":"x"}]', { 'x-etcd-cluster-id': '1' }),
-  ];
-  for (const wrong of bad) {
-    const { log, lines } = recorder();
-    const ask = servers({ [`${A}/members`]: wrong, [`${B}/members`]: good });
-    t.match(await askCluster([A, B], { log, ask }), { clusterId: 1n }, wrong.body);
-    t.match(JSON.parse(lines[0] ?? '{}'), {
-      level: 'warn',
-      msg: 'failed to get cluster response',
-      address: `${A}/members`,
-    });
-  }
-  const empty = servers({ [`${A}/members`]: answer('[]', { 'x-etcd-cluster-id': '0' }) });
-  t.equal(await askCluster([A, B], { log, ask: empty }), null, 'a server without a cluster');
-  t.equal(await askCluster([], { log, ask: empty }), null);
+t.test('answers that do not name a cluster', async (t) => {
+  const told = { clusterId: 1n, members: [memberA] };
+  const { log, lines } = recorder();
+  const nameless = peers({ [A]: { clusterId: null, members: [memberA] }, [B]: told });
+  t.match(await askCluster([A, B], { log, http: nameless }), { clusterId: 1n });
+  t.match(JSON.parse(lines[0] ?? '{}'), {
+    level: 'warn',
+    msg: 'failed to get cluster response',
+    address: `${A}/members`,
+  });
+  const empty = peers({ [A]: { clusterId: 0n, members: [] } });
+  t.equal(await askCluster([A, B], { log, http: empty }), null, 'a server without a cluster');
+  t.equal(await askCluster([], { log, http: empty }), null);
 });
 
 t.test('a question that need not be answered is not warned of', async (t) => {
   const { log, lines } = recorder();
-  t.equal(await askCluster([A], { log, ask: servers({}), quiet: true }), null);
+  t.equal(await askCluster([A], { log, http, quiet: true }), null);
   t.same(lines, []);
 });
 
@@ -120,23 +105,23 @@ t.test('members are found by their peer URLs and keep the ids that they have', a
     { name: 'x', peerUrls: [A] },
     { name: 'y', peerUrls: [C] },
   ];
-  const found = await matchMembers(cluster, expected, { log });
+  const found = await matchMembers(cluster, expected, { log, http });
   t.equal(found.get('x'), memberA);
   t.equal(found.get('y'), memberB);
 });
 
 t.test('members that do not match, in the words of the reference', async (t) => {
   const a = { name: 'a', peerUrls: [A] };
-  await t.rejects(matchMembers(cluster, [a], { log }), {
+  await t.rejects(matchMembers(cluster, [a], { log, http }), {
     message: `${text}member count is unequal`,
   });
-  await t.rejects(matchMembers(cluster, [a, { name: 'b', peerUrls: [B] }], { log }), {
+  await t.rejects(matchMembers(cluster, [a, { name: 'b', peerUrls: [B] }], { log, http }), {
     message:
       `${text}PeerURLs: no match found for existing member ` +
       '(543191dba3f34a60, [http://127.0.0.1:31913]), last resolver error ' +
       `(resolved urls: "${C}" != "${B}")`,
   });
-  await t.rejects(matchMembers(cluster, [a, { name: 'b', peerUrls: [B, C] }], { log }), {
+  await t.rejects(matchMembers(cluster, [a, { name: 'b', peerUrls: [B, C] }], { log, http }), {
     message: /last resolver error \(len\(\["http:\/\/127\.0\.0\.1:31913"\]\) != len\(\[/,
   });
 });
@@ -153,36 +138,39 @@ t.test('names of other members need not be resolvable where the texts agree', as
   const other = { ...memberA, peerUrls: ['http://c.example:1'] };
   const found = await matchMembers({ clusterId: 1n, members: [named, other] }, expected, {
     log,
+    http,
     resolve,
   });
   t.equal(found.get('b'), named);
 });
 
-function versions(cluster: string, metastore = true): PeerAnswer {
-  const body = `{"etcdserver":"3.7.1","etcdcluster":"${cluster}","storage":"3.7.0"}`;
-  return answer(body, metastore ? { 'x-metastore-version': '0.1.0' } : {});
+function version(cluster: string, metastore: string | null = '0.1.0'): PeerVersion {
+  return { server: '3.7.1', cluster, storage: '3.7.0', metastore };
 }
 
 t.test('versions that this server can live with', async (t) => {
-  const check = (answers: Record<string, PeerAnswer>) =>
-    checkCompatible([memberA, memberB], '3.7.0', { log, ask: servers(answers) });
+  const check = (a: string | null, c: string | null) => {
+    const versions = {
+      ...(a === null ? {} : { [A]: version(a) }),
+      ...(c === null ? {} : { [C]: version(c) }),
+    };
+    return checkCompatible([memberA, memberB], '3.7.0', { log, http: peers({}, versions) });
+  };
   const incompatible = { message: 'incompatible with current running cluster' };
-  const at = (url: string, cluster: string) => ({ [`${url}/version`]: versions(cluster) });
-  await t.resolves(check({ ...at(A, '3.7.0'), ...at(C, '3.7.0') }));
-  await t.resolves(check({ ...at(A, '3.6.0') }), 'one answer is enough');
-  await t.resolves(check({ ...at(A, '3.7.0'), ...at(C, 'not_decided') }));
-  await t.rejects(check({ ...at(A, '3.8.0'), ...at(C, '3.7.0') }), incompatible);
-  await t.rejects(check({ ...at(A, '2.3.0') }), incompatible);
-  await t.rejects(check({ ...at(A, '4.0.0') }), incompatible);
-  await t.rejects(check({ ...at(A, 'not_decided') }), incompatible);
-  await t.rejects(check({}), incompatible);
-  await t.rejects(check({ [`${A}/version`]: answer('gone', {}, 500) }), incompatible);
-  await t.rejects(check({ [`${A}/version`]: answer('{}') }), incompatible);
+  await t.resolves(check('3.7.0', '3.7.0'));
+  await t.resolves(check('3.6.0', null), 'one answer is enough');
+  await t.resolves(check('3.7.0', 'not_decided'));
+  await t.rejects(check('3.8.0', '3.7.0'), incompatible);
+  await t.rejects(check('2.3.0', null), incompatible);
+  await t.rejects(check('4.0.0', null), incompatible);
+  await t.rejects(check('not_decided', null), incompatible);
+  await t.rejects(check('junk', null), incompatible);
+  await t.rejects(check(null, null), incompatible);
 });
 
 t.test('a cluster of another kind of server is refused by name', async (t) => {
-  const ask = servers({ [`${A}/version`]: versions('3.7.0', false) });
-  await t.rejects(checkCompatible([memberA], '3.7.0', { log, ask }), {
+  const http = peers({}, { [A]: version('3.7.0', null) });
+  await t.rejects(checkCompatible([memberA], '3.7.0', { log, http }), {
     message:
       `the member at ${A} is another kind of server (etcd 3.7.1): MetaStore cannot join its ` +
       'cluster; copy the data into a new cluster instead',
