@@ -53,6 +53,11 @@ export class History {
     });
   }
 
+  /** When the last operation ended. */
+  get endMs(): number {
+    return this.entries.at(-1)?.returnMs ?? 0;
+  }
+
   /** Writes that were acknowledged, in the order of the acknowledgements. */
   acknowledgedWrites(): Entry[] {
     return this.entries.filter((entry) => entry.result === 'ok' && changedStore(entry.operation));

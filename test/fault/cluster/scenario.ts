@@ -1,0 +1,166 @@
+// What every scenario of the cluster tests shares: a cluster that stays for several scenarios, load
+// beside the fault, and afterwards the same judgement: nothing acknowledged is lost, the history is
+// linearizable, all members hold the same.
+
+import type { Test } from 'tap';
+
+import { Cluster, type ClusterOptions } from '../../support/cluster/cluster.js';
+import {
+  checkEvents,
+  checkKeys,
+  checkRevisions,
+  type StoreEvent,
+  type Summary,
+} from '../../support/cluster/linearizability/checks.js';
+import type { History } from '../../support/cluster/linearizability/history.js';
+import { Load, type LoadOptions } from '../../support/cluster/load.js';
+import { type Engine, program } from '../../support/cluster/member.js';
+import { bytes, prefixEnd } from '../../support/etcd/client.js';
+
+export const isFull = process.env.METASTORE_TEST_FULL === '1';
+const seed = Number(process.env.METASTORE_CLUSTER_SEED ?? 42);
+/** Bounds that only our server promises are not asked of a reference. */
+export const isReference = program === 'etcd';
+
+export interface Shape {
+  readonly name: string;
+  readonly size: number;
+  readonly engines: readonly Engine[];
+}
+
+const mixed: Shape = { name: '3 members, mixed', size: 3, engines: ['memory', 'rocksdb'] };
+const alike: Shape[] = [3, 5].flatMap((size) =>
+  (['memory', 'rocksdb'] as const).map((engine) => {
+    return { name: `${size} members, ${engine}`, size, engines: [engine] };
+  }),
+);
+
+/** The shapes of a full run; METASTORE_CLUSTER_SHAPE picks those whose name holds the text. */
+export function shapes(reduced: readonly number[]): Shape[] {
+  const all = [...alike, mixed];
+  const wanted = process.env.METASTORE_CLUSTER_SHAPE;
+  if (wanted !== undefined) return all.filter(({ name }) => name.includes(wanted));
+  if (isReference) return all.filter(({ name }) => name.includes('memory'));
+  return isFull ? all : all.filter((_shape, i) => reduced.includes(i));
+}
+
+export interface Outcome {
+  readonly history: History;
+  readonly summary: Summary;
+}
+
+/** One scenario: its load, its judgement. */
+export class Scenario {
+  readonly cluster: Cluster;
+  readonly load: Load;
+  readonly #t: Test;
+  readonly #prefix: string;
+  readonly #firstRevision: bigint;
+
+  private constructor(t: Test, cluster: Cluster, load: Load, prefix: string, revision: bigint) {
+    this.#t = t;
+    this.cluster = cluster;
+    this.load = load;
+    this.#prefix = prefix;
+    this.#firstRevision = revision;
+  }
+
+  /** Starts load on a healthy cluster. */
+  static async start(
+    t: Test,
+    cluster: Cluster,
+    name: string,
+    options: Partial<LoadOptions> = {},
+  ): Promise<Scenario> {
+    await cluster.healthy();
+    const { client } = await cluster.leader();
+    const revision = (await client.range({ key: bytes('x') })).header?.revision ?? 1n;
+    const prefix = `${name}/${revision}/`;
+    const load = Load.start(cluster, { seed, prefix, clients: 8, ...options });
+    const scenario = new Scenario(t, cluster, load, prefix, revision + 1n);
+    await load.writes(20);
+    return scenario;
+  }
+
+  /** Stops the load and judges. Every member has to run, and every link to be open. */
+  async judge(): Promise<Outcome> {
+    const t = this.#t;
+    try {
+      const history = await this.load.stop();
+      await this.cluster.healthy();
+      const hashes = await this.cluster.hashes();
+      const expected = [...hashes.values()][0];
+      t.same(
+        [...hashes.values()],
+        [...hashes].map(() => expected),
+        `all members hold the same: ${expected}`,
+      );
+      const events = await this.#events();
+      checkEvents(history.entries, events);
+      t.pass(`${events.length} events: nothing acknowledged was lost, nothing happened twice`);
+      checkRevisions(history.entries);
+      const summary = checkKeys(history.entries);
+      const { operations, unknown, failed, keys } = summary;
+      t.pass(
+        `linearizable: ${operations} operations on ${keys} keys, ` +
+          `${unknown} unknown, ${failed} failed`,
+      );
+      return { history, summary };
+    } catch (error) {
+      t.comment(this.cluster.describe());
+      throw error;
+    }
+  }
+
+  /** Every change of the scenario's keys that the store remembers, as a member's watcher sees it. */
+  async #events(): Promise<StoreEvent[]> {
+    const { client } = await this.cluster.follower();
+    const key = bytes(this.#prefix);
+    const { header } = await client.range({ key: bytes('x') });
+    const last = Number(header?.revision ?? 0n);
+    const watch = client.watch({ timeoutMs: 60_000 });
+    const events: StoreEvent[] = [];
+    try {
+      watch.create({
+        key,
+        range_end: prefixEnd(this.#prefix),
+        start_revision: this.#firstRevision,
+      });
+      const expected = await this.#changesUpTo(last);
+      while (events.length < expected) {
+        for (const event of (await watch.next(30_000)).events) {
+          const value = event.kv?.value.toString('latin1').split(' ', 1)[0] ?? null;
+          events.push({
+            revision: Number(event.kv?.mod_revision ?? 0n),
+            key: event.kv?.key.toString('latin1') ?? '',
+            value: event.type === 1 ? null : value,
+          });
+        }
+      }
+    } finally {
+      watch.cancel();
+    }
+    return events;
+  }
+
+  /** Nobody else writes meanwhile: each revision since the start is one change of ours. */
+  async #changesUpTo(last: number): Promise<number> {
+    return last - Number(this.#firstRevision) + 1;
+  }
+}
+
+/** Starts a cluster for a test, which stops it at its end. */
+export async function clusterFor(
+  t: Test,
+  shape: Shape,
+  options: Partial<ClusterOptions> = {},
+): Promise<Cluster> {
+  const cluster = await Cluster.start({ size: shape.size, engines: shape.engines, ...options });
+  t.teardown(() => cluster.stop());
+  return cluster;
+}
+
+/** Milliseconds in words, for measured gaps. */
+export function ms(value: number): string {
+  return `${value.toFixed(0)} ms`;
+}
