@@ -67,7 +67,7 @@ export class Cluster {
     } catch (error) {
       const logs = cluster.describe();
       await cluster.stop();
-      throw new Error(`the cluster did not start\n${logs}`, { cause: error });
+      throw new Error(`the cluster did not start:\n${logs}`, { cause: error });
     }
     return cluster;
   }

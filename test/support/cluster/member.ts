@@ -170,7 +170,7 @@ export class ClusterMember {
   }
 
   /** The end of the log, for messages of failures. */
-  lastLines(count = 25): string {
+  lastLines(count = 12): string {
     const lines = (this.#process?.stderr ?? '').trimEnd().split('\n').slice(-count);
     return lines.map((line) => `    ${this.name}| ${line.slice(0, 400)}`).join('\n');
   }

@@ -7,7 +7,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
-import { packageRoot } from '../../../../src/base/package-root.js';
+import { packageRoot } from '../../../../src/base/package.js';
 import { commandOf, program } from '../../../support/cluster/member.js';
 import { EtcdClient } from '../../../support/etcd/client.js';
 import { freePorts } from '../../../support/ports.js';
