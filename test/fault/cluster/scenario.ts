@@ -78,6 +78,12 @@ export class Scenario {
     const prefix = `${name}/${revision}/`;
     const load = Load.start(cluster, { seed, prefix, clients: 8, ...options });
     const scenario = new Scenario(t, cluster, load, prefix, revision + 1n);
+    // A scenario that fails before its judgement must not go on beside the next one.
+    t.teardown(async () => {
+      await load.stop().catch(() => undefined);
+      cluster.links.heal();
+      for (const member of cluster.members) if (member.isPaused) member.resume();
+    });
     await load.writes(20);
     return scenario;
   }
