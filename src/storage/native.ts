@@ -349,6 +349,7 @@ export interface CoreStatus {
   readonly logSegments: number;
   readonly logSyncs: number;
   readonly logEntries: number;
+  /** Buckets are accumulated: each counts all values up to its bound. */
   readonly logSyncSeconds: { readonly buckets: readonly number[]; readonly sum: number };
   readonly logBatchEntries: { readonly buckets: readonly number[]; readonly sum: number };
   readonly queuedOperations: number;

@@ -214,6 +214,14 @@ t.test('HTTP on the client port', async (t) => {
   t.match(metrics, /^metastore_replica_turns_total [1-9]\d*$/m);
   t.match(metrics, /^etcd_disk_wal_fsync_duration_seconds_count [1-9]/m);
   const client = new EtcdClient(member.endpoint);
+  const syncs = async (): Promise<number> => {
+    const text = await (await get('/metrics')).text();
+    return Number(/^etcd_disk_wal_fsync_duration_seconds_count (\d+)$/m.exec(text)?.[1]);
+  };
+  const syncsBefore = await syncs();
+  for (let index = 0; index < 20; index += 1) await client.put('synced', `${index}`);
+  const synced = (await syncs()) - syncsBefore;
+  t.ok(synced >= 20 && synced < 40, `${synced} syncs for 20 puts one after the other`);
   await client.alarm({ action: 1, memberID: 5n, alarm: 1 });
   const unhealthy = await get('/health?serializable=true');
   t.equal(unhealthy.status, 503);

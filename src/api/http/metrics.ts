@@ -7,28 +7,31 @@ import type { Member } from '../../server/member.js';
 
 type Labels = Readonly<Record<string, string>>;
 
-class MetricText {
+/** The text of one answer, metric by metric. */
+export class MetricText {
   readonly #lines: string[] = [];
 
   add(type: 'counter' | 'gauge', name: string, value: number, labels: Labels = {}): void {
     this.#lines.push(`# TYPE ${name} ${type}`, `${name}${labelText(labels)} ${value}`);
   }
 
-  /** @param buckets one count per bound and one beyond, not accumulated */
+  /**
+   * @param data for each bound how many values it covers, those of smaller bounds included, and the
+   *   sum of all values
+   * @param count of all values, also those above the last bound
+   */
   histogram(
     name: string,
     bounds: readonly number[],
     data: { readonly buckets: readonly number[]; readonly sum: number },
+    count: number,
   ): void {
     this.#lines.push(`# TYPE ${name} histogram`);
-    let total = 0;
     bounds.forEach((bound, i) => {
-      total += data.buckets[i] ?? 0;
-      this.#lines.push(`${name}_bucket{le="${bound}"} ${total}`);
+      this.#lines.push(`${name}_bucket{le="${bound}"} ${data.buckets[i] ?? 0}`);
     });
-    total += data.buckets[bounds.length] ?? 0;
-    this.#lines.push(`${name}_bucket{le="+Inf"} ${total}`);
-    this.#lines.push(`${name}_sum ${data.sum}`, `${name}_count ${total}`);
+    this.#lines.push(`${name}_bucket{le="+Inf"} ${count}`);
+    this.#lines.push(`${name}_sum ${data.sum}`, `${name}_count ${count}`);
   }
 
   toString(): string {
@@ -72,7 +75,8 @@ export function metricsText(member: Member, syncSecondsBounds: readonly number[]
   text.add('gauge', `${debugging}watcher_total`, core.watchers);
   text.add('gauge', `${debugging}slow_watcher_total`, core.slowWatchers);
   text.add('counter', `${debugging}events_total`, core.watchEvents);
-  text.histogram('etcd_disk_wal_fsync_duration_seconds', syncSecondsBounds, core.logSyncSeconds);
+  const syncs = 'etcd_disk_wal_fsync_duration_seconds';
+  text.histogram(syncs, syncSecondsBounds, core.logSyncSeconds, core.logSyncs);
   // Of MetaStore alone: how much work one wake-up of the replica loop does.
   text.add('counter', 'metastore_replica_turns_total', member.turns);
   addProcess(text);
