@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly valueBytes?: number;
   /** After which a client gives up on a call. */
   readonly callTimeoutMs?: number;
+  /** Reads answer from the asked member's own state: they may be stale, and must be found out. */
+  readonly isStale?: boolean;
   /** Between two calls of a client, at most. */
   readonly pauseMsMax?: number;
 }
@@ -65,13 +67,14 @@ async function perform(
   key: string,
   asked: Operation,
   padding: string,
-  timeoutMs: number,
+  settings: LoadOptions,
 ): Promise<Operation> {
-  const options = { timeoutMs };
+  const options = { timeoutMs: settings.callTimeoutMs ?? 1000 };
   const range: Partial<RangeRequest> = { key: bytes(key) };
   switch (asked.kind) {
     case 'get': {
-      const answer = await client.range(range, options);
+      const serializable = settings.isStale === true;
+      const answer = await client.range({ ...range, serializable }, options);
       return { ...asked, outcome: { revision: revisionOf(answer), before: seen(answer.kvs[0]) } };
     }
     case 'put': {
@@ -186,10 +189,9 @@ export class Load {
     const key = this.#key();
     const asked = this.#next(key);
     const call = this.history.call();
-    const timeoutMs = this.#options.callTimeoutMs ?? 1000;
     const base = { client: name, member: member.name, key };
     try {
-      const operation = await perform(client, key, asked, this.#padding, timeoutMs);
+      const operation = await perform(client, key, asked, this.#padding, this.#options);
       this.history.finish(call, { ...base, operation, result: 'ok', error: '' });
       this.#remember(key, operation);
       return true;
