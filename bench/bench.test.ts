@@ -40,6 +40,16 @@ t.test('the report on the store', noStoreBench, async (t) => {
   t.match(runNode('micro/main.js', args), /\| put, one a run \| [\d,]+ /);
 });
 
+t.test('the peer transport by itself', async (t) => {
+  const args = ['--messages=2000', '--megabytes=8', '--pings=20'];
+  const rows = runNode('micro/peers.js', args)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { name: string; per_second: number });
+  t.equal(rows.length, 6, 'every part reports');
+  for (const row of rows) t.ok(row.per_second > 0, row.name);
+});
+
 t.test('served requests', async (t) => {
   const out = tempDir('bench');
   const args = ['--seconds=0.3', '--rounds=1', '--in-flight=1,20', `--out=${out}`];

@@ -1,12 +1,10 @@
 // What the peer transport is told when it is made: who this member is, and its bounds. The times
-// follow from the election timeout, since a link that is dead for longer is of no use to Raft.
-// Read by all parts of the transport.
+// follow from the election timeout, since a link that is dead for longer is of no use to Raft: one
+// without a sign of life for a little longer counts as dead. Read by all parts of the transport.
 
 import type { Identity } from './wire/handshake.js';
 
 export interface PeersOptions extends Identity {
-  /** The election timeout: a link without a sign of life for a little longer counts as dead. */
-  readonly electionMs: number;
   /** How long a handed over proposal may take to be queued. */
   readonly requestTimeoutMs: number;
   /** Bytes a second of all snapshots that are sent; 0 for no limit. */
@@ -49,6 +47,7 @@ const BULK_SILENCE_MS = 2000;
 const CONNECT_MS = 1000;
 
 export interface Timing {
+  readonly electionMs: number;
   readonly tickMs: number;
   readonly connectMs: number;
   readonly connectTicks: number;
@@ -59,6 +58,7 @@ export function timingOf(electionMs: number): Timing {
   const tickMs = Math.max(TICK_MS_MIN, Math.ceil(electionMs / TICKS_PER_ELECTION));
   const connectMs = Math.max(CONNECT_MS, electionMs);
   return {
+    electionMs,
     tickMs,
     connectMs,
     connectTicks: Math.ceil(connectMs / tickMs),

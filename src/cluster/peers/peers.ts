@@ -14,7 +14,7 @@ import { type Message, MessageType } from '../../raft/index.js';
 import { PeerServer } from './inbound/server.js';
 import { InboundStreams } from './inbound/streams.js';
 import { LogLimit } from './log-limit.js';
-import { defaultLimits, type PeersOptions, SILENT_TICKS, timingOf } from './options.js';
+import { defaultLimits, type PeersOptions, timingOf } from './options.js';
 import { Remote } from './outbound/remote.js';
 import { Incoming } from './snapshots/incoming.js';
 import { Outgoing } from './snapshots/outgoing.js';
@@ -85,7 +85,7 @@ export class Peers implements PeerTransport {
       self: options,
       core,
       log: this.#quiet,
-      silentTicks: { control: SILENT_TICKS, bulk: timing.bulkSilentTicks },
+      timing,
       receive: (message) => events.receive(message),
       changed: (from) => this.#inboundChanged(from),
     });

@@ -8,6 +8,7 @@ import { hexId } from '../../../base/bytes.js';
 import { checkPeerMessage, type Message, MessageType } from '../../../raft/index.js';
 import { decodeRun } from '../../../storage/entry-run.js';
 import type { LogLimit } from '../log-limit.js';
+import { SILENT_TICKS, type Timing, timingOf } from '../options.js';
 import type { PeerCore } from '../types.js';
 import { decodeFrame, encodeReply, type Inbound, isTravelling } from '../wire/frame.js';
 import {
@@ -25,8 +26,7 @@ export interface StreamsContext {
   readonly self: Identity;
   readonly core: Pick<PeerCore, 'inspectEntries'>;
   readonly log: LogLimit;
-  /** Ticks without a frame after which a stream counts as dead, by kind. */
-  readonly silentTicks: Readonly<Record<StreamKind, number>>;
+  readonly timing: Timing;
   receive(message: Message): void;
   /** A stream of the member was opened or ended. */
   changed(from: bigint): void;
@@ -36,6 +36,8 @@ interface OpenStream {
   readonly from: bigint;
   readonly kind: StreamKind;
   readonly call: InboundCall;
+  /** Ticks of this member without a frame after which the stream counts as dead. */
+  readonly silentTicksMax: number;
   idleTicks: number;
 }
 
@@ -66,7 +68,8 @@ export class InboundStreams {
   /** Serves a stream until it ends; an older one of the same kind and member ends now. */
   serve(call: InboundCall, kind: StreamKind, greeting: Greeting): void {
     const from = greeting.identity.memberId;
-    const stream: OpenStream = { from, kind, call, idleTicks: 0 };
+    const silentTicksMax = this.#silentTicks(kind, greeting);
+    const stream: OpenStream = { from, kind, call, silentTicksMax, idleTicks: 0 };
     const key = keyOf(from, kind);
     const older = this.#open.get(key);
     this.#open.set(key, stream);
@@ -90,7 +93,7 @@ export class InboundStreams {
   tick(): void {
     for (const stream of [...this.#open.values()]) {
       stream.idleTicks++;
-      if (stream.idleTicks > this.#context.silentTicks[stream.kind]) {
+      if (stream.idleTicks > stream.silentTicksMax) {
         this.#close(stream, 'stopped', 'no sign of life');
       }
     }
@@ -111,6 +114,14 @@ export class InboundStreams {
     for (const stream of [...this.#open.values()]) {
       this.#close(stream, reason);
     }
+  }
+
+  /** Signs of life come at the sender's pace, which may be another than ours. */
+  #silentTicks(kind: StreamKind, greeting: Greeting): number {
+    const own = this.#context.timing;
+    const theirs = timingOf(Math.max(own.electionMs, greeting.identity.electionMs));
+    const ticks = kind === 'control' ? SILENT_TICKS : theirs.bulkSilentTicks;
+    return Math.ceil((ticks * theirs.tickMs) / own.tickMs);
   }
 
   #frame(stream: OpenStream, bytes: Buffer): void {

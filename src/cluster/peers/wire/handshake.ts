@@ -22,6 +22,8 @@ export interface Identity {
   readonly minClusterVersion: string;
   readonly engine: EngineName;
   readonly peerUrls: readonly string[];
+  /** The election timeout: how often it gives signs of life follows from it. */
+  readonly electionMs: number;
 }
 
 /** Why a call from a member is not served. */
@@ -35,6 +37,9 @@ export type RefusalName =
   | 'invalid-message'
   | 'replaced'
   | 'stopped';
+
+/** What is kept of the URLs that somebody names: they are for the log only. */
+const URLS_CHARACTERS_MAX = 1000;
 
 interface RefusalRow {
   readonly code: grpc.status;
@@ -66,6 +71,7 @@ const keys = {
   protocol: 'x-metastore-protocol',
   minProtocol: 'x-metastore-min-protocol',
   engine: 'x-metastore-engine',
+  electionMs: 'x-metastore-election-ms',
   refusal: 'x-metastore-refusal',
 } as const;
 
@@ -89,6 +95,7 @@ export function greet(self: Identity, to: bigint): grpc.Metadata {
   metadata.set(keys.protocol, String(PEER_PROTOCOL));
   metadata.set(keys.minProtocol, String(PEER_PROTOCOL_MIN));
   metadata.set(keys.engine, self.engine);
+  metadata.set(keys.electionMs, String(self.electionMs));
   return metadata;
 }
 
@@ -129,11 +136,14 @@ export function readGreeting(metadata: grpc.Metadata): Greeting | null {
   if (minClusterVersion === null || protocol === null || minProtocol === null) {
     return null;
   }
-  if (engine !== 'memory' && engine !== 'rocksdb') {
+  const electionMs = count(metadata, keys.electionMs);
+  if ((engine !== 'memory' && engine !== 'rocksdb') || electionMs === null) {
     return null;
   }
-  const peerUrls = (text(metadata, keys.peerUrls) ?? '').split(',').filter((url) => url !== '');
-  const identity = { clusterId, memberId, version, minClusterVersion, engine, peerUrls } as const;
+  const urls = (text(metadata, keys.peerUrls) ?? '').slice(0, URLS_CHARACTERS_MAX).split(',');
+  const peerUrls = urls.filter((url) => url !== '');
+  const numbers = { clusterId, memberId, electionMs };
+  const identity = { ...numbers, version, minClusterVersion, engine, peerUrls } as const;
   return { identity, to, protocol, minProtocol };
 }
 

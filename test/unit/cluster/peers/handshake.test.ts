@@ -34,6 +34,7 @@ function self(id: bigint, fields: Partial<Identity> = {}): Identity {
     minClusterVersion: '3.0.0',
     engine: 'memory',
     peerUrls: ['http://a:1'],
+    electionMs: 1000,
     ...fields,
   };
 }

@@ -98,6 +98,18 @@ t.test('an idle link and a busy one stay up', async (t) => {
   t.equal(a.events.unreachableAtMs.length, 0);
 });
 
+t.test('members with other election timeouts bear with each other', async (t) => {
+  const quick = await TestMember.start(1n, { electionMs: 100 });
+  const slow = await TestMember.start(2n, { electionMs: 4000 });
+  t.teardown(() => Promise.all([quick.stop(), slow.stop()]));
+  quick.peers.update([slow.address]);
+  slow.peers.update([quick.address]);
+  await waitFor('a connection', () => quick.isConnected(slow));
+  await sleep(1500);
+  t.ok(quick.isConnected(slow));
+  t.equal(quick.peers.traffic()[0]?.disconnections, 0);
+});
+
 t.test('a receiver that does not read stops nobody but itself', async (t) => {
   const { a, b, toB } = await relayed(t);
   toB.pause();

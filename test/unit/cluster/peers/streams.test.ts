@@ -1,6 +1,8 @@
 // Messages between members over real sockets: what is sent arrives once, whole and in order, on the
 // stream it belongs to; what cannot be sent is dropped and reported; broken links come back.
 
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import t from 'tap';
 import {
   EntryType,
@@ -10,6 +12,7 @@ import {
   makeMessage,
 } from '../../../../src/raft/index.js';
 import { ReceivedPayload } from '../../../../src/storage/entry-run.js';
+import { tempDir } from '../../../support/temp-dir.js';
 import { sleep, waitFor, within } from '../../../support/wait.js';
 import { makeRun } from './support/fake-peer-core.js';
 import { cluster, TestMember } from './support/test-member.js';
@@ -242,4 +245,22 @@ t.test('several URLs are tried in turn, and new ones at once', async (t) => {
   b.peers.update([a.address]);
   await connected(a, b);
   t.ok(performance.now() - startMs < 900, 'without waiting for the next try');
+});
+
+t.test('by name and through the file of a socket', async (t) => {
+  const [a, b] = [await TestMember.start(1n), await TestMember.start(2n)];
+  const path = join(tempDir('peers'), 'b.sock');
+  const door = createServer((socket) => b.peers.grpcServer.accept(socket));
+  await new Promise<void>((resolve) => door.listen(path, resolve));
+  t.teardown(async () => {
+    await Promise.all([a.stop(), b.stop()]);
+    door.close();
+  });
+  a.peers.update([{ id: 2n, peerUrls: [`unix://${path}`] }]);
+  b.peers.update([{ id: 1n, peerUrls: [`http://localhost:${a.port}`] }]);
+  await connected(a, b);
+  a.peers.send(heartbeat(1n, 2n), null);
+  b.peers.send(heartbeat(2n, 1n), null);
+  await waitFor('both', () => a.events.received.length + b.events.received.length === 2);
+  t.equal(await a.peers.forward(2n, 7, new Uint8Array(3)), null);
 });
