@@ -148,13 +148,22 @@ function makeCheckpoints(given: Given, state: State, peers: () => PeerTransport)
 }
 
 /** Takes over what an installed snapshot holds. */
-function takeOver(parts: MemberParts, state: InstalledSnapshot, events: MemberEvents): void {
+function takeOver(
+  parts: MemberParts,
+  state: InstalledSnapshot,
+  { events, log }: Pick<Given, 'events' | 'log'>,
+): void {
   parts.membership.reload(state.meta);
   parts.alarms.restore(state.alarms);
   parts.lessor.restore(state.leases);
   parts.checkpoints.installed(state.appliedIndex);
   parts.loop.installed(state);
   events.applied(state.appliedIndex, state.revision);
+  log.info('applied snapshot', {
+    'snapshot-index': state.appliedIndex,
+    'snapshot-term': state.appliedTerm,
+    revision: state.revision,
+  });
 }
 
 function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberParts) {
@@ -225,7 +234,7 @@ export function assemble(given: Given): MemberParts {
     storage,
     applyIdle: () => loop.applyIdle,
     deliver: (responses) => loop.deliver(responses),
-    installed: (_snapshot, installed) => takeOver(parts, installed, events),
+    installed: (_snapshot, installed) => takeOver(parts, installed, given),
     wake,
     fatal,
   });
