@@ -41,6 +41,9 @@ export interface Endings {
   readonly onRemoved: () => void;
 }
 
+/** How long another member may take to say its version. */
+const VERSION_TIMEOUT_MS = 2000;
+
 /** How the member reaches the others; `made` gets the transport, which also serves the peer port. */
 function peersFactory(config: ServerConfig, log: Logger, made: (peers: Peers) => void) {
   const { heartbeatMs, electionTicks, requestTimeoutMs, core, peerUrls } = config.member;
@@ -83,13 +86,15 @@ export async function compose(
     await clientPorts.open(config.listenClientUrls, log);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const started = await prepareStart(addon, config.member.core, config.start, log);
-    const options = { ...config.member, ...started, ...endings };
+    const peerHttp = new PeerHttp();
+    const fetchVersion = async (urls: readonly string[]) =>
+      (await peerHttp.fetchVersion(urls, { timeoutMs: VERSION_TIMEOUT_MS })).server;
+    const options = { ...config.member, ...started, ...endings, fetchVersion };
     const made: { peers: Peers | null } = { peers: null };
     const makePeers = peersFactory(config, log, (peers) => {
       made.peers = peers;
     });
     const member = await Member.open(addon, options, systemClock, log, makePeers);
-    const peerHttp = new PeerHttp();
     const operations = new MembershipOperations(member, peerHttp, systemClock);
     const leases = new Leases(member, peerHttp, systemClock);
     peerPorts.serve({

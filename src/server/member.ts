@@ -21,6 +21,7 @@ import { assemble, type MemberParts } from './assembly.js';
 import { plannedMembers } from './bootstrap/plan.js';
 import { FirstElection } from './election/first-election.js';
 import { Announcements } from './membership/announcements.js';
+import { VersionMonitor } from './membership/version-monitor.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
 import type { TicketKind } from './replica/requests/tickets.js';
@@ -48,6 +49,7 @@ export class Member {
   readonly #loop: ReplicaLoop;
   readonly #expiry: LeaseExpiry;
   readonly #announcements: Announcements;
+  readonly #versions: VersionMonitor;
   readonly #firstElection: FirstElection;
   #revision: number;
   #stopping = false;
@@ -93,6 +95,7 @@ export class Member {
       options.initialElectionTickAdvance ? clock.nowMs() : null,
     );
     this.#announcements = new Announcements(this, clock, log);
+    this.#versions = new VersionMonitor(this, log);
     this.#expiry = new LeaseExpiry(this.lessor, this.#leaseProposals(), log);
   }
 
@@ -353,6 +356,7 @@ export class Member {
     }
     this.#expiry.tick(nowMs);
     this.#firstElection.tick(nowMs);
+    this.#versions.tick(nowMs);
   }
 
   /** Ends requests that have waited too long. */
@@ -381,8 +385,8 @@ export class Member {
     } else if (!isLeader && this.lessor.isPrimary) {
       this.lessor.demote();
     }
-    if (isLeader && this.membership.version === null) {
-      this.#announcements.clusterVersion();
+    if (isLeader) {
+      this.#versions.leads(this.nowMs);
     }
   }
 

@@ -4,6 +4,7 @@
 import type { OpenOptions } from '../storage/native.js';
 
 import type { BootstrapPlan } from './bootstrap/plan.js';
+import type { FetchVersion } from './membership/version-monitor.js';
 import type { CheckpointPolicy } from './replica/disk/checkpoints.js';
 
 export interface MemberOptions {
@@ -32,8 +33,10 @@ export interface MemberOptions {
   readonly checkpoints: CheckpointPolicy;
   /** Null when the remaining time of leases is not replicated. */
   readonly leaseCheckpointIntervalMs: number | null;
-  /** `X.Y.0`: what a new cluster agrees on. */
+  /** `X.Y.0`: what a cluster of such members agrees on. */
   readonly clusterVersion: string;
+  /** Asks another member for its release; without it no member can be asked. */
+  readonly fetchVersion?: FetchVersion;
   /** Of the random spread of election timeouts. */
   readonly seed: number;
   /** Disk or engine failed: nothing may be acknowledged any more. Must end the process. */

@@ -17,6 +17,8 @@ import { hashKv } from './hash-kv.js';
 import { leaseKeepAlive, leaseTimeToLive } from './leases.js';
 import { promote } from './promote.js';
 
+const ownVersion = packageVersion();
+
 /** What the endpoints need of the server. */
 export interface PeerParts {
   readonly member: Member;
@@ -42,7 +44,7 @@ function members({ member }: PeerParts): HttpResponse {
 
 function version({ member }: PeerParts): HttpResponse {
   const reply = versionReply(member.membership.version);
-  return { ...reply, headers: { ...reply.headers, [METASTORE_HEADER]: packageVersion() } };
+  return { ...reply, headers: { ...reply.headers, [METASTORE_HEADER]: ownVersion } };
 }
 
 async function downgradeEnabled({ member }: PeerParts): Promise<HttpResponse> {

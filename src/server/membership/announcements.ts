@@ -1,5 +1,5 @@
 // What a member proposes about itself and the cluster, unasked: its name and URLs at every start,
-// the version of a new cluster, the alarm that its space is used up. Called by Member.
+// the alarm that its space is used up. Called by Member.
 
 import { hexId } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
@@ -86,16 +86,6 @@ export class Announcements {
     return new Promise((resolve) => {
       this.#endPause = resolve;
       this.#clock.after(RETRY_MS, resolve);
-    });
-  }
-
-  /** The version that a new cluster agrees on. */
-  clusterVersion(): void {
-    const request = rpc.internalRaftRequest.encode({
-      cluster_version_set: { ver: this.#member.options.clusterVersion },
-    });
-    this.#member.propose(request).catch((error: unknown) => {
-      this.#log.warn('failed to set the cluster version', { error });
     });
   }
 
