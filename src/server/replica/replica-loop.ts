@@ -219,6 +219,7 @@ export class ReplicaLoop {
   /** A snapshot has replaced the state. */
   installed(state: InstalledSnapshot): void {
     this.#applied = state.appliedIndex;
+    this.#parts.core.setCommitted(this.#committed);
     this.#noteAppliedTerm(state.appliedTerm);
   }
 
@@ -308,7 +309,7 @@ export class ReplicaLoop {
   }
 
   #handle(ready: Ready): void {
-    const { storage, core, reads } = this.#parts;
+    const { storage, core, reads, writes } = this.#parts;
     if (ready.hardState !== null) {
       if (ready.hardState.term !== this.#term) {
         this.#term = ready.hardState.term;
@@ -316,7 +317,10 @@ export class ReplicaLoop {
       }
       this.#committed = ready.hardState.commit;
       storage.setHardState(ready.hardState);
-      core.setCommitted(ready.hardState.commit);
+      // What is committed behind a snapshot is told when the snapshot is there.
+      if (!writes.installing) {
+        core.setCommitted(ready.hardState.commit);
+      }
     }
     if (ready.softState !== null) {
       this.#noteLeadership(ready.softState.lead, ready.softState.raftState === StateType.Leader);
