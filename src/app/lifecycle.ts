@@ -7,6 +7,7 @@ import type { RootLogger } from '../base/logger.js';
 import { ETCD_VERSION, packageVersion } from '../base/package.js';
 import { DiscoveryError } from '../cluster/discovery/registry.js';
 import { START_RECORD } from '../server/bootstrap/directory.js';
+import { FORCE_NOTE } from '../server/bootstrap/force-new.js';
 import { bannerText } from './banner.js';
 import { compose, type Server } from './compose.js';
 import type { ServerConfig } from './config.js';
@@ -49,7 +50,7 @@ function failStart(log: RootLogger, config: ServerConfig, error: unknown): never
 }
 
 /** What a server puts into its data directory. */
-const ownNames = new Set(['member', 'fixtures', START_RECORD]);
+const ownNames = new Set(['member', 'fixtures', START_RECORD, FORCE_NOTE]);
 
 /** Looks at what lies in the data directory besides this server's own. */
 function inspectDataDir(log: RootLogger, dataDir: string): void {

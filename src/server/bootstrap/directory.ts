@@ -6,6 +6,7 @@
 
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -109,13 +110,19 @@ export function readStartRecord(dataDir: string): StartRecord | null {
   }
 }
 
-function syncDirectory(path: string): void {
+/** Makes what was created, renamed or removed in a directory durable. */
+export function syncDirectory(path: string): void {
   const directory = openSync(path, 'r');
   try {
     fsyncSync(directory);
   } finally {
     closeSync(directory);
   }
+}
+
+/** Whether the data directory has a file with the name. */
+export function hasFile(dataDir: string, name: string): boolean {
+  return existsSync(join(dataDir, name));
 }
 
 /** Replaces a file of the directory as a whole; durable when it returns. */

@@ -23,6 +23,7 @@ import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
 import type { MemberOptions } from '../options.js';
 import { readStartRecord, type StartRecord, writeStartRecord } from './directory.js';
+import { forceNewCluster } from './force-new.js';
 import {
   type DiscoveryOptions,
   type InitialMember,
@@ -225,12 +226,13 @@ function makePlan(config: StartConfig, questions: Questions): Promise<StartRecor
 
 /**
  * Decides how the member comes to be, and what it is opened with. Waits for other servers where the
- * plan needs them; a plan for a fresh directory is durable when it resolves.
+ * plan needs them, and rewrites the log where a cluster of one is to be made; a plan for a fresh
+ * directory is durable when it resolves.
  *
  * @throws Error whose message says why the start cannot go on
  */
 export async function prepareStart(
-  _addon: Addon,
+  addon: Addon,
   core: OpenOptions,
   config: StartConfig,
   log: Logger,
@@ -238,13 +240,13 @@ export async function prepareStart(
   const { request } = config;
   if (request.kind === 'restart') {
     const made = readStartRecord(core.dataDir);
-    const { forceNewCluster } = request;
     // The log says whose it is; the record matters if the log was never finished.
     const identity = made?.identity ?? { memberId: 0n, clusterId: 0n };
     const unfinished = made?.plan ?? null;
+    await forceNewCluster(addon, { ...core, ...identity }, request.forceNewCluster, log);
     return {
       core: { ...core, ...identity },
-      bootstrap: { kind: 'restart', forceNewCluster, unfinished },
+      bootstrap: { kind: 'restart', forceNewCluster: request.forceNewCluster, unfinished },
     };
   }
   const http = new PeerHttp();
