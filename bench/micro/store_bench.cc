@@ -1,6 +1,7 @@
 // In-process figures of the store: memory engine with full history, no Raft, no network. Put, get
 // and transaction from one thread, then fifty workers (half put, a quarter each delete and get) on
-// 1,000 keys. Prints one JSON object a line; the checksum keeps the work from being optimised away.
+// 1,000 keys, and the runs in which entries travel. Prints one JSON object a line; the checksum
+// keeps the work from being optimised away.
 //
 //   store_bench [--seconds=<n>]      a fraction runs it tiny, as the tests do
 #include <atomic>
@@ -19,6 +20,8 @@
 #include "base/check.h"
 #include "codec/requests.h"
 #include "engine/engine.h"
+#include "intake/raft_request.h"
+#include "member/entries/entry_run.h"
 #include "mvcc/store.h"
 
 namespace metastore {
@@ -321,6 +324,36 @@ void Workers(const char* name, double seconds, int window) {
   Report(name, static_cast<double>(operations.load()), took, checksum.load());
 }
 
+/// Puts as they travel between members: encoded, or checked by who receives them.
+void EntryRuns(const char* name, double seconds, bool inspect) {
+  constexpr size_t kEntries = 100;
+  const std::string put = "\x0a\x0akey/000001\x12\x40" + std::string(kValueBytes, 'v');
+  std::vector<wal::Entry> entries;
+  for (size_t i = 0; i < kEntries; ++i) {
+    auto payload = std::make_shared<const std::string>(
+        intake::EncodeEntry({i + 1, {}, 0}, intake::kFieldPut, put, {}));
+    entries.push_back({i + 1, 1, 0, std::move(payload)});
+  }
+  std::string run;
+  member::AppendEntryRun(entries, &run);
+  int64_t count = 0;
+  uint64_t checksum = 0;
+  const auto start = Clock::now();
+  while (SecondsSince(start) < seconds) {
+    for (int i = 0; i < 100; ++i) {
+      if (inspect) {
+        checksum += member::InspectRun(run).value().back().offset;
+      } else {
+        run.clear();
+        member::AppendEntryRun(entries, &run);
+        checksum += static_cast<unsigned char>(run[0]);
+      }
+    }
+    count += 100 * kEntries;
+  }
+  Report(name, static_cast<double>(count), SecondsSince(start), checksum);
+}
+
 int Main(double seconds) {
   const double each = seconds / 5;
   Sequential("put, one a run", each, 1,
@@ -333,6 +366,8 @@ int Main(double seconds) {
   });
   SequentialGet(each);
   RevisionRead(each / 10);
+  EntryRuns("entry of a run, encoded", each / 10, false);
+  EntryRuns("entry of a run, checked", each / 10, true);
   Workers("50 workers, each waits for every write", seconds, 1);
   Workers("50 workers, each up to 64 writes ahead", seconds, 64);
   return 0;

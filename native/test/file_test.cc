@@ -197,6 +197,36 @@ TEST(File, LossyLosesNamesThatWereNotSynced) {
   }
 }
 
+TEST(LossyFile, AFrozenLayerReachesTheDiskNoMore) {
+  constexpr uint64_t kSeeds = 50;
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    TemporaryDirectory directory;
+    const std::string path = directory.path() + "/file";
+    const auto layer = FileLayer::Lossy(seed);
+    auto file = layer->Open(path, true);
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE((*file)->WriteAt(0, "durable").ok());
+    ASSERT_TRUE((*file)->Sync().ok());
+    ASSERT_TRUE(layer->SyncDirectory(directory.path()).ok());
+    layer->Freeze();
+    // Its users notice nothing: they read what they have written, and are told that it is synced.
+    ASSERT_TRUE((*file)->WriteAt(0, "changed, and longer").ok());
+    ASSERT_TRUE((*file)->Sync().ok());
+    EXPECT_EQ(ReadAll(file->get()), "changed, and longer");
+    ASSERT_TRUE((*file)->Truncate(3).ok());
+    ASSERT_TRUE(layer->Open(directory.path() + "/new", true).ok());
+    ASSERT_TRUE(layer->Rename(path, directory.path() + "/moved").ok());
+    ASSERT_TRUE(layer->SyncDirectory(directory.path()).ok());
+    EXPECT_EQ(*layer->List(directory.path()), (std::vector<std::string>{"moved", "new"}));
+    ASSERT_TRUE(layer->Remove(directory.path() + "/moved").ok());
+    ASSERT_TRUE(layer->SyncDirectory(directory.path()).ok());
+    auto found = FileLayer::Posix()->Open(path, false);
+    ASSERT_TRUE(found.ok()) << "seed " << seed;
+    EXPECT_EQ(ReadAll(found->get()), "durable") << "seed " << seed;
+    EXPECT_FALSE(FileLayer::Posix()->Open(directory.path() + "/new", false).ok());
+  }
+}
+
 TEST(File, DirectoryLockRefusesASecondHolder) {
   TemporaryDirectory directory;
   auto lock = DirectoryLock::Acquire(directory.path());
