@@ -1,6 +1,6 @@
-// The peer transport by itself: two ends in one process over the loopback, no Raft and no disk. Says
-// what a message, an append and a snapshot cost there, and how long a message takes when nothing
-// else is going on. Run by plain node; bench.test.ts runs it tiny.
+// The peer transport by itself: two ends in one process over the loopback, no Raft and no disk.
+// Says what a message, an append and a snapshot cost there, and how long a message takes when
+// nothing else is going on. Run by plain node; bench.test.ts runs it tiny.
 
 import { parseArgs } from 'node:util';
 import { encodeConfState } from '../../src/cluster/conf-state.js';

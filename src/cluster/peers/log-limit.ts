@@ -1,11 +1,13 @@
-// Log lines about the network without floods: the same matter is logged once in a while, however
-// often it happens. Used by every part of the peer transport.
+// Log lines about the network without floods: the same matter is logged more and more rarely,
+// however often it happens, until things have been in order again. Used by every part of the peer
+// transport.
 
 import type { Clock } from '../../base/clock.js';
 import type { LogFields, Logger } from '../../base/logger.js';
 
-/** How long the same matter stays silent after a line. */
-const SILENCE_MS = 10_000;
+/** How long the same matter stays silent after its first line; twice as long after each further. */
+const SILENCE_MIN_MS = 10_000;
+const SILENCE_MAX_MS = 600_000;
 /** Matters that are remembered; past them the oldest is forgotten. */
 const MATTERS_MAX = 256;
 
@@ -13,7 +15,7 @@ export class LogLimit {
   readonly #log: Logger;
   readonly #clock: Clock;
   // In the order of the last line; at most MATTERS_MAX.
-  readonly #loggedMs = new Map<string, number>();
+  readonly #lines = new Map<string, { readonly atMs: number; readonly silenceMs: number }>();
 
   constructor(log: Logger, clock: Clock) {
     this.#log = log;
@@ -27,24 +29,27 @@ export class LogLimit {
     }
   }
 
-  /** The same at the info level. */
-  info(matter: string, message: string, fields: LogFields): void {
-    if (this.#isDue(`${matter} ${message}`)) {
-      this.#log.info(message, fields);
+  /** The matter is in order again: what happens next is news. */
+  settled(matter: string): void {
+    for (const key of [...this.#lines.keys()]) {
+      if (key.startsWith(`${matter} `)) {
+        this.#lines.delete(key);
+      }
     }
   }
 
   #isDue(key: string): boolean {
-    const nowMs = this.#clock.nowMs();
-    const last = this.#loggedMs.get(key);
-    if (last !== undefined && nowMs - last < SILENCE_MS) {
+    const atMs = this.#clock.nowMs();
+    const last = this.#lines.get(key);
+    if (last !== undefined && atMs - last.atMs < last.silenceMs) {
       return false;
     }
-    this.#loggedMs.delete(key);
-    this.#loggedMs.set(key, nowMs);
-    if (this.#loggedMs.size > MATTERS_MAX) {
-      const [oldest] = this.#loggedMs.keys();
-      this.#loggedMs.delete(oldest as string);
+    const silenceMs = last === undefined ? SILENCE_MIN_MS : 2 * last.silenceMs;
+    this.#lines.delete(key);
+    this.#lines.set(key, { atMs, silenceMs: Math.min(silenceMs, SILENCE_MAX_MS) });
+    if (this.#lines.size > MATTERS_MAX) {
+      const [oldest] = this.#lines.keys();
+      this.#lines.delete(oldest as string);
     }
     return true;
   }

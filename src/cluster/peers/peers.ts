@@ -316,6 +316,7 @@ export class Peers implements PeerTransport {
     const works = peer.remote.isUp && this.#inbound.isOpen(id);
     if (works && peer.connectedSinceMs === null) {
       peer.connectedSinceMs = this.#clock.nowMs();
+      this.#quiet.settled(hexId(id));
       this.#log.info('established connections with remote peer', this.#fields(id));
     } else if (!works && peer.connectedSinceMs !== null) {
       peer.connectedSinceMs = null;

@@ -94,7 +94,7 @@ export class InboundStreams {
     for (const stream of [...this.#open.values()]) {
       stream.idleTicks++;
       if (stream.idleTicks > stream.silentTicksMax) {
-        this.#close(stream, 'stopped', 'no sign of life');
+        this.#close(stream, 'silent');
       }
     }
   }

@@ -12,11 +12,12 @@ import type { PeerAddress } from '../types.js';
 import { outbound } from '../wire/frame.js';
 import { type Greeting, greet, type Identity } from '../wire/handshake.js';
 import { Link, type LinkEnd, type LinkPath } from './link.js';
+import { LossReport } from './loss-report.js';
 
 export interface RemoteEvents {
   /** The streams to the member came up or broke. */
   changed(): void;
-  /** Messages got lost; called in a turn of its own, every LOSS_REPORT_MS at most. */
+  /** Messages got lost (LossReport). */
   unreachable(): void;
   /** The member says that this one has been removed. */
   removed(): void;
@@ -37,7 +38,6 @@ const BACKOFF_MIN_MS = 50;
 const BACKOFF_MAX_MS = 1000;
 /** A connection that held so long begins anew with the shortest backoff. */
 const STEADY_MS = 1000;
-const LOSS_REPORT_MS = 100;
 const CONTROL_BYTES_PER_PING = Number.POSITIVE_INFINITY;
 const BULK_BYTES_PER_PING = 256 << 10;
 
@@ -45,6 +45,7 @@ export class Remote {
   readonly id: bigint;
   readonly #context: RemoteContext;
   readonly #events: RemoteEvents;
+  readonly #losses: LossReport;
   #urls: readonly string[];
   #urlAt = 0;
   // The URL that the control stream uses or tries.
@@ -59,9 +60,6 @@ export class Remote {
   #attempts = 0;
   #bulkAttempts = 0;
   #upSinceMs = 0;
-  #reportedMs = Number.NEGATIVE_INFINITY;
-  #cancelReport: Cancel | null = null;
-  #reportSoon = false;
   #sentBytesBefore = 0;
   #failures = 0;
   #stopped = false;
@@ -71,6 +69,7 @@ export class Remote {
     this.#urls = address.peerUrls;
     this.#context = context;
     this.#events = events;
+    this.#losses = new LossReport(context.clock, () => events.unreachable());
     this.#dial();
   }
 
@@ -150,8 +149,7 @@ export class Remote {
   stop(): void {
     this.#stopped = true;
     this.#abandon();
-    this.#cancelReport?.();
-    this.#cancelReport = null;
+    this.#losses.stop();
   }
 
   #abandon(): void {
@@ -361,25 +359,7 @@ export class Remote {
 
   #lost(): void {
     this.#failures++;
-    if (this.#cancelReport !== null || this.#reportSoon || this.#stopped) {
-      return;
-    }
-    const { clock } = this.#context;
-    const report = () => {
-      this.#reportSoon = false;
-      this.#cancelReport = null;
-      if (!this.#stopped) {
-        this.#reportedMs = clock.nowMs();
-        this.#events.unreachable();
-      }
-    };
-    const restMs = this.#reportedMs + LOSS_REPORT_MS - clock.nowMs();
-    if (restMs > 0) {
-      this.#cancelReport = clock.after(restMs, report);
-    } else {
-      this.#reportSoon = true;
-      clock.soon(report);
-    }
+    this.#losses.note();
   }
 }
 

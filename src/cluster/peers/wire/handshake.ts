@@ -36,6 +36,7 @@ export type RefusalName =
   | 'wrong-receiver'
   | 'invalid-message'
   | 'replaced'
+  | 'silent'
   | 'stopped';
 
 /** What is kept of the URLs that somebody names: they are for the log only. */
@@ -58,6 +59,7 @@ export const refusals: Readonly<Record<RefusalName, RefusalRow>> = {
   'wrong-receiver': { code: grpc.status.FAILED_PRECONDITION, text: 'to field mismatch' },
   'invalid-message': { code: grpc.status.INVALID_ARGUMENT, text: 'invalid message' },
   replaced: { code: grpc.status.ABORTED, text: 'replaced by a newer stream of the same member' },
+  silent: { code: grpc.status.UNAVAILABLE, text: 'no sign of life from the sender' },
   stopped: { code: grpc.status.UNAVAILABLE, text: 'member is stopping' },
 };
 

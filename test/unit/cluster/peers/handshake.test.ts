@@ -78,7 +78,8 @@ t.test('a member that is not known yet is let in later', async (t) => {
   a.peers.update([b.address]);
   const unknown = 'rejected a request of an unknown member';
   await waitFor('the refusal', () => b.log.with(unknown).length > 0);
-  t.ok(a.log.with('remote peer does not know this member yet').length > 0);
+  const answer = 'remote peer does not know this member yet';
+  await waitFor('the answer', () => a.log.with(answer).length > 0);
   t.equal(a.events.removedCount, 0);
   b.peers.update([a.address]);
   await waitFor('a connection', () => a.isConnected(b), 3000);

@@ -167,7 +167,7 @@ t.test('the rate is limited', async (t) => {
   a.peers.sendSnapshot(snapshotMessage(2n));
   await over(a);
   const tookMs = performance.now() - startMs;
-  t.ok(tookMs > 850 && tookMs < 2000, `${tookMs} ms for what takes 1000`);
+  t.ok(tookMs > 850 && tookMs < 4000, `${tookMs} ms for what takes 1000`);
   t.ok(a.log.with('sending database snapshot').length > 1, 'with lines on the way');
 });
 
@@ -180,7 +180,7 @@ t.test('a receiver that is gone fails the transfer in time', async (t) => {
   await over(a);
   const tookMs = performance.now() - startMs;
   t.strictSame(a.events.done, [{ to: 2n, ok: false }]);
-  t.ok(tookMs > 1000 && tookMs < 3000, `${tookMs} ms without progress`);
+  t.ok(tookMs > 1000 && tookMs < 6000, `${tookMs} ms without progress`);
   t.equal(a.log.with('failed to send database snapshot').length, 1);
   // The receiver forgets it as well, later.
   await waitFor('the idle import to be closed', () => openImports(b) === 0, 6000);
@@ -311,7 +311,7 @@ t.test('members that are removed, and this one that stops', async (t) => {
   await waitFor('another import', () => openImports(b) === 1);
   const startMs = performance.now();
   await a.peers.stop();
-  t.ok(performance.now() - startMs < 200, 'stops promptly');
+  t.ok(performance.now() - startMs < 500, 'stops promptly');
   t.strictSame(a.events.done[1], { to: 2n, ok: false });
   t.equal(a.core.exports.size, 0);
   await b.peers.stop();
