@@ -85,6 +85,18 @@ using VersionVisitor = FunctionRef<bool(const VersionView&)>;
 using RowVisitor = FunctionRef<bool(std::string_view key, std::string_view value)>;
 using KeyVisitor = FunctionRef<bool(std::string_view key)>;
 
+/// A file that holds part of what an engine has made durable.
+struct EngineFile {
+  std::string name;  // within its folder
+  std::string path;
+  uint64_t size_bytes = 0;
+  /// Another folder may hold it by a link, since nobody writes to it; else its bytes are to be
+  /// copied: those here, if there are any, or the first size_bytes of the file.
+  bool immutable = false;
+  std::string contents;
+};
+using EngineFiles = std::vector<EngineFile>;
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -138,6 +150,15 @@ class Engine {
   virtual uint64_t DurableAppliedIndex() const = 0;
   /// Makes everything committed so far durable; blocks; not on the apply or JavaScript thread.
   virtual Status Flush() = 0;
+  /// Makes everything committed so far durable and shows the files that, together, hold it (or a
+  /// later state) at one moment; during the call they stay as they are. Blocks. kInternal for an
+  /// engine without files.
+  virtual Status ShowFiles(FunctionRef<Status(const EngineFiles&)> use) {
+    (void)use;
+    return Status(Code::kInternal, "this engine has no files");
+  }
+  /// Reads everything that is stored and compares its checksums; kDamaged. Blocks for long.
+  virtual Status VerifyFiles() { return Status::Ok(); }
   /// Nobody will open again what this engine has stored, or, in tests, its process counts as
   /// killed: closing it makes nothing durable any more.
   virtual void Abandon() {}
@@ -165,6 +186,8 @@ struct RocksOptions {
 };
 /// Opens or creates the database; time does not depend on the number of keys.
 Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options);
+/// Opens a database that exists, to be read only; other processes or engines may do the same.
+Result<std::unique_ptr<Engine>> OpenRocksForReading(const RocksOptions& options);
 
 }  // namespace metastore
 

@@ -143,16 +143,27 @@ Result<uint64_t> ReadAppliedIndex(const Database& database) {
   return GetLittle64(index.data());
 }
 
-Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
+namespace {
+
+/// Everything of a database but the open itself.
+std::shared_ptr<Database> PrepareDatabase(
+    const RocksOptions& options, std::vector<rocksdb::ColumnFamilyDescriptor>* families) {
   auto database = std::make_shared<Database>();
   database->tenant = options.tenant;
   if (options.file_layer != nullptr) database->env = NewEnvOver(options.file_layer);
   database->block_cache = rocksdb::NewLRUCache(options.block_cache_bytes);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (size_t i = 0; i < kFamilies; ++i) {
-    families.emplace_back(kFamilyNames[i],
-                          FamilyOptions(options, *database, static_cast<Family>(i)));
+    families->emplace_back(kFamilyNames[i],
+                           FamilyOptions(options, *database, static_cast<Family>(i)));
   }
+  return database;
+}
+
+}  // namespace
+
+Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  const std::shared_ptr<Database> database = PrepareDatabase(options, &families);
   rocksdb::DB* db = nullptr;
   const rocksdb::Status opened = rocksdb::DB::Open(
       DatabaseOptions(options, *database), options.directory, families, &database->families, &db);
@@ -160,6 +171,23 @@ Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
   database->db.reset(db);
   METASTORE_RETURN_IF_ERROR(CheckFormat(*database, options.directory));
   return database;
+}
+
+Result<DatabaseRef> OpenDatabaseForReading(const RocksOptions& options) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  const std::shared_ptr<Database> database = PrepareDatabase(options, &families);
+  rocksdb::DBOptions db_options = DatabaseOptions(options, *database);
+  db_options.create_if_missing = false;
+  db_options.create_missing_column_families = false;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(
+      db_options, options.directory, families, &database->families, &db);
+  if (!opened.ok()) return FromRocks(opened, ("read " + options.directory).c_str());
+  database->db.reset(db);
+  std::string format;
+  METASTORE_RETURN_IF_ERROR(ReadOwn(*database, kFormatRow, &format));
+  if (format == kFormat) return database;
+  return Status(Code::kWrongFormat, options.directory + " holds \"" + format + "\"");
 }
 
 void RocksEngine::Abandon() {
@@ -203,14 +231,26 @@ std::vector<std::pair<std::string, double>> RocksEngine::Stats() const {
 
 namespace metastore {
 
-Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options) {
-  Result<rocks::DatabaseRef> database = rocks::OpenDatabase(options);
+namespace {
+
+Result<std::unique_ptr<Engine>> OverDatabase(const RocksOptions& options,
+                                             Result<rocks::DatabaseRef> database) {
   if (!database.ok()) return database.TakeStatus();
   Result<uint64_t> applied_index = rocks::ReadAppliedIndex(**database);
   if (!applied_index.ok()) return applied_index.TakeStatus();
   std::unique_ptr<Engine> engine =
       std::make_unique<rocks::RocksEngine>(*database, options, *applied_index);
   return engine;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options) {
+  return OverDatabase(options, rocks::OpenDatabase(options));
+}
+
+Result<std::unique_ptr<Engine>> OpenRocksForReading(const RocksOptions& options) {
+  return OverDatabase(options, rocks::OpenDatabaseForReading(options));
 }
 
 }  // namespace metastore

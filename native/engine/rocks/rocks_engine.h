@@ -53,6 +53,8 @@ using DatabaseRef = std::shared_ptr<Database>;
 
 /// Opens or creates the database of `options` and checks its format.
 Result<DatabaseRef> OpenDatabase(const RocksOptions& options);
+/// Opens what is there, and writes nothing to it.
+Result<DatabaseRef> OpenDatabaseForReading(const RocksOptions& options);
 /// The applied index of what is stored; 0 when nothing is.
 Result<uint64_t> ReadAppliedIndex(const Database& database);
 
@@ -88,6 +90,8 @@ class RocksEngine final : public Engine {
   uint64_t DurableAppliedIndex() const override { return database_->listener->durable.Get(); }
   Status Flush() override;
   void Abandon() override;
+  Status ShowFiles(FunctionRef<Status(const EngineFiles&)> use) override;
+  Status VerifyFiles() override;
   std::vector<std::pair<std::string, double>> Stats() const override;
 
  private:

@@ -6,10 +6,14 @@
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "member/transfer/checkpoint/files.h"
 #include "mvcc/image.h"
+#include "mvcc/state/rows.h"
 
 namespace metastore::member::transfer {
 namespace {
+
+[[maybe_unused]] constexpr uint64_t kFactsCacheBytes = 1u << 20;
 
 struct Part {
   std::string path;
@@ -193,7 +197,52 @@ void Exports::Close(uint64_t id) {
 }
 
 void Exports::BeginCheckpoint(uint64_t id, Answer<SnapshotExport> answer) {
-  BeginImage(id, std::move(answer));
+  auto stored = std::make_shared<Stored>();
+  stored->files = parts_->files;
+  stored->facts.id = id;
+  stored->facts.kind = SnapshotKind::kCheckpoint;
+  stored->remove.push_back(PathOf(id));
+  Status status = GatherFiles(stored.get());
+  if (status.ok()) status = ReadFacts(PathOf(id), &stored->facts);
+  if (!status.ok()) return answer(OfWrite(std::move(status), parts_->member, kMaxChunkBytes));
+  Finish(std::move(stored), answer);
+}
+
+Status Exports::GatherFiles(Stored* stored) {
+  const std::string folder = PathOf(stored->facts.id);
+  const std::shared_ptr<Store> store = parts_->stores->Get();
+  CheckpointFiles files;
+  METASTORE_RETURN_IF_ERROR(GatherCheckpoint(parts_->files, &store->engine(), folder, &files));
+  stored->head = EncodeCheckpointHeader(files);
+  for (const CheckpointFile& file : files) {
+    stored->parts.push_back({folder + "/" + file.name, file.size_bytes});
+  }
+  return Status::Ok();
+}
+
+/// Not from the running store: it may have gone on between the flush and the list of files.
+Status Exports::ReadFacts(const std::string& folder, SnapshotExport* facts) {
+#ifdef METASTORE_ROCKSDB
+  RocksOptions rocks = parts_->rocks;
+  rocks.directory = folder;
+  rocks.block_cache_bytes = kFactsCacheBytes;
+  rocks.metadata_cache_bytes = 0;
+  rocks.hot_map_bytes = 0;
+  auto engine = OpenRocksForReading(rocks);
+  if (!engine.ok()) return engine.TakeStatus();
+  const EngineSnapshotRef snapshot = (*engine)->Pin(1);
+  std::optional<std::string> row;
+  METASTORE_RETURN_IF_ERROR((*engine)->GetMeta(*snapshot, mvcc::kNumbersRow, &row));
+  mvcc::Numbers numbers;
+  if (row.has_value()) METASTORE_RETURN_IF_ERROR(mvcc::DecodeNumbers(*row, &numbers));
+  facts->index = numbers.applied_index;
+  facts->term = numbers.applied_term;
+  const std::string name = std::string(apply::kMetaPrefix) + std::string(kConfStateRow);
+  return (*engine)->GetMeta(*snapshot, name, &facts->conf_state);
+#else
+  (void)folder, (void)facts;
+  return Status(Code::kInternal, "this build has no rocksdb engine");
+#endif
 }
 
 }  // namespace metastore::member::transfer

@@ -36,12 +36,13 @@ class Exports {
  private:
   struct Stored;    // a complete one
   struct Building;  // an image that is being written
-  struct CheckpointFiles;
 
   void BeginImage(uint64_t id, Answer<SnapshotExport> answer);
   void NextPiece(const std::shared_ptr<Building>& building);
   Status WritePiece(Building* building, bool* done);
   void BeginCheckpoint(uint64_t id, Answer<SnapshotExport> answer);
+  Status GatherFiles(Stored* stored);
+  Status ReadFacts(const std::string& folder, SnapshotExport* facts);
   void Finish(std::shared_ptr<Stored> stored, const Answer<SnapshotExport>& answer);
   void Remove(const std::string& path);
   std::string PathOf(uint64_t id) const;

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "member/transfer/checkpoint/files.h"
 
 namespace metastore::member::transfer {
 namespace {
@@ -16,12 +17,21 @@ class ImageTarget final : public ImportTarget {
     written_ += bytes.size();
     return Status::Ok();
   }
-  Status Complete() override { return Status::Ok(); }
+  Status Complete(std::vector<std::string>*) override { return Status::Ok(); }
 
  private:
   std::unique_ptr<File> file_;
   uint64_t written_ = 0;
 };
+
+Result<std::unique_ptr<ImportTarget>> MakeTarget(FileLayer* files, const Import& import) {
+  if (import.kind == SnapshotKind::kCheckpoint) {
+    return CheckpointTarget::Make(files, import.path, import.size_bytes);
+  }
+  auto file = files->Open(import.path, true);
+  if (!file.ok()) return file.TakeStatus();
+  return std::unique_ptr<ImportTarget>(std::make_unique<ImageTarget>(std::move(*file)));
+}
 
 }  // namespace
 
@@ -73,7 +83,7 @@ void Imports::Open(SnapshotKind kind, uint64_t size_bytes, Answer<uint64_t> answ
 
 Result<std::shared_ptr<Imports::Incoming>> Imports::Create(uint64_t id, SnapshotKind kind,
                                                            uint64_t size_bytes) {
-  if (kind == SnapshotKind::kCheckpoint) {
+  if (kind == SnapshotKind::kCheckpoint && parts_->engine != EngineKind::kRocks) {
     return Status(Code::kWrongFormat, "checkpoints are only for the rocksdb engine");
   }
   METASTORE_RETURN_IF_ERROR(CheckSpace(parts_->member, size_bytes));
@@ -84,9 +94,9 @@ Result<std::shared_ptr<Imports::Incoming>> Imports::Create(uint64_t id, Snapshot
   incoming->import.size_bytes = size_bytes;
   incoming->import.path =
       parts_->member + "/" + std::string(kIncomingFolder) + "/" + std::to_string(id);
-  auto file = parts_->files->Open(incoming->import.path, true);
-  if (!file.ok()) return OfWrite(file.TakeStatus(), parts_->member, size_bytes);
-  incoming->target = std::make_unique<ImageTarget>(std::move(*file));
+  auto target = MakeTarget(parts_->files, incoming->import);
+  if (!target.ok()) return OfWrite(target.TakeStatus(), parts_->member, size_bytes);
+  incoming->target = std::move(*target);
   return incoming;
 }
 
@@ -152,7 +162,8 @@ Result<Import> Imports::Take(uint64_t id) {
     return Status(Code::kInternal, "the import has " + std::to_string(incoming->written) + " of " +
                                        std::to_string(incoming->import.size_bytes) + " bytes");
   }
-  if (incoming->target != nullptr) METASTORE_RETURN_IF_ERROR(incoming->target->Complete());
+  if (incoming->target != nullptr)
+    METASTORE_RETURN_IF_ERROR(incoming->target->Complete(&incoming->import.names));
   incoming->target.reset();  // no descriptor stays open
   incoming->taken = true;
   return incoming->import;

@@ -19,8 +19,9 @@ class ImportTarget {
   virtual ~ImportTarget() = default;
   /// The next bytes. After a failure the import is of no use any more.
   virtual Status Write(std::string_view bytes) = 0;
-  /// After the last byte: kDamaged when the whole cannot be a snapshot.
-  virtual Status Complete() = 0;
+  /// After the last byte: names of the files of a folder. kDamaged when the whole cannot be a
+  /// snapshot.
+  virtual Status Complete(std::vector<std::string>* names) = 0;
 };
 
 /// A complete import, taken for an install.
@@ -28,7 +29,8 @@ struct Import {
   uint64_t id = 0;
   SnapshotKind kind = SnapshotKind::kImage;
   uint64_t size_bytes = 0;
-  std::string path;  // a file (image) or a directory (checkpoint)
+  std::string path;                // a file (image) or a folder (checkpoint)
+  std::vector<std::string> names;  // of the folder's files
 };
 
 class Imports {

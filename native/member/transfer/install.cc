@@ -24,6 +24,8 @@ struct Installer::Job {
   Answer<InstalledSnapshot> answer;
   Import import;
   bool taken = false;
+  bool consumed = false;  // parts of the import are elsewhere
+  size_t moved = 0;       // files of a checkpoint
   bool marked = false;    // INSTALL has been written: nothing of the new state may be removed
   std::string directory;  // of the new database, if the engine has one
   std::shared_ptr<Tenancy> tenancy;
@@ -90,7 +92,7 @@ void Installer::Refuse(const JobRef& job, Status status) {
   job->engine.reset();
   job->store.reset();
   job->tenancy.reset();
-  if (job->taken) imports_->Release(job->id, false);
+  if (job->taken) imports_->Release(job->id, job->consumed);
   busy_.store(false);
   job->answer(std::move(status));
 }
@@ -108,7 +110,10 @@ void Installer::Build(const JobRef& job) {
   if (!import.ok()) return Refuse(job, import.TakeStatus());
   job->import = std::move(*import);
   job->taken = true;
-  Status status = OpenEngine(job.get());
+  Status status = MakePlace(job.get());
+  if (!status.ok()) return Refuse(job, std::move(status));
+  if (job->import.kind == SnapshotKind::kCheckpoint) return MoveFile(job);
+  status = OpenEngine(job.get());
   if (!status.ok()) return Refuse(job, std::move(status));
   auto file = parts_->files->Open(job->import.path, false);
   if (!file.ok()) return Refuse(job, file.TakeStatus());
@@ -117,19 +122,26 @@ void Installer::Build(const JobRef& job) {
   LoadPiece(job);
 }
 
-Status Installer::OpenEngine(Job* job) {
+Status Installer::MakePlace(Job* job) {
   if (parts_->engine == EngineKind::kMemory) {
     job->install.state = std::string(kIncomingFolder) + "/" + std::to_string(job->import.id);
-    job->engine = NewMemoryEngine();
     return Status::Ok();
   }
-#ifdef METASTORE_ROCKSDB
   auto name = NextDatabaseName(parts_->files, parts_->member);
   if (!name.ok()) return name.TakeStatus();
   job->install.state = *name;
   job->directory = parts_->member + "/" + *name;
   METASTORE_RETURN_IF_ERROR(parts_->files->MakeDirectory(job->directory));
   job->tenancy = std::make_shared<Tenancy>(parts_->files, job->directory);
+  return Status::Ok();
+}
+
+Status Installer::OpenEngine(Job* job) {
+  if (parts_->engine == EngineKind::kMemory) {
+    job->engine = NewMemoryEngine();
+    return Status::Ok();
+  }
+#ifdef METASTORE_ROCKSDB
   RocksOptions rocks = parts_->rocks;
   rocks.directory = job->directory;
   rocks.tenant = job->tenancy;
@@ -140,6 +152,31 @@ Status Installer::OpenEngine(Job* job) {
 #else
   return Status(Code::kWrongFormat, "this build has no rocksdb engine");
 #endif
+}
+
+/// One file a task, since each is made durable before it counts.
+void Installer::MoveFile(const JobRef& job) {
+  if (job->moved == job->import.names.size()) {
+    return Next(parts_->upkeep_executor, job, &Installer::OpenMoved);
+  }
+  job->consumed = true;
+  const std::string& name = job->import.names[job->moved++];
+  const std::string from = job->import.path + "/" + name;
+  auto file = parts_->files->Open(from, false);
+  if (!file.ok()) return Refuse(job, file.TakeStatus());
+  Status status = (*file)->Sync();
+  if (status.ok()) status = parts_->files->Rename(from, job->directory + "/" + name);
+  if (!status.ok()) return Refuse(job, OfWrite(std::move(status), parts_->member, kLoadBytes));
+  Next(parts_->upkeep_executor, job, &Installer::MoveFile);
+}
+
+void Installer::OpenMoved(const JobRef& job) {
+  Status status = parts_->files->SyncDirectory(job->directory);
+  if (status.ok()) status = AsDamage(OpenEngine(job.get()));
+  if (status.ok()) status = AsDamage(job->engine->VerifyFiles());
+  if (status.ok()) status = Verify(job.get());
+  if (!status.ok()) return Refuse(job, OfWrite(std::move(status), parts_->member, kLoadBytes));
+  Next(parts_->upkeep_executor, job, &Installer::Mark);
 }
 
 void Installer::LoadPiece(const JobRef& job) {

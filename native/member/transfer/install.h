@@ -34,12 +34,15 @@ class Installer {
   void Build(const JobRef& job);
   void LoadPiece(const JobRef& job);
   void FinishLoading(const JobRef& job);
+  void MoveFile(const JobRef& job);
+  void OpenMoved(const JobRef& job);
   void Mark(const JobRef& job);
   void Switch(const JobRef& job);
   void Swap(const JobRef& job);
   void Finish(const JobRef& job);
 
   Status CheckMoment(const Job& job) const;
+  Status MakePlace(Job* job);
   Status OpenEngine(Job* job);
   Status Verify(Job* job);
   Status Describe(Job* job) const;

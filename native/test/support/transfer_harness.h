@@ -80,18 +80,25 @@ inline Status WriteChunk(TinyVoter* voter, uint64_t id, uint64_t offset, std::st
   return result.ok() ? Status::Ok() : result.TakeStatus();
 }
 
-/// A complete import of these bytes; its number, or 0 after a failure.
+/// An import of these bytes, until one is refused.
+inline Status TryImport(TinyVoter* voter, SnapshotKind kind, std::string_view bytes, uint64_t* id,
+                        size_t chunk_bytes = 1 << 20) {
+  auto opened = OpenImport(voter, kind, bytes.size());
+  if (!opened.ok()) return opened.TakeStatus();
+  *id = *opened;
+  for (size_t at = 0; at < bytes.size(); at += chunk_bytes) {
+    METASTORE_RETURN_IF_ERROR(WriteChunk(voter, *id, at, Chunk(bytes.substr(at, chunk_bytes))));
+  }
+  return Status::Ok();
+}
+
+/// A complete import of these bytes; its number.
 inline uint64_t Import(TinyVoter* voter, SnapshotKind kind, std::string_view bytes,
                        size_t chunk_bytes = 1 << 20) {
-  auto id = OpenImport(voter, kind, bytes.size());
-  EXPECT_TRUE(id.ok()) << id.status().ToString();
-  if (!id.ok()) return 0;
-  for (size_t at = 0; at < bytes.size(); at += chunk_bytes) {
-    const Status written = WriteChunk(voter, *id, at, Chunk(bytes.substr(at, chunk_bytes)));
-    EXPECT_TRUE(written.ok()) << written.ToString();
-    if (!written.ok()) return 0;
-  }
-  return *id;
+  uint64_t id = 0;
+  const Status status = TryImport(voter, kind, bytes, &id, chunk_bytes);
+  EXPECT_TRUE(status.ok()) << status.ToString();
+  return id;
 }
 
 inline Result<InstalledSnapshot> Install(TinyVoter* voter, uint64_t id, uint64_t index,

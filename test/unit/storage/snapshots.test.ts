@@ -183,6 +183,7 @@ for (const from of ['memory', 'rocksdb'] as const) {
   for (const to of ['memory', 'rocksdb'] as const) {
     t.test(`${from} to ${to}`, (test) => carries(test, from, to, false));
   }
+  t.test(`${from} with checkpoints`, (test) => carries(test, from, from, true));
   t.test(`${from}: refusals`, (test) => refuses(test, from));
 }
 
