@@ -202,11 +202,17 @@ export async function runServer(
   } catch (error) {
     failStart(log, config, error);
   }
+  const { member } = server;
+  // A directory of a member that left its cluster in an earlier life has none to serve.
+  if (member.membership.isRemoved(member.id)) {
+    onRemoved();
+    return;
+  }
   handleSignals(log, server);
   try {
-    await server.member.start();
+    await member.start();
   } catch (error) {
-    if (server.member.stopping) {
+    if (member.stopping) {
       return;
     }
     failStart(log, config, error);

@@ -2,6 +2,7 @@
 // each to the first of its endpoints that can be connected to.
 
 import grpc from '@grpc/grpc-js';
+import { bytesOf } from '../../base/bytes.js';
 import { Codec, type Partially } from '../../base/proto/codec.js';
 import * as kv from '../../base/proto/kv-messages.js';
 import type { RegistryClient, RegistryEntry } from './registry.js';
@@ -106,7 +107,7 @@ export class GrpcRegistry implements RegistryClient {
     try {
       await new Promise<void>((resolve, reject) => {
         stream.on('data', (message: Buffer) => {
-          const answer = kv.watchResponse.decode(new Uint8Array(message));
+          const answer = kv.watchResponse.decode(bytesOf(message));
           if (answer.canceled) {
             reject(new Error(`the watch was canceled: ${answer.cancel_reason}`));
           } else if (answer.events.length > 0) {
@@ -149,7 +150,7 @@ export class GrpcRegistry implements RegistryClient {
     const client = await this.#connected();
     try {
       const answer = await this.#raw(client, path, requests.encode(request));
-      return responses.decode(new Uint8Array(answer));
+      return responses.decode(bytesOf(answer));
     } catch (error) {
       // The next attempt goes to another endpoint.
       this.#disconnect();
@@ -238,7 +239,7 @@ export class GrpcRegistry implements RegistryClient {
     this.#metadata = metadata;
     const request = authenticateRequest.encode({ name, password: secret });
     const answer = await this.#raw(client, 'Auth/Authenticate', request);
-    metadata.set('token', authenticateResponse.decode(new Uint8Array(answer)).token);
+    metadata.set('token', authenticateResponse.decode(bytesOf(answer)).token);
     return metadata;
   }
 }
