@@ -134,10 +134,10 @@ export class Member {
   /** Resolves once a leader is known and this member has published itself. */
   async start(): Promise<void> {
     this.#loop.start();
-    this.membership.expect(plannedMembers(this.options.bootstrap));
     this.membership.onChange(() => this.#updatePeers());
-    this.#updatePeers();
+    this.membership.expect(plannedMembers(this.options.bootstrap));
     await this.#announcements.attributes();
+    await this.#versions.decided(this.#clock);
   }
 
   /** Ends streams and all that waits, and closes. The data directory is free afterwards. */

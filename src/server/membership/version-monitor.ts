@@ -4,6 +4,7 @@
 // a downgrade which an operator asks for.
 
 import { hexId } from '../../base/bytes.js';
+import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/logger.js';
 import { MIN_CLUSTER_VERSION } from '../../base/package.js';
 import * as rpc from '../../base/proto/messages.js';
@@ -28,6 +29,9 @@ export type FetchVersion = (peerUrls: readonly string[]) => Promise<string>;
 export const MONITOR_INTERVAL_MS = 5000;
 /** After an attempt that failed. */
 const RETRY_MS = 500;
+
+/** How long a member that starts waits for a first version. */
+const DECISION_WAIT_MS = 5000;
 
 type Version = readonly [major: number, minor: number];
 
@@ -70,6 +74,26 @@ export class VersionMonitor {
   leads(nowMs: number): void {
     this.#nextMs = nowMs;
     this.tick(nowMs);
+  }
+
+  /**
+   * Resolves once the cluster has agreed on a version, before which clients are refused; or after
+   * a while without one.
+   */
+  decided(clock: Clock): Promise<void> {
+    const { membership } = this.#host;
+    if (membership.version !== null) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const cancel = clock.after(DECISION_WAIT_MS, resolve);
+      membership.onChange(() => {
+        if (membership.version !== null) {
+          cancel();
+          resolve();
+        }
+      });
+    });
   }
 
   /** Called often; does its work when it is due and this member leads. */

@@ -47,10 +47,6 @@ function build(go: string): string {
 
 /** Cases that MetaStore does not pass yet: how they fail until then, and the reason. */
 const notYet: Readonly<Record<string, { readonly answer: RegExp; readonly reason: string }>> = {
-  'cluster-member-errors': {
-    answer: /code = Unimplemented/,
-    reason: 'changes of the membership come with clusters',
-  },
   'authority-of-3.4': {
     answer: /RST_STREAM with error code: PROTOCOL_ERROR/,
     reason: 'Node.js refuses a URL as :authority',

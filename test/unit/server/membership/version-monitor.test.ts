@@ -12,6 +12,7 @@ import {
   type VersionHost,
   VersionMonitor,
 } from '../../../../src/server/membership/version-monitor.js';
+import { ManualClock } from '../../../support/manual-clock.js';
 
 function made(others: number, fetchVersion?: (urls: readonly string[]) => Promise<string>) {
   const lines: string[] = [];
@@ -142,4 +143,28 @@ t.test('a proposal that fails is made again soon; leadership lost meanwhile ends
   answer('3.7.1');
   await settle();
   t.same(slow.proposed, []);
+});
+
+t.test('a start waits for the first version, and not for ever', async (t) => {
+  const { monitor, membership } = made(0);
+  const clock = new ManualClock();
+  const ends: string[] = [];
+  void monitor.decided(clock).then(() => ends.push('agreed'));
+  clock.advance(1000);
+  membership.setAttributes(1n, 'a', []);
+  await settle();
+  t.same(ends, []);
+  membership.setVersion('3.7.0');
+  await settle();
+  t.same(ends, ['agreed']);
+  await monitor.decided(clock);
+  void made(0)
+    .monitor.decided(clock)
+    .then(() => ends.push('late'));
+  clock.advance(4999);
+  await settle();
+  t.equal(ends.length, 1);
+  clock.advance(1);
+  await settle();
+  t.same(ends, ['agreed', 'late']);
 });
