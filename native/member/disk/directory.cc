@@ -123,12 +123,12 @@ Result<std::unique_ptr<wal::Wal>> OpenLogBehindInstall(DataDirectory* directory,
                   "a snapshot is being installed, but there is no log in " + directory->wal);
   }
   METASTORE_RETURN_IF_ERROR(StartLogAt(*directory->pending, *recovered, log->get()));
-  log = Status(Code::kStopped);  // the closed one goes first
-  log = open(recovered);
-  if (!log.ok()) return log;
+  log->reset();  // the closed one goes first
+  auto again = open(recovered);
+  if (!again.ok()) return again;
   METASTORE_RETURN_IF_ERROR(RemoveInstall(files, directory->member));
   directory->pending.reset();
-  return log;
+  return again;
 }
 
 Result<DataDirectory> OpenDataDirectory(const MemberOptions& options, FileLayer* files) {
