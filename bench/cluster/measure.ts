@@ -4,6 +4,7 @@
 import { get } from 'node:http';
 import type { Cluster } from '../../test/support/cluster/cluster.js';
 import type { ClusterMember } from '../../test/support/cluster/member.js';
+import { sleep } from '../../test/support/wait.js';
 import { type Generator, type Measured, warmUpSeconds } from '../load/generators.js';
 import { benchKey, type Workload } from '../load/messages.js';
 import { cpuMicroseconds } from '../load/servers.js';
@@ -104,7 +105,39 @@ const rise = (from: number | null, to: number | null): number | null =>
 const over = (value: number | null, by: number): number | null =>
   value === null ? null : value / by;
 
-/** Measures one workload on one cluster. @throws Error when fewer puts took place than counted */
+const checkEveryMs = 100;
+
+/**
+ * Reads the key through each member until it is told to end: a generator takes any answer of HTTP
+ * for a success, also one whose trailers say that the call has failed.
+ */
+function checkAnswers(targets: readonly ClusterMember[]): () => Promise<number> {
+  let isOver = false;
+  const check = async (member: ClusterMember): Promise<number> => {
+    let answers = 0;
+    while (!isOver) {
+      const reply = await member.client.range({ key: benchKey });
+      if (reply.kvs.length !== 1) throw new Error(`${member.name} does not have the key`);
+      answers += 1;
+      await sleep(checkEveryMs);
+    }
+    return answers;
+  };
+  const checks = targets.map(check);
+  // Told of at the end, when they are waited for.
+  for (const one of checks) one.catch(() => undefined);
+  return async () => {
+    isOver = true;
+    const answers = await Promise.all(checks);
+    return Math.min(...answers);
+  };
+}
+
+/**
+ * Measures one workload on one cluster.
+ *
+ * @throws Error when fewer puts took place than were counted, or a read of the key failed meanwhile
+ */
 export async function measure(
   generator: Generator,
   cluster: Cluster,
@@ -115,6 +148,7 @@ export async function measure(
   const leader = await cluster.leader();
   const targets = placement === 'leader' ? [leader] : cluster.members;
   const before = await countersOf(cluster, leader);
+  const endChecks = checkAnswers(targets);
   const split = shares(workload.inFlight, targets.length);
   const parts = await Promise.all(
     split.map((inFlight, index) => {
@@ -122,6 +156,7 @@ export async function measure(
       return generator.run(target.endpoint, { ...workload, inFlight }, seconds);
     }),
   );
+  if ((await endChecks()) === 0) throw new Error('a member answered no read meanwhile');
   const after = await countersOf(cluster, leader);
   const measured = together(parts);
   const isPut = workload.name.startsWith('Put');
