@@ -12,10 +12,23 @@ export interface Clock {
   unixMs(): number;
   /** Calls back once after `delayMs`. Such timers do not keep the process alive. */
   after(delayMs: number, callback: () => void): Cancel;
-  /** Calls back every `intervalMs`; calls that were missed are not made up for. */
+  /**
+   * Calls back every `intervalMs`. A call that comes late does not put off the ones behind it; calls
+   * that were missed altogether are not made up for.
+   */
   every(intervalMs: number, callback: () => void): Cancel;
   /** Calls back once, after everything that has come in by now. */
   soon(callback: () => void): void;
+}
+
+/**
+ * When a call that was due at `dueMs` and comes at `nowMs` is due again: at the next multiple of the
+ * interval. With the interval from `nowMs` on instead, a busy process would tick too slowly: its
+ * heartbeats came further apart the more it has to do.
+ */
+export function nextDueMs(dueMs: number, nowMs: number, intervalMs: number): number {
+  const missed = Math.max(0, Math.floor((nowMs - dueMs) / intervalMs));
+  return dueMs + (missed + 1) * intervalMs;
 }
 
 /** The operating system's clock and the event loop's timers. */
@@ -28,9 +41,17 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
   every: (intervalMs, callback) => {
-    const timer = setInterval(callback, intervalMs);
+    let dueMs = performance.now() + intervalMs;
+    const call = (): void => {
+      const nowMs = performance.now();
+      dueMs = nextDueMs(dueMs, nowMs, intervalMs);
+      timer = setTimeout(call, dueMs - nowMs);
+      timer.unref();
+      callback();
+    };
+    let timer = setTimeout(call, intervalMs);
     timer.unref();
-    return () => clearInterval(timer);
+    return () => clearTimeout(timer);
   },
   soon: (callback) => {
     setImmediate(callback);
