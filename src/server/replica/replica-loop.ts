@@ -128,11 +128,23 @@ export class ReplicaLoop {
     assert(!this.#running, 'the loop is started once');
     this.#running = true;
     this.#lastTurnMs = this.#parts.clock.nowMs();
-    this.#stopTicks = this.#parts.clock.every(this.#parts.tickMs, () => {
-      this.#tickDue = true;
-      this.wake();
-    });
+    this.#stopTicks = this.#parts.clock.every(this.#parts.tickMs, () => this.#tick());
     this.wake();
+  }
+
+  /**
+   * A leader's heartbeats leave at once, before whatever else waits for its turn in this process.
+   * Not after a stall: the answers that came meanwhile have to be read first, or Raft would judge
+   * by old ones who can still be heard of.
+   */
+  #tick(): void {
+    const { clock, tickMs } = this.#parts;
+    this.#tickDue = true;
+    if (this.#isLeader && clock.nowMs() - this.#lastTurnMs < 2 * tickMs) {
+      this.wakeNow();
+    } else {
+      this.wake();
+    }
   }
 
   /** No turn runs after this returns. */

@@ -1,0 +1,95 @@
+// Ticks of the replica loop: a leader's run at once, so that heartbeats do not queue behind other
+// work; everybody else's, and those after a stall, behind what has come in by then.
+
+import t from 'tap';
+
+import { createLogger } from '../../../../src/base/logger.js';
+import { Member } from '../../../../src/server/member.js';
+import { FakeAddon, type FakeCore, memberOptions } from '../../../support/fake-core.js';
+import { ManualClock } from '../../../support/manual-clock.js';
+import { noPeers } from '../../../support/no-peers.js';
+
+const log = createLogger(
+  { level: 'fatal', format: 'json', outputs: [] },
+  { write: () => undefined, close: () => undefined },
+);
+
+const options = memberOptions((message) => {
+  throw new Error(message);
+});
+
+/** A clock that can go on without its timers, as that of a process that was stopped. */
+class StallingClock extends ManualClock {
+  stalledMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.stalledMs;
+  }
+}
+
+async function turnsOfLoop(): Promise<void> {
+  for (let i = 0; i < 6; i += 1) await new Promise(setImmediate);
+}
+
+async function open() {
+  const addon = new FakeAddon();
+  const clock = new StallingClock();
+  const member = await Member.open(addon, options, clock, log, noPeers);
+  return { clock, member, core: addon.core as FakeCore };
+}
+
+async function leading() {
+  const all = await open();
+  const ready = all.member.start();
+  for (let i = 0; i < 12; i += 1) {
+    await turnsOfLoop();
+    all.core.flushLog();
+    all.core.applyAll();
+  }
+  await ready;
+  await turnsOfLoop();
+  return all;
+}
+
+const tickMs = 100;
+
+t.test('a leader takes a turn within the tick', async (t) => {
+  const { clock, member } = await leading();
+  t.equal(member.isLeader, true);
+  const before = member.turns;
+  clock.advance(tickMs);
+  t.equal(member.turns, before + 1);
+  clock.advance(tickMs);
+  t.equal(member.turns, before + 2);
+  await turnsOfLoop();
+  t.equal(member.turns, before + 2, 'and no second one for the same tick');
+  await member.stop();
+});
+
+t.test('who does not lead lets go first what has come in', async (t) => {
+  const { clock, member } = await open();
+  const started = member.start();
+  started.catch(() => undefined);
+  t.equal(member.isLeader, false);
+  const before = member.turns;
+  clock.advance(tickMs);
+  t.equal(member.turns, before, 'not yet');
+  await turnsOfLoop();
+  t.ok(member.turns > before);
+  await member.stop();
+  await t.rejects(started, { code: 'Stopped' });
+});
+
+t.test('after a stall a leader reads first what has come in', async (t) => {
+  const { clock, member } = await leading();
+  clock.advance(tickMs);
+  clock.stalledMs += 5_000;
+  const before = member.turns;
+  clock.advance(tickMs);
+  t.equal(member.turns, before, 'not within the tick');
+  await turnsOfLoop();
+  t.equal(member.turns, before + 1);
+  clock.advance(tickMs);
+  t.equal(member.turns, before + 2, 'then as before');
+  await member.stop();
+});
