@@ -13,6 +13,7 @@ import type {
 import type { MemberOptions } from '../server/options.js';
 import type { OpenOptions } from '../storage/native.js';
 import type { GrpcServerOptions } from '../transport/grpc-js/server.js';
+import { defaultHost } from './flags/default-host.js';
 import { enabledGates } from './flags/feature-gates.js';
 import type { Flags } from './flags/sources.js';
 import { parseUrl, type ServiceUrl } from './flags/urls.js';
@@ -76,10 +77,27 @@ function discoveryOptions(flags: Flags): DiscoveryOptions {
   };
 }
 
+/**
+ * What others are told to connect to. localhost, which stands there when nobody says anything, means
+ * nothing to other hosts: a member that listens everywhere names its address instead.
+ */
+function advertisedUrls(flags: Flags, name: string, listenName: string): readonly string[] {
+  const urls = flags.list(name);
+  const [listen] = urlsOf(flags, listenName);
+  const [first] = urlsOf(flags, name);
+  const isUntold = !flags.given(name) && urls.length === 1 && first?.host === 'localhost';
+  const host = isUntold && listen?.host === '0.0.0.0' ? defaultHost() : null;
+  return host === null ? urls : [`http://${host}:${listen?.port}`];
+}
+
 /** What the flags ask for; in a directory that has a log they mean nothing, and are not read. */
-function startRequest(flags: Flags, dataDir: string): StartRequest {
+function startRequest(flags: Flags, dataDir: string, advertised: readonly string[]): StartRequest {
   if (hasLog(dataDir, flags.text('wal-dir') || null)) {
     return { kind: 'restart', forceNewCluster: flags.bool('force-new-cluster') };
+  }
+  if (flags.number('max-learners') < 0) {
+    const problem = 'membership: too many learner members in cluster';
+    throw new ConfigError(problem, 'discovery failed');
   }
   const existing = flags.text('initial-cluster-state') === 'existing';
   if (flags.list('discovery-endpoints').length > 0) {
@@ -91,7 +109,6 @@ function startRequest(flags: Flags, dataDir: string): StartRequest {
     }
     return { kind: 'discover', discovery: discoveryOptions(flags) };
   }
-  const advertised = flags.list('initial-advertise-peer-urls');
   const own = advertised.map((url) => `${flags.text('name')}=${url}`).join(',');
   const members = parseInitialCluster(flags.text('initial-cluster') || own);
   const token = flags.text('initial-cluster-token');
@@ -158,16 +175,16 @@ export function buildConfig(
   const heartbeatMs = flags.number('heartbeat-interval');
   const electionMs = flags.number('election-timeout');
   const requestTimeoutMs = 5000 + 2 * electionMs;
-  const peerUrls = flags.list('initial-advertise-peer-urls');
+  const peerUrls = advertisedUrls(flags, 'initial-advertise-peer-urls', 'listen-peer-urls');
   const gates = enabledGates(flags.text('feature-gates'));
   return {
     dataDir,
     listenClientUrls: urlsOf(flags, 'listen-client-urls'),
     listenPeerUrls: urlsOf(flags, 'listen-peer-urls'),
-    start: { name, peerUrls, request: startRequest(flags, dataDir) },
+    start: { name, peerUrls, request: startRequest(flags, dataDir, peerUrls) },
     member: {
       name,
-      clientUrls: flags.list('advertise-client-urls'),
+      clientUrls: advertisedUrls(flags, 'advertise-client-urls', 'listen-client-urls'),
       peerUrls,
       core: coreOptions(flags, dataDir, environment),
       heartbeatMs,

@@ -2,9 +2,8 @@
 // committed is dropped from the log, and changes that take every other member out follow, committed
 // by decree. Called by prepareStart, before the member is opened for its life.
 //
-// It opens the directory for itself, so that nothing else sees the log while it is rewritten. A note
-// in the directory says that it is under way: a start that finds it carries on, whatever the flags
-// say, since a log rewritten in part is nobody's.
+// It opens the directory for itself, so that nothing else sees the log while it is rewritten. A
+// note there says that it is under way: a start that finds it carries on, whatever the flags say.
 
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -57,6 +57,10 @@ t.test('what is wrong is said in the words of the reference', async (t) => {
     [['--name'], 'flag needs an argument: -name'],
     [['---name=a'], 'bad flag syntax: ---name=a'],
     [['--=a'], 'bad flag syntax: --=a'],
+    [
+      ['--snapshot-catchup-entries=-1'],
+      'invalid value "-1" for flag -snapshot-catchup-entries: parse error',
+    ],
     [['--snapshot-count=abc'], 'invalid value "abc" for flag -snapshot-count: parse error'],
     [['--max-txn-ops=-1'], 'invalid value "-1" for flag -max-txn-ops: parse error'],
     [['--pre-vote=maybe'], 'invalid boolean value "maybe" for -pre-vote: parse error'],

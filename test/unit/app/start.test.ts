@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
 import { buildConfig } from '../../../src/app/config.js';
+import { defaultHost, defaultInterface } from '../../../src/app/flags/default-host.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
@@ -117,6 +118,28 @@ t.test('initial clusters that do not fit are refused', async (t) => {
   }
 });
 
+t.test(
+  'a member that listens everywhere advertises the address of the default route',
+  async (t) => {
+    const everywhere = '--listen-peer-urls=http://0.0.0.0:4444';
+    const { start: untold } = configIn(tempDir('host'), everywhere, '--name=x');
+    const expected = `http://${defaultHost() ?? 'localhost'}:${defaultHost() === null ? 2380 : 4444}`;
+    t.same(untold.peerUrls, [expected]);
+    t.match(untold.request, { members: [{ name: 'x', peerUrls: [expected] }] });
+    const { start: told } = configIn(tempDir('host'), everywhere, advertised);
+    t.same(told.peerUrls, [peer]);
+    const here = configIn(tempDir('host'), '--listen-peer-urls=http://127.0.0.1:4444');
+    t.same(here.start.peerUrls, ['http://localhost:2380']);
+    const table =
+      'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n' +
+      'eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n' +
+      'eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n';
+    t.equal(defaultInterface(table), 'eth0');
+    t.equal(defaultInterface(table.split('eth0')[0] ?? ''), null);
+    t.equal(defaultInterface(''), null);
+  },
+);
+
 t.test('what is no initial cluster at all is refused before anything is opened', async (t) => {
   const title = 'discovery failed';
   const problem =
@@ -127,6 +150,10 @@ t.test('what is no initial cluster at all is refused before anything is opened',
   });
   t.throws(() => configIn(tempDir('bad'), '--initial-cluster=a=ftp://b:1'), {
     message: `${problem}: ftp://b:1`,
+    title,
+  });
+  t.throws(() => configIn(tempDir('bad'), '--max-learners=-1'), {
+    message: 'membership: too many learner members in cluster',
     title,
   });
   t.throws(() => configIn(tempDir('bad'), '--initial-cluster=default=https://127.0.0.1:5'), {

@@ -1,5 +1,5 @@
-// Tests of src/cluster/discovery/registry.ts: who gets a place in a new cluster, in which order, and
-// what is said to those who get none. The registry is a double, and time stands still.
+// Tests of src/cluster/discovery/registry.ts: who gets a place in a new cluster, in which order,
+// and what is said to those who get none. The registry is a double, and time stands still.
 
 import t from 'tap';
 

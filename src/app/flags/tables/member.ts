@@ -11,8 +11,8 @@ export const memberFlags: readonly FlagRow[] = [
   effective('name', 'string', 'default', 'human-readable name of this member'),
   effective('data-dir', 'string', '', 'directory of all data; by default <name>.etcd'),
   effective('wal-dir', 'string', '', 'directory of the Raft log; by default <data-dir>/member/wal'),
-  effective('snapshot-count', 'int', '10000', 'applied entries between snapshots'),
-  effective('snapshot-catchup-entries', 'int', '5000', 'entries kept behind a snapshot'),
+  effective('snapshot-count', 'uint', '10000', 'applied entries between snapshots'),
+  effective('snapshot-catchup-entries', 'uint', '5000', 'entries kept behind a snapshot'),
   effective('heartbeat-interval', 'uint', '100', 'milliseconds between heartbeats'),
   effective('election-timeout', 'uint', '1000', 'milliseconds until an election starts'),
   effective(
