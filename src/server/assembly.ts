@@ -8,7 +8,7 @@ import type { Logger } from '../base/logger.js';
 import { Prng } from '../base/prng.js';
 import { Membership } from '../cluster/membership.js';
 import type { PeersFactory, PeerTransport } from '../cluster/peers/types.js';
-import type { NodeId, RawNode } from '../raft/index.js';
+import { type NodeId, type RawNode, StateType } from '../raft/index.js';
 import { Alarms } from '../state/alarms.js';
 import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
@@ -21,6 +21,7 @@ import type { MemberOptions } from './options.js';
 import { MemberCompletions } from './replica/completions.js';
 import { ControlEntries, restoreConfState } from './replica/control.js';
 import { Checkpoints } from './replica/disk/checkpoints.js';
+import { LogHold } from './replica/disk/log-hold.js';
 import { LogStorage } from './replica/disk/log-storage.js';
 import { Writes } from './replica/disk/writes.js';
 import { Outgoing } from './replica/outgoing.js';
@@ -74,9 +75,6 @@ export interface Given {
   readonly events: MemberEvents;
 }
 
-/** How long after the last transfer of a snapshot the log is kept for the member that got it. */
-const CUT_DELAY_AFTER_TRANSFER_MS = 30_000;
-
 function drainInto(core: MemberCore, addon: Addon, completions: () => MemberCompletions) {
   const decoder = new CompletionDecoder(addon.completions);
   return () => {
@@ -122,17 +120,6 @@ function makeState({ addon, opened, options, clock, log }: Given) {
 
 type State = ReturnType<typeof makeState>;
 
-/** Whether the log is to be kept as it is, because somebody is being brought up to date from it. */
-function logHold(peers: () => PeerTransport, clock: Clock): () => boolean {
-  let untilMs = Number.NEGATIVE_INFINITY;
-  return () => {
-    if (peers().activeTransfers() > 0) {
-      untilMs = clock.nowMs() + CUT_DELAY_AFTER_TRANSFER_MS;
-    }
-    return clock.nowMs() < untilMs;
-  };
-}
-
 function makeCheckpoints(given: Given, state: State, peers: () => PeerTransport): Checkpoints {
   const { opened, options, clock, log } = given;
   const { core, recovered } = opened;
@@ -144,7 +131,15 @@ function makeCheckpoints(given: Given, state: State, peers: () => PeerTransport)
       core.truncateLog(index);
     },
   };
-  return new Checkpoints(store, options.checkpoints, log, recovered, logHold(peers, clock));
+  const { raft } = state.raw;
+  const hold = new LogHold(
+    {
+      activeTransfers: () => peers().activeTransfers(),
+      progress: () => (raft.state === StateType.Leader ? raft.tracker.progress.values() : []),
+    },
+    clock,
+  );
+  return new Checkpoints(store, options.checkpoints, log, recovered, () => hold.isHeld());
 }
 
 /** Takes over what an installed snapshot holds. */

@@ -56,7 +56,9 @@ export class Checkpoints {
 
   /** Looks at what has been applied and starts what is due. */
   tick(appliedIndex: number, nowMs: number): void {
-    if (this.#postponed) {
+    // Asked at every tick: what is being sent between two cuts would go unnoticed otherwise.
+    const isHeld = this.#held();
+    if (this.#postponed && !isHeld) {
       this.#cut();
     }
     if (appliedIndex <= this.#durableApplied) {

@@ -23,7 +23,7 @@ const usual: CheckpointPolicy = {
 };
 
 function made(durable = 0, start = 0) {
-  const seen = { checkpoints: 0, cuts: [] as number[], logBytes: 0, held: false };
+  const seen = { checkpoints: 0, cuts: [] as number[], logBytes: 0, held: false, askedHold: 0 };
   const core = {
     checkpoint: () => {
       seen.checkpoints++;
@@ -40,7 +40,10 @@ function made(durable = 0, start = 0) {
       usual,
       log,
       { appliedIndex: durable, startIndex: start },
-      () => seen.held,
+      () => {
+        seen.askedHold++;
+        return seen.held;
+      },
     ),
   };
 }
@@ -104,4 +107,22 @@ t.test('a short log is not cut', async (t) => {
   checkpoints.tick(100, 0);
   checkpoints.checkpointed(20, 1);
   t.same(seen.cuts, []);
+});
+
+t.test('a held log is cut once nobody needs it, and the hold is asked at every tick', async (t) => {
+  const { seen, checkpoints } = made(1000, 900);
+  seen.held = true;
+  checkpoints.tick(1100, 0);
+  checkpoints.checkpointed(1100, 100);
+  checkpoints.tick(1100, 200);
+  t.same(seen.cuts, []);
+  const asked = seen.askedHold;
+  seen.held = false;
+  checkpoints.tick(1100, 300);
+  t.same(seen.cuts, [1070]);
+  checkpoints.truncated(1070);
+  const before = seen.askedHold;
+  t.ok(before > asked);
+  checkpoints.tick(1100, 400);
+  t.ok(seen.askedHold > before, 'also while nothing is due');
 });
