@@ -183,6 +183,7 @@ function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberPar
     return run;
   };
   const outgoing = new Outgoing({
+    self: recovered.memberId,
     core,
     peers,
     readEntries,

@@ -11,6 +11,8 @@ import type { MemberCore } from '../../storage/native.js';
 const WAITING_MAX = 64;
 
 export interface OutgoingParts {
+  /** This member. */
+  readonly self: NodeId;
   readonly core: Pick<MemberCore, 'cachedEntries'>;
   readonly peers: Pick<PeerSender, 'send' | 'sendSnapshot'>;
   /** Entries from disk as a run; rejects when the log does not hold them any more. */
@@ -41,9 +43,14 @@ export class Outgoing {
   }
 
   send(messages: readonly Message[]): void {
-    const { peers, term } = this.#parts;
+    const { peers, self, term } = this.#parts;
     for (const message of messages) {
-      if (message.type === MessageType.App && message.term !== term()) {
+      const { type, from } = message;
+      // What was forwarded here on behalf of another member is not forwarded again, maybe to where
+      // it came from: no member takes it from this one, and whoever asked asks once more.
+      const foreign = from !== self && type !== MessageType.TransferLeader;
+      const outdated = type === MessageType.App && message.term !== term();
+      if (foreign || outdated) {
         continue;
       }
       if (message.type === MessageType.Snap) {

@@ -31,6 +31,7 @@ function made() {
   const state = { term: 2, cachedFrom: 0, copies: 0 };
   const reads: { resolve: (run: Buffer) => void; reject: (error: Error) => void }[] = [];
   const outgoing = new Outgoing({
+    self: 1n,
     core: {
       cachedEntries: (from, to) => {
         if (from < state.cachedFrom) {
@@ -99,4 +100,17 @@ t.test('a term that is over sends no entries: others may stand in their place', 
   reads[0]?.resolve(Buffer.from('late'));
   await new Promise(setImmediate);
   t.same(sent, []);
+});
+
+t.test('what another member forwarded here is not forwarded again', async (t) => {
+  const { sent, outgoing } = made();
+  const context = new Uint8Array(8);
+  const entries = [makeEntry(EntryType.Normal, 0, 0, context)];
+  outgoing.send([
+    makeMessage(MessageType.ReadIndex, 2n, { from: 2n, entries }),
+    makeMessage(MessageType.Prop, 3n, { from: 2n, entries }),
+    makeMessage(MessageType.ReadIndex, 3n, { from: 1n, entries }),
+    makeMessage(MessageType.TransferLeader, 3n, { from: 2n, term: 2 }),
+  ]);
+  t.same(sent, [`3: ${MessageType.ReadIndex} -`, `3: ${MessageType.TransferLeader} -`]);
 });

@@ -1,0 +1,25 @@
+// Whole clusters in one thread, over the double of the native core: the real Raft core, replica
+// loop and Member, with simulated clocks, network and disks. What is checked after every step
+// stands in test/support/sim/checks; docs/testing.md says how to look at a seed.
+
+import t from 'tap';
+
+import { DoubleStore } from '../support/sim/cluster/store.js';
+import { runSeed } from '../support/sim/run.js';
+import { testSeeds } from '../support/sim/seeds.js';
+
+const isFull = process.env.METASTORE_TEST_FULL === '1';
+
+/** Every seed that ever failed, and what it found. */
+const kept = [
+  // A member that was behind the addition of the present leader had no way to answer it.
+  75,
+  // A question for a read index was forwarded on behalf of another member, back to where it came
+  // from: the receiver ends such a connection.
+  113,
+];
+
+t.setTimeout(isFull ? 3_600_000 : 900_000);
+testSeeds(t, { kept, first: 1, count: isFull ? 10_000 : 1000, groups: 10 }, (seed, log) =>
+  runSeed(seed, { makeStore: (parts) => new DoubleStore(parts), log, chaosMs: 6000 }),
+);

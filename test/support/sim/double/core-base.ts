@@ -1,0 +1,50 @@
+// The calls of the native core that a simulated cluster has no use for: watches, leases, figures,
+// and the stepping of a real core. Base of the simulator's core.
+
+import type { CoreStatus } from '../../../../src/storage/native.js';
+
+/** Figures that nothing in a simulation depends on. */
+const idleStatus: CoreStatus = {
+  revision: 0,
+  compactRevision: -1,
+  appliedIndex: 0,
+  durableAppliedIndex: 0,
+  dbSizeBytes: 1,
+  dbSizeInUseBytes: 1,
+  logStartIndex: 0,
+  logLastIndex: 0,
+  logBytes: 0,
+  logSegments: 1,
+  logSyncs: 0,
+  logEntries: 0,
+  logSyncSeconds: { buckets: [], sum: 0 },
+  logBatchEntries: { buckets: [], sum: 0 },
+  queuedOperations: 0,
+  queuedBytes: 0,
+  watchStreams: 0,
+  watchers: 0,
+  slowWatchers: 0,
+  watchEvents: 0,
+  engine: [],
+};
+
+export class CoreBase {
+  status(): CoreStatus {
+    return idleStatus;
+  }
+  async close(): Promise<void> {}
+  setHeader(): void {}
+  leaseKeys(): void {}
+  watchOpen(): void {}
+  watchRequest(): number {
+    return 0;
+  }
+  watchRefuse(): void {}
+  watchCredit(): void {}
+  watchClose(): void {}
+  step(): boolean {
+    return false;
+  }
+  /** A process of the simulation is killed by not running its events any more. */
+  crash(): void {}
+}
