@@ -39,6 +39,12 @@ export class Subject {
     this.#program = program;
   }
 
+  /** A value for `${name}` in later steps, known from elsewhere; an id as in `Capture`. */
+  remember(name: string, value: string, isId = false): void {
+    this.#captured.set(name, value);
+    if (isId) this.#ids.set(value, name);
+  }
+
   /** Runs a step and answers what it printed, comparable with other subjects' outputs. */
   async run(step: Step): Promise<Output> {
     const raw = step.streaming ? await this.#stream(step) : await this.#once(step);
