@@ -1,6 +1,7 @@
 // The heartbeat benchmark: three members as processes with a probe in each, the leader disturbed in
 // phases, and the intervals between its heartbeats as it sent and as the followers took them. Run
-// by bench/heartbeat/run; writes a report under bench/reports and fails when an election came of it.
+// by bench/heartbeat/run; writes a report under bench/reports and fails when an election came of
+// it.
 
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -109,7 +110,8 @@ async function main(): Promise<void> {
 - date: ${date}
 - machine: ${machine}; load before the run ${loadBefore.toFixed(1)}
 - three members on this machine, heartbeat interval 100 ms, election timeout 1,000 ms
-- ${options.seconds} s a phase; puts of ${valueBytes} bytes at the leader, ${options['in-flight']} in flight
+- ${options.seconds} s a phase; puts of ${valueBytes} bytes at the leader,
+  ${options['in-flight']} in flight
 - the documents are parsed one after another in the leader's thread, with one turn of its event loop
   between them; four hashes at once, of about 60 ms each, run in its thread pool
 

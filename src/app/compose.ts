@@ -44,7 +44,9 @@ export interface Endings {
 /** How long another member may take to say its version. */
 const VERSION_TIMEOUT_MS = 2000;
 
-/** How the member reaches the others; `made` gets the transport, which also serves the peer port. */
+/**
+ * How the member reaches the others; `made` gets the transport, which also serves the peer port.
+ */
 function peersFactory(config: ServerConfig, log: Logger, made: (peers: Peers) => void) {
   const { heartbeatMs, electionTicks, requestTimeoutMs, core, peerUrls } = config.member;
   const factory: PeersFactory = ({ clusterId, memberId }, native, events) => {

@@ -13,10 +13,10 @@ import type {
 import type { MemberOptions } from '../server/options.js';
 import type { OpenOptions } from '../storage/native.js';
 import type { GrpcServerOptions } from '../transport/grpc-js/server.js';
-import { defaultHost } from './flags/default-host.js';
 import { enabledGates } from './flags/feature-gates.js';
 import type { Flags } from './flags/sources.js';
-import { parseUrl, type ServiceUrl } from './flags/urls.js';
+import { defaultHost } from './flags/values/default-host.js';
+import { parseUrl, type ServiceUrl } from './flags/values/urls.js';
 import { ConfigError, urlsOf } from './validate.js';
 
 const DEFAULT_QUOTA_BYTES = 2 * 2 ** 30;
@@ -78,8 +78,8 @@ function discoveryOptions(flags: Flags): DiscoveryOptions {
 }
 
 /**
- * What others are told to connect to. localhost, which stands there when nobody says anything, means
- * nothing to other hosts: a member that listens everywhere names its address instead.
+ * What others are told to connect to. localhost, which stands there when nobody says anything,
+ * means nothing to other hosts: a member that listens everywhere names its address instead.
  */
 function advertisedUrls(flags: Flags, name: string, listenName: string): readonly string[] {
   const urls = flags.list(name);

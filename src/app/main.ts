@@ -6,7 +6,7 @@ import { buildConfig, type ServerConfig } from './config.js';
 import { parseCommandLine } from './flags/parser.js';
 import { ConflictError, type Flags, type Resolved, resolveFlags } from './flags/sources.js';
 import { flagTable } from './flags/table.js';
-import { UsageError } from './flags/values.js';
+import { UsageError } from './flags/values/values.js';
 import { runServer } from './lifecycle.js';
 import { flagsText, usageText, versionText } from './usage.js';
 import { ConfigError, validate } from './validate.js';

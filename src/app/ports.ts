@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 
 import type { Logger } from '../base/logger.js';
 import { type Address, type PortHandlers, SharedPort } from '../transport/port.js';
-import type { ServiceUrl } from './flags/urls.js';
+import type { ServiceUrl } from './flags/values/urls.js';
 
 /** Where a listener could not be opened. */
 export class ListenError extends Error {

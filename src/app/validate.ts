@@ -5,7 +5,7 @@ import { enabledGates } from './flags/feature-gates.js';
 import type { FlagRow } from './flags/row.js';
 import type { Flags } from './flags/sources.js';
 import { hasDefault } from './flags/sources.js';
-import { parseUrl, type ServiceUrl } from './flags/urls.js';
+import { parseUrl, type ServiceUrl } from './flags/values/urls.js';
 
 /** A broken rule; `message` of the log line is `title`. */
 export class ConfigError extends Error {

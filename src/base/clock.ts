@@ -13,8 +13,8 @@ export interface Clock {
   /** Calls back once after `delayMs`. Such timers do not keep the process alive. */
   after(delayMs: number, callback: () => void): Cancel;
   /**
-   * Calls back every `intervalMs`. A call that comes late does not put off the ones behind it; calls
-   * that were missed altogether are not made up for.
+   * Calls back every `intervalMs`. A call that comes late does not put off the ones behind it;
+   * calls that were missed altogether are not made up for.
    */
   every(intervalMs: number, callback: () => void): Cancel;
   /** Calls back once, after everything that has come in by now. */
@@ -22,9 +22,9 @@ export interface Clock {
 }
 
 /**
- * When a call that was due at `dueMs` and comes at `nowMs` is due again: at the next multiple of the
- * interval. With the interval from `nowMs` on instead, a busy process would tick too slowly: its
- * heartbeats came further apart the more it has to do.
+ * When a call that was due at `dueMs` and comes at `nowMs` is due again: at the next multiple of
+ * the interval. With the interval from `nowMs` on instead, a busy process would tick too slowly:
+ * its heartbeats came further apart the more it has to do.
  */
 export function nextDueMs(dueMs: number, nowMs: number, intervalMs: number): number {
   const missed = Math.max(0, Math.floor((nowMs - dueMs) / intervalMs));

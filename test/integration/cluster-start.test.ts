@@ -1,6 +1,6 @@
-// How members of a cluster come to be, as processes: a new cluster, restarts, joining one that runs,
-// what is refused and with which words, discovery, a cluster of one out of what is left. Discovery
-// is also tried against a real etcd when METASTORE_ETCD names one.
+// How members of a cluster come to be, as processes: a new cluster, restarts, joining one that
+// runs, what is refused and with which words, discovery, a cluster of one out of what is left.
+// Discovery is also tried against a real etcd when METASTORE_ETCD names one.
 
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -215,7 +215,8 @@ t.test('members join a cluster that runs', async (t) => {
     complaints(wrong.lines)
       .at(-1)?.[2]
       ?.includes(
-        `PeerURLs: no match found for existing member (${id}, [${second.peerUrl}]), last resolver ` +
+        `PeerURLs: no match found for existing member (${id}, [${second.peerUrl}]), last ` +
+          'resolver ' +
           `error (resolved urls: "${second.peerUrl}" != `,
       ),
   );

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import type { FlagRow, FlagValue } from './row.js';
-import { parseVariable } from './values.js';
+import { parseVariable } from './values/values.js';
 
 const kindNames: Readonly<Record<string, string>> = {
   duration: 'time.Duration',

@@ -2,7 +2,7 @@
 // boolean never takes the next argument, the last of repeated flags wins, `--` ends the flags.
 
 import type { FlagRow, FlagValue } from './row.js';
-import { parseFlag, UsageError } from './values.js';
+import { parseFlag, UsageError } from './values/values.js';
 
 export interface CommandLine {
   /** What was given, by name. */

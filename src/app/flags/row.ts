@@ -1,7 +1,7 @@
 // What the table of flags says of each: its name, the kind of its value, its default, where it
 // stands in a configuration file, and what it does here. Made by the three builders below.
 
-import { urlsProblem } from './urls.js';
+import { urlsProblem } from './values/urls.js';
 
 /** Kinds of values; `urls` and `list` are comma lists, `duration` is Go's form such as `1m30s`. */
 export type FlagKind = 'string' | 'bool' | 'int' | 'uint' | 'float' | 'duration' | 'urls' | 'list';

@@ -5,7 +5,7 @@ import type { LogFields } from '../../base/logger.js';
 import { readConfigFile } from './config-file.js';
 import type { CommandLine } from './parser.js';
 import type { FlagRow, FlagValue } from './row.js';
-import { defaultValue, parseVariable } from './values.js';
+import { defaultValue, parseVariable } from './values/values.js';
 
 /** A log line that waits for the log to be open. */
 export interface Notice {

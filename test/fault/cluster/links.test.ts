@@ -1,6 +1,7 @@
-// Links between members that fail: cut one way and both ways, silently and by resets, slow, late and
-// flapping. Whoever can reach a majority goes on; whoever cannot must neither acknowledge a write
-// nor answer a read from the past; and a member that comes back must not disturb a working leader.
+// Links between members that fail: cut one way and both ways, silently and by resets, slow, late
+// and flapping. Whoever can reach a majority goes on; whoever cannot must neither acknowledge a
+// write nor answer a read from the past; and a member that comes back must not disturb a working
+// leader.
 
 import t, { type Test } from 'tap';
 

@@ -1,6 +1,6 @@
-// The membership changes under load: a member is removed and ends by itself, a lost one is replaced,
-// the leader itself is removed, a learner joins and is promoted. Nothing acknowledged may be lost,
-// and what was removed stays out.
+// The membership changes under load: a member is removed and ends by itself, a lost one is
+// replaced, the leader itself is removed, a learner joins and is promoted. Nothing acknowledged may
+// be lost, and what was removed stays out.
 
 import t, { type Test } from 'tap';
 

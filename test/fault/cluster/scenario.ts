@@ -121,7 +121,9 @@ export class Scenario {
     return { history, summary };
   }
 
-  /** Every change of the scenario's keys that the store remembers, as a member's watcher sees it. */
+  /**
+   * Every change of the scenario's keys that the store remembers, as a member's watcher sees it.
+   */
   async #events(): Promise<StoreEvent[]> {
     const { client } = await this.cluster.follower();
     const key = bytes(this.#prefix);

@@ -1,6 +1,6 @@
-// A follower that was away for so long that the log it needs is gone: the leader sends it the state,
-// with writes going on and the connection breaking in the middle. The full run moves a gibibyte.
-// METASTORE_CLUSTER_SNAPSHOT_MB sets the size.
+// A follower that was away for so long that the log it needs is gone: the leader sends it the
+// state, with writes going on and the connection breaking in the middle. The full run moves a
+// gibibyte. METASTORE_CLUSTER_SNAPSHOT_MB sets the size.
 
 import t, { type Test } from 'tap';
 

@@ -7,7 +7,7 @@ import { MetaStoreError } from '../../../src/base/errors.js';
 import { PeerHttpError } from '../../../src/cluster/http/client.js';
 import { Membership } from '../../../src/cluster/membership.js';
 import { Lessor } from '../../../src/state/lease/lessor.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/fakes/manual-clock.js';
 
 function made(fields: Partial<LeaseMember> = {}) {
   const clock = new ManualClock();

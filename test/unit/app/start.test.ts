@@ -8,16 +8,16 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
 import { buildConfig } from '../../../src/app/config.js';
-import { defaultHost, defaultInterface } from '../../../src/app/flags/default-host.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
+import { defaultHost, defaultInterface } from '../../../src/app/flags/values/default-host.js';
 import { validate } from '../../../src/app/validate.js';
 import { createLogger } from '../../../src/base/logger.js';
 import { START_RECORD } from '../../../src/server/bootstrap/directory.js';
 import { plannedMembers } from '../../../src/server/bootstrap/plan.js';
 import { prepareStart } from '../../../src/server/bootstrap/prepare.js';
-import { FakeAddon } from '../../support/fake-core.js';
+import { FakeAddon } from '../../support/fakes/fake-core.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 const log = createLogger(
@@ -123,7 +123,8 @@ t.test(
   async (t) => {
     const everywhere = '--listen-peer-urls=http://0.0.0.0:4444';
     const { start: untold } = configIn(tempDir('host'), everywhere, '--name=x');
-    const expected = `http://${defaultHost() ?? 'localhost'}:${defaultHost() === null ? 2380 : 4444}`;
+    const host = defaultHost();
+    const expected = host === null ? 'http://localhost:2380' : `http://${host}:4444`;
     t.same(untold.peerUrls, [expected]);
     t.match(untold.request, { members: [{ name: 'x', peerUrls: [expected] }] });
     const { start: told } = configIn(tempDir('host'), everywhere, advertised);

@@ -1,4 +1,5 @@
-// Timers that repeat: late calls do not add up, missed ones are left out, and both end.
+// Tests of src/base/clock.ts: timers that repeat. Late calls do not add up, missed ones are left
+// out, and both end.
 
 import t from 'tap';
 import { nextDueMs, systemClock } from '../../../src/base/clock.js';

@@ -4,7 +4,7 @@
 import t from 'tap';
 
 import { type ErrorCode, ErrorTable, MetaStoreError } from '../../../src/base/errors.js';
-import { nativeErrorRows } from '../../support/native-errors.js';
+import { nativeErrorRows } from '../../support/fakes/native-errors.js';
 
 const rows = nativeErrorRows();
 const table = new ErrorTable(rows);

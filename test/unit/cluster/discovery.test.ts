@@ -10,7 +10,7 @@ import {
   type RegistryClient,
   type RegistryEntry,
 } from '../../../src/cluster/discovery/registry.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/fakes/manual-clock.js';
 
 const SIZE = '/_etcd/registry/t/_config/size';
 const MEMBERS = '/_etcd/registry/t/members/';

@@ -14,7 +14,7 @@ import {
 import type { PeerMembers, PeerVersion } from '../../../src/cluster/http/client.js';
 import type { MemberInfo } from '../../../src/cluster/members/member-json.js';
 import { comparePeerUrls } from '../../../src/cluster/peer-urls.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/fakes/manual-clock.js';
 
 function recorder(): { log: Logger; lines: string[] } {
   const lines: string[] = [];

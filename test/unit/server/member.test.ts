@@ -5,9 +5,9 @@ import t from 'tap';
 
 import { createLogger } from '../../../src/base/logger.js';
 import { Member } from '../../../src/server/member.js';
-import { FakeAddon, type FakeCore, memberOptions } from '../../support/fake-core.js';
-import { ManualClock } from '../../support/manual-clock.js';
-import { noPeers } from '../../support/no-peers.js';
+import { FakeAddon, type FakeCore, memberOptions } from '../../support/fakes/fake-core.js';
+import { ManualClock } from '../../support/fakes/manual-clock.js';
+import { noPeers } from '../../support/fakes/no-peers.js';
 
 const log = createLogger(
   { level: 'fatal', format: 'json', outputs: [] },

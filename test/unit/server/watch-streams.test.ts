@@ -6,7 +6,7 @@ import t from 'tap';
 import type { ServerStream } from '../../../src/base/call.js';
 import { ErrorTable } from '../../../src/base/errors.js';
 import { WatchStreams } from '../../../src/server/serving/watch-streams.js';
-import { nativeErrorRows } from '../../support/native-errors.js';
+import { nativeErrorRows } from '../../support/fakes/native-errors.js';
 
 const rows = nativeErrorRows();
 const errors = new ErrorTable(rows);

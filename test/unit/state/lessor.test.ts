@@ -8,7 +8,7 @@ import { Prng } from '../../../src/base/prng.js';
 import { DeadlineQueue } from '../../../src/state/lease/deadline-queue.js';
 import { LeaseExpiry } from '../../../src/state/lease/expiry.js';
 import { Lessor } from '../../../src/state/lease/lessor.js';
-import { ManualClock } from '../../support/manual-clock.js';
+import { ManualClock } from '../../support/fakes/manual-clock.js';
 
 function primary(checkpointIntervalMs: number | null = null) {
   const clock = new ManualClock();

@@ -8,7 +8,7 @@ import ts from 'typescript';
 import { packageRoot } from '../../../src/base/package.js';
 import { loadAddon } from '../../../src/storage/loader.js';
 import type { OpenOptions } from '../../../src/storage/native.js';
-import { nativeErrorRows } from '../../support/native-errors.js';
+import { nativeErrorRows } from '../../support/fakes/native-errors.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { openOptions } from './tiny-voter.js';
 

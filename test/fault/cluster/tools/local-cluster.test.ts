@@ -1,6 +1,6 @@
-// scripts/local-cluster as a person uses it, with its output in a pipe: it shows the members and who
-// leads, tells of a new leader and of a member that ended, goes on with its data, stops everything
-// on a signal or when asked from elsewhere, and says clearly what it cannot do.
+// scripts/local-cluster as a person uses it, with its output in a pipe: it shows the members and
+// who leads, tells of a new leader and of a member that ended, goes on with its data, stops
+// everything on a signal or when asked from elsewhere, and says clearly what it cannot do.
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';

@@ -1,6 +1,6 @@
 // The proxy between members, with servers and clients of this process: bytes pass unchanged, a held
-// link holds them one way and gives them up when it opens, a refused one resets, a slow one is slow,
-// and the dialling process is told apart.
+// link holds them one way and gives them up when it opens, a refused one resets, a slow one is
+// slow, and the dialling process is told apart.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

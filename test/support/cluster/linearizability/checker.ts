@@ -8,7 +8,9 @@
 export interface Timed<Operation> {
   readonly operation: Operation;
   readonly call: number;
-  /** Infinity when the outcome is not known: it takes effect at any time after the call, or never. */
+  /**
+   * Infinity when the outcome is not known: it takes effect at any time after the call, or never.
+   */
   readonly return: number;
   /** Of operations that could come next, those with the smaller hint are tried first. */
   readonly hint?: number;

@@ -2,7 +2,7 @@
 // are those of the real addon.
 
 import type { Addon, OpenedCore, OpenOptions } from '../../../../src/storage/native.js';
-import { nativeErrorRows } from '../../native-errors.js';
+import { nativeErrorRows } from '../../fakes/native-errors.js';
 import { kinds, methods, routes } from './records.js';
 import { type CoreParts, SimCore } from './sim-core.js';
 

@@ -12,7 +12,7 @@ import { createLogger } from '../../../../src/base/logger.js';
 import * as rpc from '../../../../src/base/proto/messages.js';
 import { Membership } from '../../../../src/cluster/membership.js';
 import type { Member } from '../../../../src/server/member.js';
-import { nativeErrorRows } from '../../../support/native-errors.js';
+import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
 
 interface Script {
   linearizable?: string;

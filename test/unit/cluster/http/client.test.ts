@@ -62,7 +62,8 @@ t.test('members and versions, from the first URL that answers', async (t) => {
     response.setHeader('X-Etcd-Cluster-ID', '7c6ff28e07bd05e4');
     response.end(
       request.url === '/members'
-        ? '[{"id":16152476114211684742,"peerURLs":["http://p"],"name":"m","clientURLs":["http://c"]},' +
+        ? '[{"id":16152476114211684742,"peerURLs":["http://p"],"name":"m",' +
+            '"clientURLs":["http://c"]},' +
             '{"id":1,"peerURLs":null,"isLearner":true}]\n'
         : '{"etcdserver":"3.7.1","etcdcluster":"not_decided","storage":"3.7.0"}',
     );
@@ -85,6 +86,7 @@ t.test('members and versions, from the first URL that answers', async (t) => {
     server: '3.7.1',
     cluster: 'not_decided',
     storage: '3.7.0',
+    metastore: null,
   });
   close();
   await t.rejects(client.fetchMembers([dead, url]), {

@@ -1,6 +1,6 @@
 // Calls that a member of the cluster would not make but could: offers, chunks and forwards that
-// contradict themselves or each other. Each gets a status, nothing is stored that should not be, and
-// the member goes on serving the others.
+// contradict themselves or each other. Each gets a status, nothing is stored that should not be,
+// and the member goes on serving the others.
 
 import { connect } from 'node:net';
 import grpc from '@grpc/grpc-js';

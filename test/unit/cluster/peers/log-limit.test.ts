@@ -3,7 +3,7 @@
 
 import t from 'tap';
 import { LogLimit } from '../../../../src/cluster/peers/log-limit.js';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 import { CollectedLog } from './support/test-member.js';
 
 t.test('a matter that lasts', async (t) => {

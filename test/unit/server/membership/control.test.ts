@@ -26,7 +26,7 @@ import {
 import { ChangeWaits } from '../../../../src/server/membership/change-waits.js';
 import { ControlEntries } from '../../../../src/server/replica/control.js';
 import type { MetaRow } from '../../../../src/storage/native.js';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 
 const quiet = {
   debug: () => undefined,

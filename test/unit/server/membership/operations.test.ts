@@ -1,5 +1,5 @@
-// Tests of src/server/membership/operations.ts and what it stands on (quorum-rules.ts, peer-urls.ts,
-// ask-leader.ts) over doubles of the member and of other members' HTTP.
+// Tests of src/server/membership/operations.ts and what it stands on (quorum-rules.ts,
+// peer-urls.ts, ask-leader.ts) over doubles of the member and of other members' HTTP.
 
 import t from 'tap';
 
@@ -20,7 +20,7 @@ import {
   objectionToPromoting,
   objectionToRemoving,
 } from '../../../../src/server/membership/quorum-rules.js';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 
 interface Voter {
   readonly started: boolean;

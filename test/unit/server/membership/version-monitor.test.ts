@@ -12,7 +12,7 @@ import {
   type VersionHost,
   VersionMonitor,
 } from '../../../../src/server/membership/version-monitor.js';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 
 function made(others: number, fetchVersion?: (urls: readonly string[]) => Promise<string>) {
   const lines: string[] = [];

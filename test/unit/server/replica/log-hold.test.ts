@@ -1,11 +1,12 @@
-// For how long the log waits for a member that was sent a snapshot: through the transfer, through an
-// installation of any length, and until it follows; but not for ever, and not for the unreachable.
+// For how long the log waits for a member that was sent a snapshot: through the transfer, through
+// an installation of any length, and until it follows; but not for ever, and not for the
+// unreachable.
 
 import t from 'tap';
 
 import { ProgressState } from '../../../../src/raft/index.js';
 import { LogHold } from '../../../../src/server/replica/disk/log-hold.js';
-import { ManualClock } from '../../../support/manual-clock.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 
 function made() {
   const clock = new ManualClock();

@@ -7,7 +7,7 @@ import { ErrorTable, type SharedErrorCode } from '../../../../src/base/errors.js
 import { createLogger } from '../../../../src/base/logger.js';
 import { RaftError, type RawNode } from '../../../../src/raft/index.js';
 import { Proposals } from '../../../../src/server/replica/requests/proposals.js';
-import { nativeErrorRows } from '../../../support/native-errors.js';
+import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
 
 const errors = new ErrorTable(nativeErrorRows());
 const log = createLogger(

@@ -1,7 +1,7 @@
 // The calls of the native core that FakeCore has no use for: exports of state, entries of other
 // members, stepping. A test that comes to one of them wants the simulator's core instead.
 
-import type { InstalledSnapshot, SnapshotExport } from '../../src/storage/native.js';
+import type { InstalledSnapshot, SnapshotExport } from '../../../src/storage/native.js';
 
 function unsupported(name: string): never {
   throw new Error(`FakeCore has no ${name}`);

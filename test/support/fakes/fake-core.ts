@@ -2,10 +2,10 @@
 // nothing by itself: tests say when the log becomes durable and when entries are applied, so that
 // every order of things can be tried. Replies echo the request's bytes.
 
-import { assert } from '../../src/base/assert.js';
-import { bootstrapMemberId } from '../../src/cluster/ids.js';
-import { EntryType } from '../../src/raft/index.js';
-import type { MemberOptions } from '../../src/server/options.js';
+import { assert } from '../../../src/base/assert.js';
+import { bootstrapMemberId } from '../../../src/cluster/ids.js';
+import { EntryType } from '../../../src/raft/index.js';
+import type { MemberOptions } from '../../../src/server/options.js';
 import type {
   Addon,
   AppendRun,
@@ -17,7 +17,7 @@ import type {
   OpenedCore,
   OpenOptions,
   Recovered,
-} from '../../src/storage/native.js';
+} from '../../../src/storage/native.js';
 import { FakeCoreBase } from './fake-core-base.js';
 import { nativeErrorRows } from './native-errors.js';
 

@@ -1,7 +1,7 @@
 // A transport of a member that has nobody to talk to; what it is asked to send is remembered.
 // For tests of single members.
 
-import type { PeersFactory } from '../../src/cluster/peers/types.js';
+import type { PeersFactory } from '../../../src/cluster/peers/types.js';
 
 export const noPeers: PeersFactory = () => ({
   send: () => undefined,

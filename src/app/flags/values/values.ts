@@ -1,7 +1,7 @@
 // Values of flags from their text, as Go's flag package takes them, and the errors that it words.
 // Used for the command line, the environment and configuration files alike.
 
-import type { FlagKind, FlagRow, FlagValue } from './row.js';
+import type { FlagKind, FlagRow, FlagValue } from '../row.js';
 
 /** The command line is wrong: printed with the usage, exit status 2. */
 export class UsageError extends Error {

@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { StatusRow } from '../../src/base/errors.js';
-import { packageRoot } from '../../src/base/package.js';
+import type { StatusRow } from '../../../src/base/errors.js';
+import { packageRoot } from '../../../src/base/package.js';
 
 /** Rows of native/base/errors.def in order. */
 export function nativeErrorRows(): StatusRow[] {

@@ -1,7 +1,7 @@
 // A clock that stands still until a test moves it, with its timers.
 // Given to everything that takes a Clock.
 
-import type { Cancel, Clock } from '../../src/base/clock.js';
+import type { Cancel, Clock } from '../../../src/base/clock.js';
 
 interface Timer {
   atMs: number;
