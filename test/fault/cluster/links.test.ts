@@ -135,7 +135,7 @@ async function flapping(t: Test, cluster: Cluster): Promise<void> {
 
 const skip = canFindDialler ? false : 'who dials cannot be told here (no /proc)';
 
-for (const shape of shapes([2])) {
+for (const shape of shapes([4])) {
   t.test(shape.name, { skip }, async (t) => {
     const cluster = await clusterFor(t, shape, { isProxied: true });
     await t.test('the leader is cut off both ways', (t) =>
