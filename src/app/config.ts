@@ -82,12 +82,11 @@ function discoveryOptions(flags: Flags): DiscoveryOptions {
  * means nothing to other hosts: a member that listens everywhere names its address instead.
  */
 function advertisedUrls(flags: Flags, name: string, listenName: string): readonly string[] {
-  const urls = flags.list(name);
+  const urls = urlsOf(flags, name);
   const [listen] = urlsOf(flags, listenName);
-  const [first] = urlsOf(flags, name);
-  const isUntold = !flags.given(name) && urls.length === 1 && first?.host === 'localhost';
+  const isUntold = !flags.given(name) && urls.length === 1 && urls[0]?.host === 'localhost';
   const host = isUntold && listen?.host === '0.0.0.0' ? defaultHost() : null;
-  return host === null ? urls : [`http://${host}:${listen?.port}`];
+  return host === null ? urls.map(({ text }) => text) : [`http://${host}:${listen?.port}`];
 }
 
 /** What the flags ask for; in a directory that has a log they mean nothing, and are not read. */

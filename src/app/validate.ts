@@ -139,14 +139,18 @@ function checkUrls(flags: Flags): string | null {
     if (url.host === '' && url.path === '') {
       return (
         `--advertise-client-urls "${flags.list('advertise-client-urls').join(',')}" must be in ` +
-        `the format "host:port", "unix:/path/to/socket" or "unixs:/path/to/socket" (${url.text})`
+        `the format "host:port", "unix:/path/to/socket" or "unixs:/path/to/socket" ` +
+        `(unexpected empty host (${url.text}))`
       );
     }
   }
   for (const url of urlsOf(flags, 'initial-advertise-peer-urls')) {
     if (url.host === '' && url.path === '') {
       const given = flags.list('initial-advertise-peer-urls').join(',');
-      return `--initial-advertise-peer-urls "${given}" must be "host:port" (${url.text})`;
+      return (
+        `--initial-advertise-peer-urls "${given}" must be "host:port" ` +
+        `(unexpected empty host (${url.text}))`
+      );
     }
     if (url.scheme === 'https' || url.scheme === 'unixs') {
       return (

@@ -216,8 +216,7 @@ t.test('members join a cluster that runs', async (t) => {
       .at(-1)?.[2]
       ?.includes(
         `PeerURLs: no match found for existing member (${id}, [${second.peerUrl}]), last ` +
-          'resolver ' +
-          `error (resolved urls: "${second.peerUrl}" != `,
+          `resolver error (resolved urls: "${second.peerUrl}" != `,
       ),
   );
   // Killed as soon as it has made its directory, it finds its place again.

@@ -158,7 +158,10 @@ export function resolveFlags(
   }
   const values = new Map<string, FlagValue>();
   for (const row of table.values()) {
-    values.set(row.name, given.get(row.name) ?? defaultValue(row));
+    const value = given.get(row.name) ?? defaultValue(row);
+    // An empty list of URLs stands for the default one, though it was given.
+    const isUnsaid = row.kind === 'urls' && Array.isArray(value) && value.length === 0;
+    values.set(row.name, isUnsaid ? defaultValue(row) : value);
   }
   return { flags: new Flags(values, new Set(given.keys())), notices };
 }

@@ -85,7 +85,15 @@ t.test('what is wrong is said in the words of the reference', async (t) => {
     message: /^invalid value "127.0.0.1:1" for flag -listen-client-urls: URL scheme must be/,
   });
   t.throws(() => parse('--listen-client-urls=http://a'), { message: /form "host:port"/ });
-  t.throws(() => parse('--listen-client-urls=http://a:1/path'), { message: /contain a path/ });
+  for (const path of ['/path', '/']) {
+    const url = `http://a:1${path}`;
+    t.throws(() => parse(`--listen-client-urls=${url}`), {
+      message:
+        `invalid value "${url}" for flag -listen-client-urls: ` +
+        `URL must not contain a path: ${url}`,
+    });
+  }
+  t.same(flagsOf(['--listen-peer-urls=']).list('listen-peer-urls'), ['http://localhost:2380']);
 });
 
 t.test('numbers in all the forms of Go, and beyond what a number holds', async (t) => {

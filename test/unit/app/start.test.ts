@@ -118,28 +118,34 @@ t.test('initial clusters that do not fit are refused', async (t) => {
   }
 });
 
-t.test(
-  'a member that listens everywhere advertises the address of the default route',
-  async (t) => {
-    const everywhere = '--listen-peer-urls=http://0.0.0.0:4444';
-    const { start: untold } = configIn(tempDir('host'), everywhere, '--name=x');
-    const host = defaultHost();
-    const expected = host === null ? 'http://localhost:2380' : `http://${host}:4444`;
-    t.same(untold.peerUrls, [expected]);
-    t.match(untold.request, { members: [{ name: 'x', peerUrls: [expected] }] });
-    const { start: told } = configIn(tempDir('host'), everywhere, advertised);
-    t.same(told.peerUrls, [peer]);
-    const here = configIn(tempDir('host'), '--listen-peer-urls=http://127.0.0.1:4444');
-    t.same(here.start.peerUrls, ['http://localhost:2380']);
-    const table =
-      'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n' +
-      'eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n' +
-      'eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n';
-    t.equal(defaultInterface(table), 'eth0');
-    t.equal(defaultInterface(table.split('eth0')[0] ?? ''), null);
-    t.equal(defaultInterface(''), null);
-  },
-);
+t.test('schemes are the same in any case', async (t) => {
+  const { core, bootstrap } = await start(
+    `--initial-cluster=default=${peer.replace('http', 'HTTP')}`,
+    advertised.replace('http', 'Http'),
+  );
+  t.match(plannedMembers(bootstrap), [{ id: core.memberId, peerUrls: [peer] }]);
+  t.equal(core.memberId, (await start(advertised)).core.memberId);
+});
+
+t.test('a member that listens everywhere names the address of the default route', async (t) => {
+  const everywhere = '--listen-peer-urls=http://0.0.0.0:4444';
+  const { start: untold } = configIn(tempDir('host'), everywhere, '--name=x');
+  const host = defaultHost();
+  const expected = host === null ? 'http://localhost:2380' : `http://${host}:4444`;
+  t.same(untold.peerUrls, [expected]);
+  t.match(untold.request, { members: [{ name: 'x', peerUrls: [expected] }] });
+  const { start: told } = configIn(tempDir('host'), everywhere, advertised);
+  t.same(told.peerUrls, [peer]);
+  const here = configIn(tempDir('host'), '--listen-peer-urls=http://127.0.0.1:4444');
+  t.same(here.start.peerUrls, ['http://localhost:2380']);
+  const table =
+    'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n' +
+    'eth1\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n' +
+    'eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n';
+  t.equal(defaultInterface(table), 'eth0');
+  t.equal(defaultInterface(table.split('eth0')[0] ?? ''), null);
+  t.equal(defaultInterface(''), null);
+});
 
 t.test('what is no initial cluster at all is refused before anything is opened', async (t) => {
   const title = 'discovery failed';

@@ -81,7 +81,13 @@ t.test('broken rules and their texts', async (t) => {
     ],
     [
       ['--initial-advertise-peer-urls=http://:1'],
-      '--initial-advertise-peer-urls "http://:1" must be "host:port" (http://:1)',
+      '--initial-advertise-peer-urls "http://:1" must be "host:port" ' +
+        '(unexpected empty host (http://:1))',
+    ],
+    [
+      ['--advertise-client-urls=http://:1'],
+      '--advertise-client-urls "http://:1" must be in the format "host:port", ' +
+        '"unix:/path/to/socket" or "unixs:/path/to/socket" (unexpected empty host (http://:1))',
     ],
     [['--cert-file=a'], '--cert-file is not supported by this version of MetaStore yet'],
   ];

@@ -1,9 +1,8 @@
 // URLs of listeners and of what is advertised: `http://host:port`, or `unix://` with anything
-// after.
-// Read by the flags when they are parsed and by the configuration when listeners are opened.
+// after. Read by the flags when they are parsed and by the configuration when listeners are opened.
 
 export interface ServiceUrl {
-  /** As it was written. */
+  /** As it was written, but for the scheme, which is in lower case. */
   readonly text: string;
   readonly scheme: 'http' | 'https' | 'unix' | 'unixs';
   /** Host without brackets; '' for sockets. */
@@ -24,17 +23,18 @@ export function parseUrl(text: string): ServiceUrl | string {
   }
   const rest = match[2] ?? '';
   if (scheme === 'unix' || scheme === 'unixs') {
-    return { text, scheme, host: '', port: 0, path: rest };
+    return { text: `${scheme}://${rest}`, scheme, host: '', port: 0, path: rest };
   }
   const address = /^(?:\[([^\]]+)\]|([^:/]*)):(\d+)(\/.*)?$/.exec(rest);
   const port = Number(address?.[3]);
   if (address === null || port > 65535) {
     return `URL address does not have the form "host:port": ${text}`;
   }
-  if (address[4] !== undefined && address[4] !== '/') {
+  if (address[4] !== undefined) {
     return `URL must not contain a path: ${text}`;
   }
-  return { text, scheme, host: address[1] ?? address[2] ?? '', port, path: '' };
+  const host = address[1] ?? address[2] ?? '';
+  return { text: `${scheme}://${rest}`, scheme, host, port, path: '' };
 }
 
 /** What is wrong with a comma list of URLs, or null. */
