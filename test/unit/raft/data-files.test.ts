@@ -1,8 +1,8 @@
 // Runs every data file about the consensus core: the project's own in testdata/, and those of
-// the directory that METASTORE_RAFT_TESTDATA names (folders testdata, quorum, confchange, random;
-// what is in none of them is taken as whole state machines).
+// the directory that METASTORE_RAFT_TESTDATA names, in any folders below it.
 // REWRITE=1 rewrites the project's own; the diff is then to be reviewed.
 
+import { readFileSync } from 'node:fs';
 import { basename, join, relative, sep } from 'node:path';
 import type { Test } from 'tap';
 import t from 'tap';
@@ -33,22 +33,30 @@ function runFolder(test: Test, folder: string, makeHandler: () => Handler): void
   }
 }
 
-interface Kind {
-  readonly folder: string;
-  readonly handlers: readonly (() => Handler)[];
+/** What the commands of files about the pure rules are called. */
+const quorumCommands = new Set(['committed', 'vote']);
+const confChangeCommands = new Set(['simple', 'enter-joint', 'leave-joint']);
+
+function firstCommand(file: string): string {
+  try {
+    return parseDataFile(readFileSync(file, 'utf8'))[0]?.command ?? '';
+  } catch {
+    return ''; // Running the file says what is wrong with it.
+  }
 }
 
-/** The last one also takes what is in none of the known folders. */
-const kinds: readonly Kind[] = [
-  { folder: 'testdata', handlers: [interaction, spreadInteraction] },
-  { folder: 'quorum', handlers: [quorumHandler] },
-  { folder: 'confchange', handlers: [confChangeHandler] },
-  { folder: 'random', handlers: [interaction] },
-];
-
-function kindOf(directory: string, file: string): Kind {
-  const [top] = relative(directory, file).split(sep);
-  return kinds.find(({ folder }) => folder === top) ?? (kinds.at(-1) as Kind);
+/** The handlers that a file runs with, told by its commands, wherever it lies. */
+function handlersOf(directory: string, file: string): (() => Handler)[] {
+  const first = firstCommand(file);
+  if (quorumCommands.has(first)) {
+    return [quorumHandler];
+  }
+  if (confChangeCommands.has(first)) {
+    return [confChangeHandler];
+  }
+  // The random files were made without a spread.
+  const isWritten = relative(directory, file).split(sep)[0] === 'testdata';
+  return isWritten ? [interaction, spreadInteraction] : [interaction];
 }
 
 const given = process.env.METASTORE_RAFT_TESTDATA ?? '';
@@ -58,7 +66,7 @@ t.test('given data files', { skip }, (test) => {
   const files = dataFilesOf(given).filter((file) => !file.endsWith('.md'));
   test.ok(files.length > 0, `${given} has files`);
   for (const file of files) {
-    for (const makeHandler of kindOf(given, file).handlers) {
+    for (const makeHandler of handlersOf(given, file)) {
       test.equal(runDataFile(file, makeHandler()), null, relative(given, file));
     }
   }
