@@ -95,6 +95,18 @@ export class Leases {
   }
 
   /**
+   * Renews leases as the leader, in one turn: their TTLs in seconds, 0 for each that has to be
+   * waited for or does not exist.
+   *
+   * @throws MetaStoreError NotPrimaryLessor
+   */
+  async renewManyHere(ids: readonly bigint[]): Promise<bigint[]> {
+    this.#needPrimary();
+    await this.#member.confirmLeadership();
+    return ids.map((id) => BigInt(this.#member.lessor.renewNow(id) ?? 0));
+  }
+
+  /**
    * What the leader knows of a lease.
    *
    * @throws MetaStoreError LeaseNotFound, NotPrimaryLessor, TimeoutWaitApplied

@@ -1,10 +1,12 @@
-// POST /leases and /leases/internal: what a follower asks for its clients, since only the leader's
-// clock counts. Protobuf in, protobuf out. Called by the router of the peer port.
+// POST /leases, /leases/internal and /leases/renewals: what a follower asks for its clients, since
+// only the leader's clock counts. Protobuf in, protobuf out; many renewals at once are packed
+// integers. Called by the router of the peer port.
 
 import { bytesOf } from '../../base/bytes.js';
 import type { HttpRequest, HttpResponse } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
 import * as rpc from '../../base/proto/messages.js';
+import { packIntegers, unpackIntegers } from '../../cluster/http/client.js';
 import { refusal } from '../http/replies.js';
 import type { PeerParts } from './router.js';
 
@@ -49,6 +51,17 @@ export function leaseKeepAlive(parts: PeerParts, request: HttpRequest): Promise<
     const { ID } = rpc.leaseKeepAliveRequest.decode(bytesOf(body));
     const TTL = await parts.leases.renewHere(ID);
     return rpc.leaseKeepAliveResponse.encode({ ID, TTL });
+  });
+}
+
+/** Many ids, and a TTL for each: 0 where it has to be asked for alone. */
+export function leaseRenewals(parts: PeerParts, request: HttpRequest): Promise<HttpResponse> {
+  return answer(parts, request, async (body) => {
+    const ids = unpackIntegers(body);
+    if (ids === null) {
+      throw MetaStoreError.of('Unmarshal');
+    }
+    return packIntegers(await parts.leases.renewManyHere(ids));
   });
 }
 

@@ -14,7 +14,7 @@ import type { MembershipOperations } from '../../server/membership/operations.js
 import { jsonReply, notFound, refusal, versionReply, wrongMethod } from '../http/replies.js';
 import type { Leases } from '../leases.js';
 import { hashKv } from './hash-kv.js';
-import { leaseKeepAlive, leaseTimeToLive } from './leases.js';
+import { leaseKeepAlive, leaseRenewals, leaseTimeToLive } from './leases.js';
 import { promote } from './promote.js';
 
 const ownVersion = packageVersion();
@@ -23,7 +23,7 @@ const ownVersion = packageVersion();
 export interface PeerParts {
   readonly member: Member;
   readonly operations: Pick<MembershipOperations, 'promote'>;
-  readonly leases: Pick<Leases, 'renewHere' | 'timeToLiveHere'>;
+  readonly leases: Pick<Leases, 'renewHere' | 'renewManyHere' | 'timeToLiveHere'>;
   readonly log: Logger;
 }
 
@@ -68,6 +68,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/members/hashkv': { method: 'GET', answer: ({ member }, request) => hashKv(member, request) },
   '/downgrade/enabled': { method: 'GET', answer: downgradeEnabled },
   '/leases': { method: 'POST', answer: leaseKeepAlive },
+  '/leases/renewals': { method: 'POST', answer: leaseRenewals },
   '/leases/internal': { method: 'POST', answer: leaseTimeToLive },
 };
 

@@ -8,6 +8,7 @@ import * as rpc from '../../base/proto/messages.js';
 import { type MemberInfo, memberOf } from '../members/member-json.js';
 import { objectOf, parseExactJson, safeInteger, unsigned64 } from './exact-json.js';
 import { type Answer, Exchanges, PeerHttpError, type Question } from './exchange.js';
+import { Renewals } from './renewals.js';
 
 /** Every answer about the cluster names its id, in hexadecimal digits. */
 export const CLUSTER_ID_HEADER = 'x-etcd-cluster-id';
@@ -115,8 +116,26 @@ function promotionError(answer: Answer): Error {
   return unexpected(answer);
 }
 
+/** Ids or TTLs, eight bytes each, least significant first. */
+export function packIntegers(integers: readonly bigint[]): Buffer {
+  const bytes = Buffer.alloc(8 * integers.length);
+  integers.forEach((integer, i) => {
+    bytes.writeBigInt64LE(integer, 8 * i);
+  });
+  return bytes;
+}
+
+/** Null when the bytes are not whole integers. */
+export function unpackIntegers(bytes: Buffer): bigint[] | null {
+  if (bytes.length % 8 !== 0) {
+    return null;
+  }
+  return Array.from({ length: bytes.length / 8 }, (_, i) => bytes.readBigInt64LE(8 * i));
+}
+
 export class PeerHttp {
   readonly #exchanges = new Exchanges();
+  readonly #renewals = new Renewals((...args) => this.#renewTogether(...args));
 
   /** Ends the connections that are kept. */
   close(): void {
@@ -177,7 +196,12 @@ export class PeerHttp {
    *
    * @throws MetaStoreError LeaseNotFound; PeerHttpError when it was not the leader, or silent
    */
-  renewLease(urls: readonly string[], id: bigint, options: AskOptions = {}): Promise<bigint> {
+  async renewLease(urls: readonly string[], id: bigint, options: AskOptions = {}): Promise<bigint> {
+    const { timeoutMs = ASK_TIMEOUT_MS } = options;
+    const ttl = await this.#renewals.renew(urls, id, timeoutMs);
+    if (ttl !== null) {
+      return ttl;
+    }
     const body = rpc.leaseKeepAliveRequest.encode({ ID: id });
     return this.#first(urls, protobufPost('/leases', body), options, (answer) => {
       needLease(answer);
@@ -240,6 +264,28 @@ export class PeerHttp {
         compactRevision: safeInteger(fields.compact_revision, 'compact_revision', 0),
         hashRevision: safeInteger(fields.hash_revision, 'hash_revision', 0),
       };
+    });
+  }
+
+  #renewTogether(
+    urls: readonly string[],
+    ids: readonly bigint[],
+    timeoutMs: number,
+  ): Promise<readonly bigint[]> {
+    const body = packIntegers(ids);
+    const headers = { 'content-type': 'application/octet-stream' };
+    const question: Question = { method: 'POST', path: '/leases/renewals', headers, body };
+    return this.#first(urls, question, { timeoutMs }, (answer) => {
+      if (answer.status === 404) {
+        // A member of an older version, which is asked for each.
+        return [];
+      }
+      needOk(answer);
+      const ttls = unpackIntegers(answer.body);
+      if (ttls === null || ttls.length !== ids.length) {
+        throw new PeerHttpError('the answer is not about these leases');
+      }
+      return ttls;
     });
   }
 

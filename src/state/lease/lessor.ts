@@ -158,6 +158,20 @@ export class Lessor {
     }
   }
 
+  /**
+   * As `renew` where nothing has to be waited for; null where something has to, or there is no such
+   * lease.
+   */
+  renewNow(id: bigint): number | null {
+    const lease = this.#leases.get(id);
+    const isReady = this.#primary && lease !== undefined && lease.remainingSeconds === 0;
+    if (!isReady || lease.deadlineMs <= this.#clock.nowMs()) {
+      return null;
+    }
+    this.#renewed(id, lease);
+    return lease.ttlSeconds;
+  }
+
   /** What a lease's checkpointed remaining time is: a renewal has to take it back first. */
   checkpointedSeconds(id: bigint): number {
     return this.#leases.get(id)?.remainingSeconds ?? 0;

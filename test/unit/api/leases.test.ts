@@ -183,3 +183,22 @@ t.test('without a leader', async (t) => {
   await t.rejects(leases.renew(5n), { code: 'NoLeader' });
   await t.rejects(leases.timeToLive(5n, false), { code: 'NoLeader' });
 });
+
+t.test('many renewals in one turn, but for those that have to wait', async (t) => {
+  const { leases, lessor, clock, member } = made();
+  lessor.granted(6n, 20);
+  lessor.granted(7n, 30);
+  lessor.checkpointed(7n, 3);
+  lessor.granted(8n, 1);
+  clock.advance(2000);
+  t.same(await leases.renewManyHere([5n, 6n, 7n, 8n, 9n]), [10n, 20n, 0n, 0n, 0n]);
+  t.equal(lessor.timeToLive(6n)?.remainingSeconds, 20);
+  t.equal(lessor.timeToLive(7n)?.remainingSeconds, 28, 'left alone');
+  member.confirmLeadership = async () => {
+    throw MetaStoreError.of('NotPrimaryLessor');
+  };
+  await t.rejects(leases.renewManyHere([5n]), { code: 'NotPrimaryLessor' });
+  lessor.demote();
+  await t.rejects(leases.renewManyHere([5n]), { code: 'NotPrimaryLessor' });
+  t.equal(lessor.renewNow(5n), null);
+});

@@ -10,6 +10,7 @@ import type { HttpRequest, HttpResponse } from '../../../../src/base/call.js';
 import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
 import { createLogger } from '../../../../src/base/logger.js';
 import * as rpc from '../../../../src/base/proto/messages.js';
+import { packIntegers, unpackIntegers } from '../../../../src/cluster/http/client.js';
 import { Membership } from '../../../../src/cluster/membership.js';
 import type { Member } from '../../../../src/server/member.js';
 import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
@@ -54,7 +55,12 @@ function made(script: Script = {}) {
       return orThrow(script.promote, membership.list());
     },
   };
-  const leases: Pick<Leases, 'renewHere' | 'timeToLiveHere'> = {
+  const leases: Pick<Leases, 'renewHere' | 'renewManyHere' | 'timeToLiveHere'> = {
+    renewManyHere: (ids) =>
+      orThrow(
+        script.lease,
+        ids.map((id) => (id < 0n ? 60n : 0n)),
+      ),
     renewHere: (id) => {
       asked.push(id);
       return orThrow(script.lease, 60n);
@@ -79,7 +85,7 @@ function made(script: Script = {}) {
       signal: new AbortController().signal,
       body: async (limit) => {
         if (body instanceof Error) throw body;
-        const bytes = Buffer.from(body as string);
+        const bytes = typeof body === 'string' ? Buffer.from(body) : body;
         return bytes.length > limit ? null : bytes;
       },
     });
@@ -229,6 +235,10 @@ t.test('leases', async (t) => {
     headers: { connection: 'close' },
     body: 'request body too large\n',
   });
+  const many = await ask('POST /leases/renewals', packIntegers([-5n, 7n, -(2n ** 63n)]));
+  t.same(unpackIntegers(many.body as Buffer), [60n, 0n, 60n]);
+  t.match(await ask('POST /leases/renewals', 'half of one'), { status: 400 });
+  t.match(await ask('GET /leases/renewals'), { status: 405 });
   const errors: [string, number, string][] = [
     ['LeaseNotFound', 404, 'lease not found\n'],
     ['NotPrimaryLessor', 400, 'not a primary lessor\n'],

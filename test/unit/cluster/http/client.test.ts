@@ -8,7 +8,12 @@ import t from 'tap';
 
 import { bytesOf } from '../../../../src/base/bytes.js';
 import * as rpc from '../../../../src/base/proto/messages.js';
-import { ERROR_HEADER, PeerHttp } from '../../../../src/cluster/http/client.js';
+import {
+  ERROR_HEADER,
+  PeerHttp,
+  packIntegers,
+  unpackIntegers,
+} from '../../../../src/cluster/http/client.js';
 import { parseExactJson, unsigned64 } from '../../../../src/cluster/http/exact-json.js';
 import { tempDir } from '../../../support/temp-dir.js';
 
@@ -119,7 +124,7 @@ t.test('answers that are none', async (t) => {
   answer = [200, 'not protobuf'];
   await t.rejects(client.renewLease([url], 1n), { name: 'PeerHttpError' });
   answer = [200, ''];
-  await t.rejects(client.renewLease([url], 1n), { message: /another lease/ });
+  await t.rejects(client.renewLease([url], 1n), { message: /not about these leases/ });
   await t.rejects(client.timeToLive([url], 1n, false), { message: /another lease/ });
   await t.rejects(client.fetchMembers([]), { message: /no URL/ });
   for (const odd of ['https://127.0.0.1:1', 'foo', 'http://h', 'http://h:99999', 'unixs://x']) {
@@ -131,6 +136,10 @@ t.test('answers that are none', async (t) => {
 t.test('leases', async (t) => {
   const seen: string[] = [];
   const { url, close } = await serve((request, body, response) => {
+    if (request.url === '/leases/renewals') {
+      response.writeHead(404).end('404 page not found\n');
+      return;
+    }
     seen.push(`${request.method} ${request.url} ${request.headers['content-type']}`);
     if (request.url === '/leases') {
       const { ID } = rpc.leaseKeepAliveRequest.decode(bytesOf(body));
@@ -160,6 +169,34 @@ t.test('leases', async (t) => {
   await t.rejects(client.timeToLive([url], 404n, false), { name: 'PeerHttpError' }, 'no such path');
   t.equal(seen[0], 'POST /leases application/protobuf');
   close();
+});
+
+t.test('renewals that come together go together', async (t) => {
+  const requests: bigint[][] = [];
+  let broken = false;
+  const { url, close } = await serve((request, body, response) => {
+    if (request.url === '/leases') {
+      const { ID } = rpc.leaseKeepAliveRequest.decode(bytesOf(body));
+      response.end(rpc.leaseKeepAliveResponse.encode({ ID, TTL: 99n }));
+      return;
+    }
+    const ids = unpackIntegers(body) ?? [];
+    requests.push(ids);
+    if (broken) response.writeHead(400).end('not a primary lessor\n');
+    else response.end(packIntegers(ids.map((id) => (id === 13n ? 0n : id + 100n))));
+  });
+  const ids = Array.from({ length: 5000 }, (_, i) => BigInt(i));
+  const ttls = await Promise.all(ids.map((id) => client.renewLease([url], id)));
+  t.ok(ttls.every((ttl, i) => ttl === (i === 13 ? 99n : BigInt(i) + 100n)));
+  t.same(
+    requests.map(({ length }) => length),
+    [1, 4096, 903],
+  );
+  t.equal(await client.renewLease([url], 5n), 105n, 'and again afterwards');
+  broken = true;
+  await t.rejects(client.renewLease([url], 5n), { message: /not a primary lessor/ });
+  close();
+  await t.rejects(client.renewLease([url], 5n), { name: 'PeerHttpError' });
 });
 
 t.test('promotions', async (t) => {
