@@ -4,8 +4,6 @@
 
 import t from 'tap';
 
-import { DoubleStore } from '../support/sim/cluster/store.js';
-import { runSeed } from '../support/sim/run.js';
 import { testSeeds } from '../support/sim/seeds.js';
 
 const isFull = process.env.METASTORE_TEST_FULL === '1';
@@ -20,6 +18,4 @@ const kept = [
 ];
 
 t.setTimeout(isFull ? 3_600_000 : 900_000);
-testSeeds(t, { kept, first: 1, count: isFull ? 10_000 : 1000, groups: 10 }, (seed, log) =>
-  runSeed(seed, { makeStore: (parts) => new DoubleStore(parts), log, chaosMs: 6000 }),
-);
+testSeeds(t, { variant: 'double', kept, first: 1, count: isFull ? 10_000 : 1000, groups: 10 });
