@@ -89,7 +89,7 @@ export class Chaos {
   #disturb(): void {
     const { random, network, nodes } = this.#cluster;
     this.#calmSinceMs = null;
-    const kind = random.below(5);
+    const kind = random.below(6);
     if (kind === 0) {
       network.conditions = random.pick(badConditions);
     } else if (kind === 1) {
@@ -100,8 +100,10 @@ export class Chaos {
       const slow = random.pick(nodes).store.pace;
       slow.sync = [5, random.between(10, 400)];
       slow.apply = [1, random.between(2, 100)];
-    } else {
+    } else if (kind === 4) {
       this.#pauseSome();
+    } else {
+      this.#isolateLeader();
     }
     if (kind !== 0 && random.chance(0.3)) {
       network.conditions = random.pick(badConditions);
@@ -140,6 +142,23 @@ export class Chaos {
     const node = random.chance(0.5) ? leader : random.pick(nodes);
     this.counts.pauses++;
     node?.pause();
+  }
+
+  /** The leader stops, and when it goes on nobody can tell it that there is another one. */
+  #isolateLeader(): void {
+    const { random, network, nodes, leader, scheduler } = this.#cluster;
+    if (leader === null) {
+      return;
+    }
+    this.counts.cuts++;
+    for (const { id } of nodes) {
+      network.cut(leader.id, id);
+      network.cut(id, leader.id);
+    }
+    if (random.chance(0.7)) {
+      leader.pause();
+      scheduler.after(random.range(500, 2500), null, () => leader.resume());
+    }
   }
 
   #nextMisfortune(): void {

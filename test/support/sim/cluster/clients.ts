@@ -166,7 +166,8 @@ export class Clients {
     if (!this.#pending.delete(pending)) {
       return;
     }
-    note();
+    // Within a promise's reaction, where nobody would see an exception.
+    this.#cluster.guard(note);
     const { random } = this.#cluster;
     const served = pending.operation.outcome === 'acknowledged';
     pending.done(served ? random.range(...this.#options.think) : RETRY_MS);

@@ -99,6 +99,15 @@ export class Cluster {
     }
   }
 
+  /** Does something whose failure ends the run at the next check. */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#failure ??= error;
+    }
+  }
+
   /** Runs until the time. Throws the first violation of a property. */
   async runUntil(untilMs: number, enough: () => boolean = () => false): Promise<void> {
     while (this.scheduler.step(untilMs) !== false) {
