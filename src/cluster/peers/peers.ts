@@ -20,7 +20,7 @@ import { Incoming } from './snapshots/incoming.js';
 import { Outgoing } from './snapshots/outgoing.js';
 import { Pace } from './snapshots/progress.js';
 import type { PeerAddress, PeerCore, PeerEvents, PeerTraffic, PeerTransport } from './types.js';
-import { greet, refusalNameOf } from './wire/handshake.js';
+import { greet, type Identity, refusalNameOf } from './wire/handshake.js';
 import { forwardRequest, forwardResponse, safeNumber } from './wire/payloads.js';
 
 const FORWARD_PATH = '/metastore.peer.v1.Peer/Forward';
@@ -41,6 +41,9 @@ const forwardErrors: ReadonlySet<string> = new Set<SharedErrorCode>([
 const STOP_GRACE_MS = 150;
 
 const asIs = (bytes: Buffer): Buffer => bytes;
+
+/** Members that may be let in without being named by the log. */
+const GUESTS_MAX = 16;
 
 /** One other member as this one sees it. */
 interface Peer {
@@ -63,6 +66,8 @@ export class Peers implements PeerTransport {
   readonly #outgoing: Outgoing;
   readonly #incoming: Incoming;
   readonly #peers = new Map<bigint, Peer>();
+  // Those of them that update() did not name: members that this one's log is too old to know.
+  readonly #guests = new Set<bigint>();
   readonly #cancelTicks: Cancel;
   #flushDue = false;
   #saidRemoved = false;
@@ -107,7 +112,10 @@ export class Peers implements PeerTransport {
     this.#cancelTicks = clock.every(timing.tickMs, () => this.#tick());
   }
 
-  /** Who the other members are: they are dialled, and nobody else is listened to. */
+  /**
+   * Who the other members are: they are dialled and listened to. Members that are newer than this
+   * one's log make themselves known, and are let in until they are named here or go away.
+   */
   update(members: readonly PeerAddress[]): void {
     if (this.#stopped) {
       return;
@@ -115,18 +123,16 @@ export class Peers implements PeerTransport {
     const wanted = new Map(members.map((member) => [member.id, member]));
     assert(!wanted.has(this.#options.memberId), 'a member is not its own peer');
     for (const [id, peer] of this.#peers) {
-      if (!wanted.has(id)) {
+      const isGuest = this.#guests.has(id) && peer.connectedSinceMs !== null;
+      if (!wanted.has(id) && (!isGuest || this.#events.isRemoved(id))) {
         this.#forget(id, peer);
       }
     }
     for (const [id, address] of wanted) {
+      this.#guests.delete(id);
       const known = this.#peers.get(id);
       if (known === undefined) {
-        this.#peers.set(id, {
-          remote: this.#dial(address),
-          connectedSinceMs: null,
-          disconnections: 0,
-        });
+        this.#meet(address);
       } else {
         known.remote.setUrls(address.peerUrls);
       }
@@ -238,6 +244,7 @@ export class Peers implements PeerTransport {
   #newServer(): PeerServer {
     const known = {
       isMember: (id: bigint) => this.#peers.has(id),
+      admit: (newer: Identity) => this.#admit(newer),
       isRemoved: (id: bigint) => this.#events.isRemoved(id),
     };
     const service = {
@@ -267,8 +274,29 @@ export class Peers implements PeerTransport {
     });
   }
 
+  #meet(address: PeerAddress): void {
+    const remote = this.#dial(address);
+    this.#peers.set(address.id, { remote, connectedSinceMs: null, disconnections: 0 });
+  }
+
+  /** A member that was added since this one's log ends, and may be its leader now. */
+  #admit({ memberId: id, peerUrls }: Identity): boolean {
+    const { memberId: self } = this.#options;
+    if (id === self || peerUrls.length === 0 || this.#guests.size >= GUESTS_MAX) {
+      return false;
+    }
+    this.#log.info('talking to a member that the log does not name yet', {
+      ...this.#fields(id),
+      'remote-peer-urls': peerUrls,
+    });
+    this.#guests.add(id);
+    this.#meet({ id, peerUrls });
+    return true;
+  }
+
   #forget(id: bigint, peer: Peer): void {
     this.#peers.delete(id);
+    this.#guests.delete(id);
     peer.remote.stop();
     this.#outgoing.forget(id);
     this.#incoming.forget(id);

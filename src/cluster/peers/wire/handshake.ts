@@ -39,7 +39,7 @@ export type RefusalName =
   | 'silent'
   | 'stopped';
 
-/** What is kept of the URLs that somebody names: they are for the log only. */
+/** What is read of the URLs that somebody names; a longer list counts as none. */
 const URLS_CHARACTERS_MAX = 1000;
 
 interface RefusalRow {
@@ -142,8 +142,9 @@ export function readGreeting(metadata: grpc.Metadata): Greeting | null {
   if ((engine !== 'memory' && engine !== 'rocksdb') || electionMs === null) {
     return null;
   }
-  const urls = (text(metadata, keys.peerUrls) ?? '').slice(0, URLS_CHARACTERS_MAX).split(',');
-  const peerUrls = urls.filter((url) => url !== '');
+  const urls = text(metadata, keys.peerUrls) ?? '';
+  const readable = urls.length <= URLS_CHARACTERS_MAX ? urls.split(',') : [];
+  const peerUrls = readable.filter((url) => url !== '');
   const numbers = { clusterId, memberId, electionMs };
   const identity = { ...numbers, version, minClusterVersion, engine, peerUrls } as const;
   return { identity, to, protocol, minProtocol };
@@ -172,6 +173,8 @@ function areCompatible(self: Identity, other: Greeting): boolean {
 /** Who may talk to a member. */
 export interface Acquaintance {
   isMember(id: bigint): boolean;
+  /** Whether to listen to a member of this cluster that is not known, being newer than the log. */
+  admit(newer: Identity): boolean;
   isRemoved(id: bigint): boolean;
 }
 
@@ -193,10 +196,12 @@ export function refusalOf(
   if (known.isRemoved(greeting.identity.memberId)) {
     return 'removed';
   }
-  if (!known.isMember(greeting.identity.memberId)) {
-    return 'unknown-sender';
+  const isMember = known.isMember(greeting.identity.memberId);
+  if (isMember && greeting.to !== self.memberId) {
+    return 'wrong-receiver';
   }
-  return greeting.to === self.memberId ? null : 'wrong-receiver';
+  const isMeant = greeting.to === self.memberId;
+  return isMember || (isMeant && known.admit(greeting.identity)) ? null : 'unknown-sender';
 }
 
 /** What ends a refused call: code, text, the reason's name, and who refuses. */

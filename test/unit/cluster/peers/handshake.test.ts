@@ -71,18 +71,26 @@ t.test('versions that cannot be in one cluster', async (t) => {
   t.equal(a.peers.connectedSinceMs(2n), null);
 });
 
-t.test('a member that is not known yet is let in later', async (t) => {
+// Reproduces: a member that had been away while its leader was added refused that leader, and never
+// caught up.
+t.test('a member that the log does not name yet is let in, and answered', async (t) => {
   const a = await TestMember.start(1n);
   const b = await TestMember.start(2n);
   t.teardown(() => Promise.all([a.stop(), b.stop()]));
   a.peers.update([b.address]);
-  const unknown = 'rejected a request of an unknown member';
-  await waitFor('the refusal', () => b.log.with(unknown).length > 0);
-  const answer = 'remote peer does not know this member yet';
-  await waitFor('the answer', () => a.log.with(answer).length > 0);
-  t.equal(a.events.removedCount, 0);
-  b.peers.update([a.address]);
   await waitFor('a connection', () => a.isConnected(b), 3000);
+  a.peers.send(makeMessage(MessageType.Heartbeat, 2n, { from: 1n, term: 5 }), null);
+  await waitFor('the message', () => b.events.received.length === 1);
+  b.peers.send(makeMessage(MessageType.HeartbeatResp, 1n, { from: 2n, term: 5 }), null);
+  await waitFor('the answer', () => a.events.received.length === 1);
+  t.equal(b.log.with('talking to a member that the log does not name yet').length, 1);
+  // The log has gone on, but not so far yet.
+  b.peers.update([]);
+  t.ok(a.isConnected(b), 'it stays while it is there');
+  await a.stop();
+  await waitFor('the loss', () => b.peers.connectedSinceMs(1n) === null);
+  b.peers.update([]);
+  t.equal(b.log.with('stopped talking to remote peer').length, 1, 'and not longer');
 });
 
 t.test('a removed member is told so', async (t) => {
@@ -230,7 +238,11 @@ t.test('malformed greetings', async (t) => {
 });
 
 t.test('which greetings are refused, and why', async (t) => {
-  const known = { isMember: (id: bigint) => id === 1n, isRemoved: (id: bigint) => id === 9n };
+  const known = {
+    isMember: (id: bigint) => id === 1n,
+    isRemoved: (id: bigint) => id === 9n,
+    admit: (newer: { memberId: bigint }) => newer.memberId === 5n,
+  };
   const judge = (fields: Partial<Identity>, to = 2n, extra: Record<string, string> = {}) => {
     const metadata = greet(self(1n, fields), to);
     for (const [key, value] of Object.entries(extra)) {
@@ -252,6 +264,9 @@ t.test('which greetings are refused, and why', async (t) => {
   t.equal(judge({ clusterId: 1n, memberId: 9n }), 'cluster-id', 'before anything about members');
   t.equal(judge({ memberId: 9n }, 3n), 'removed');
   t.equal(judge({ memberId: 4n }, 3n), 'unknown-sender');
+  t.equal(judge({ memberId: 4n }), 'unknown-sender');
+  t.equal(judge({ memberId: 5n }), null, 'let in');
+  t.equal(judge({ memberId: 5n }, 3n), 'unknown-sender', 'but only by whom it means');
   t.equal(judge({}, 3n), 'wrong-receiver');
 });
 
