@@ -7,6 +7,7 @@ import { Violation, violated } from './checks/violation.js';
 import { Chaos, type Profile } from './cluster/chaos.js';
 import { Clients } from './cluster/clients.js';
 import { Cluster } from './cluster/cluster.js';
+import type { Dialect } from './cluster/dialect.js';
 import { HEARTBEAT_MS, type Settings, type SimNode } from './cluster/node.js';
 import type { Store, StoreParts } from './cluster/store.js';
 import type { Pace } from './double/executor.js';
@@ -14,6 +15,7 @@ import { Random } from './world/random.js';
 
 export interface RunOptions {
   readonly makeStore: (parts: StoreParts) => Store;
+  readonly makeDialect: (cluster: Cluster) => Dialect;
   readonly log: Logger;
   /** Simulated time during which things go wrong. */
   readonly chaosMs: number;
@@ -193,7 +195,8 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
     log: options.log,
     makeStore: options.makeStore,
   });
-  const clients = new Clients(cluster, {
+  const dialect = options.makeDialect(cluster);
+  const clients = new Clients(cluster, dialect, {
     clients: random.between(2, 6),
     registers: REGISTERS,
     think: [1, random.pick([15, 50, 200])],
@@ -210,10 +213,15 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
     chaos.heal();
     clients.stop();
     await new Agreement(cluster, clients, chaos).reach();
+    await dialect.compare(cluster);
   } catch (error) {
     const at = `seed ${seed}, ${profile.name}, ${cluster.scheduler.nowMs.toFixed(3)} ms`;
     const text = error instanceof Error ? `${error.message}` : String(error);
     throw new Violation(`${at}: ${text}`, { cause: error });
+  } finally {
+    for (const node of cluster.nodes) {
+      node.crash();
+    }
   }
   const { history, safety, scheduler, nodes } = cluster;
   return {
@@ -222,7 +230,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
     reads: history.reads,
     unknown: history.unknown,
     terms: safety.terms,
-    applied: cluster.model.index,
+    applied: cluster.safety.committedIndex,
     crashes: chaos.counts.crashes,
     joined: nodes.length - cluster.options.members,
   };

@@ -5,13 +5,9 @@
 import { MetaStoreError } from '../../../../src/base/errors.js';
 import type { ClientOperation } from '../checks/history.js';
 import { violated } from '../checks/violation.js';
-import {
-  type Command,
-  decodeReply,
-  encodeCommand,
-  Operation,
-} from '../double/state/state-machine.js';
+import { type Command, Operation } from '../double/state/state-machine.js';
 import type { Cluster } from './cluster.js';
+import type { Dialect } from './dialect.js';
 import type { Process, SimNode } from './node.js';
 
 export interface ClientOptions {
@@ -50,14 +46,16 @@ interface Pending {
 export class Clients {
   readonly #cluster: Cluster;
   readonly #options: ClientOptions;
+  readonly #dialect: Dialect;
   readonly #pending = new Set<Pending>();
   // What was last seen in a register, for compare-and-put to have a chance.
   readonly #seen = new Map<number, number>();
   #lastValue = 0;
   #stopped = false;
 
-  constructor(cluster: Cluster, options: ClientOptions) {
+  constructor(cluster: Cluster, dialect: Dialect, options: ClientOptions) {
     this.#cluster = cluster;
+    this.#dialect = dialect;
     this.#options = options;
     for (let client = 1; client <= options.clients; client++) {
       this.#soon(client, cluster.random.range(...options.think));
@@ -150,10 +148,10 @@ export class Clients {
     const pending = { operation, process, done };
     this.#pending.add(pending);
     const { member } = process;
-    const method = command.operation === Operation.Read ? 'Range' : 'Put';
+    const { method, bytes } = this.#dialect.request(command);
     // A stopped process takes the request in when it goes on.
     scheduler.after(random.range(0, 0.5), process, () => {
-      member?.execute(method, encodeCommand(command)).then(
+      member?.execute(method, bytes).then(
         (reply) => this.#end(pending, () => this.#answered(operation, reply)),
         (error: unknown) => this.#end(pending, () => this.#refused(operation, error)),
       );
@@ -174,12 +172,12 @@ export class Clients {
   }
 
   #answered(operation: ClientOperation, bytes: Buffer): void {
-    const { history, model } = this.#cluster;
-    const reply = decodeReply(bytes);
+    const { history } = this.#cluster;
+    const reply = this.#dialect.reply(operation.command, bytes);
     const { key } = operation.command;
     history.answered(operation, reply);
     this.#seen.set(key, reply.value);
-    if (!model.knows(key, reply.version, reply.value)) {
+    if (!this.#dialect.knows(key, reply.version, reply.value)) {
       violated('answers', `register ${key} never held ${reply.value} in ${reply.version}`);
     }
   }

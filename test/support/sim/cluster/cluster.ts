@@ -51,6 +51,7 @@ export class Cluster {
   /** Told of each new leader of a higher term than any before. */
   onLeader: (node: SimNode, term: number) => void = () => undefined;
   #failure: unknown = null;
+  readonly #opening: (() => Promise<void>)[] = [];
   #highestTerm = 0;
   readonly #clusterId: bigint;
 
@@ -144,6 +145,7 @@ export class Cluster {
       random,
       log,
       store,
+      open: (work) => this.#opening.push(work),
       violation: (error) => {
         this.#failure ??= error;
       },
@@ -157,6 +159,10 @@ export class Cluster {
   async #settle(): Promise<void> {
     for (let hop = 0; hop < SETTLE_HOPS; hop++) {
       await null;
+    }
+    // The native core is opened by another thread, so one at a time, and nothing happens meanwhile.
+    for (let open = this.#opening.shift(); open !== undefined; open = this.#opening.shift()) {
+      await open();
     }
     if (this.scheduler.steps % YIELD_STEPS === 0) {
       await new Promise(setImmediate);

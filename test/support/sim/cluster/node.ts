@@ -2,6 +2,7 @@
 // of the simulation. A life ends by a crash at any moment, never in order.
 
 import type { Logger } from '../../../../src/base/logger.js';
+import type { PeersFactory } from '../../../../src/cluster/peers/types.js';
 import type {
   BootstrapPlan,
   JoinPlan,
@@ -42,6 +43,8 @@ export interface NodeParts {
   readonly random: Random;
   readonly log: Logger;
   readonly store: Store;
+  /** Opens the member when those before it are open. */
+  readonly open: (work: () => Promise<void>) => void;
   /** Something happened that never may. */
   readonly violation: (error: unknown) => void;
   /** The member ends by itself: it has been removed, or its disk fails. */
@@ -102,14 +105,20 @@ export class SimNode {
     this.#lives++;
     this.#failing = false;
     this.#process = process;
-    const addon = store.addon({ owner: process, firstRequest });
-    Member.open(addon, this.#options(), clock, log, (identity, core, events) => {
+    const makePeers: PeersFactory = (identity, core, events) => {
       const { network } = this.#parts;
       const self = { id: identity.memberId, owner: process, core, events };
       const transport = new SimTransport({ network, scheduler, random, clock, violation }, self);
       process.endpoint = transport.endpoint;
       return transport;
-    }).then((member) => this.#opened(process, member), violation);
+    };
+    this.#parts.open(async () => {
+      if (process.alive) {
+        const addon = store.addon({ owner: process, firstRequest });
+        const member = await Member.open(addon, this.#options(), clock, log, makePeers);
+        this.#opened(process, member);
+      }
+    });
   }
 
   crash(): void {
@@ -142,8 +151,7 @@ export class SimNode {
   /** Its disk reports an error, by which the process must end. */
   failDisk(): void {
     if (this.member !== null) {
-      this.#failing = true;
-      this.store.fail();
+      this.#failing = this.store.fail();
     }
   }
 

@@ -25,8 +25,8 @@ export interface Store {
   readonly log: LogView | null;
   /** As a power cut: ends the life. */
   crash(): void;
-  /** The disk reports an error. */
-  fail(): void;
+  /** The disk reports an error; false when this one never does. */
+  fail(): boolean;
   readonly pace: Pace;
 }
 
@@ -95,7 +95,8 @@ export class DoubleStore implements Store {
     this.#addon = null;
   }
 
-  fail(): void {
+  fail(): boolean {
     this.#addon?.core?.fail('the simulated disk is full');
+    return true;
   }
 }

@@ -1,0 +1,21 @@
+// The same simulation over the real native core: log, apply, engines and snapshots are stepped by
+// the simulation's events, on disks that lose what was not synced. Clusters of the memory engine,
+// of rocksdb, and of both.
+
+import t from 'tap';
+
+import { testSeeds } from '../support/sim/seeds.js';
+
+const isFull = process.env.METASTORE_TEST_FULL === '1';
+
+/** Every seed that ever failed, and what it found. */
+const kept: number[] = [];
+
+t.setTimeout(isFull ? 3_600_000 : 900_000);
+testSeeds(t, {
+  variant: 'native',
+  kept,
+  first: 1,
+  count: isFull ? 300 : 15,
+  groups: isFull ? 10 : 3,
+});
