@@ -11,10 +11,12 @@ const isFull = process.env.METASTORE_TEST_FULL === '1';
 /** Every seed that ever failed, and what it found. */
 const kept = [
   // A member that was behind the addition of the present leader had no way to answer it.
-  75,
-  // A question for a read index was forwarded on behalf of another member, back to where it came
-  // from: the receiver ends such a connection.
-  113,
+  13, 43,
+  // A snapshot that came a second time, since the answer to the first was lost, closed the import
+  // that was being installed.
+  2279, 2736,
+  // The judge expected requests to end soon although the new leader had been lost again.
+  1590, 1768, 1844,
 ];
 
 t.setTimeout(isFull ? 3_600_000 : 900_000);

@@ -80,27 +80,27 @@ class Promptness {
     this.#cluster = cluster;
     this.#clients = clients;
     this.#chaos = chaos;
-    cluster.onLeader = (_node, term) => this.#elected(term);
+    cluster.onLeader = (node, term) => this.#elected(node, term);
   }
 
-  #elected(term: number): void {
-    const { scheduler, options, safety } = this.#cluster;
+  #elected(leader: SimNode, term: number): void {
+    const { scheduler, options } = this.#cluster;
     const electedMs = scheduler.nowMs;
+    const { crashes } = this.#chaos.counts;
     const limitMs = 2 * options.settings.electionTicks * HEARTBEAT_MS;
     const open = [...this.#clients.pending];
-    const terms = safety.terms;
     scheduler.after(limitMs * (1 + options.skew), null, () => {
       const since = this.#chaos.calmSinceMs;
-      if (since === null || since > electedMs || safety.terms !== terms) {
+      const calm = since !== null && since <= electedMs && this.#chaos.counts.crashes === crashes;
+      const { member } = leader;
+      if (!calm || member?.isLeader !== true || member.raftTerm !== term) {
         return;
       }
       const late = open.find((one) => this.#clients.pending.has(one) && one.process.alive);
       if (late !== undefined) {
-        const { number, member } = late.operation;
-        violated(
-          'prompt end',
-          `operation ${number} through ${member} outlived term ${term}'s start`,
-        );
+        const { number, member: asked } = late.operation;
+        const what = `operation ${number} through ${asked} outlived term ${term}'s start`;
+        violated('prompt end', what);
       }
     });
   }

@@ -38,7 +38,8 @@ export class Writes {
   readonly #underWay = new Map<number, readonly Message[]>();
   // Invariant: empty unless the first one's snapshot waits for apply or is being installed.
   #held: Write[] = [];
-  // Snapshots that have been received, by index: the number of the native import.
+  // Snapshots that have been received, by index: the number of the native import. Invariant: between
+  // messages each is that of a write which is held.
   readonly #imports = new Map<number, number>();
   #installing = false;
   #installed: InstalledSnapshot | null = null;
@@ -86,11 +87,12 @@ export class Writes {
 
   /** A snapshot has come from the leader; Raft decides next whether it is wanted. */
   received(index: number, importId: number): void {
-    const older = this.#imports.get(index);
-    if (older !== undefined) {
-      this.#parts.core.closeImport(older);
+    // The one that is here already is wanted, and may be being installed.
+    if (this.#imports.has(index)) {
+      this.#parts.core.closeImport(importId);
+    } else {
+      this.#imports.set(index, importId);
     }
-    this.#imports.set(index, importId);
   }
 
   /** Forgets received snapshots that Raft did not ask to be written. */

@@ -197,14 +197,14 @@ export class Chaos {
     if (node === null || node.process === null || down >= this.#profile.downMax) {
       return;
     }
-    this.counts.crashes++;
-    // Comes back by processEnded.
+    // Counted, and started again, by processEnded.
     this.#cluster.crash(node);
   }
 
   /** A member's process has ended: somebody starts it again. */
   processEnded(node: SimNode): void {
     const { scheduler, random } = this.#cluster;
+    this.counts.crashes++;
     scheduler.after(random.range(1, 2500), null, () => {
       if (node.process === null && !node.gone) {
         node.start();

@@ -135,7 +135,23 @@ t.test('a snapshot that Raft does not want is thrown away', async (t) => {
   const { events, writes } = made();
   writes.received(20, 5);
   writes.received(20, 6);
-  t.same(events, ['close 5'], 'the same again takes its place');
+  t.same(events, ['close 6'], 'the same again is not needed');
   writes.dropUnwanted();
-  t.same(events, ['close 5', 'close 6']);
+  t.same(events, ['close 6', 'close 5']);
+});
+
+t.test('a snapshot that comes again while it is installed is left alone', async (t) => {
+  const { events, writes, setIdle, finish } = made();
+  setIdle();
+  writes.received(20, 5);
+  writes.write({ ...plain, snapshot: snapshotAt(20) });
+  writes.dropUnwanted();
+  writes.received(20, 6);
+  writes.dropUnwanted();
+  t.same(events, ['install 5 at 20/3, commit 20', 'close 6']);
+  finish();
+  await Promise.resolve();
+  writes.turn();
+  writes.dropUnwanted();
+  t.notMatch(events, ['close 5']);
 });
