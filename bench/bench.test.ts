@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { tempDir } from '../test/support/temp-dir.js';
 import { metricOf, shares } from './cluster/measure.js';
-import { intervalsMs } from './heartbeat/phases.js';
+import { anyIntervalsMs, intervalsMs } from './heartbeat/phases.js';
 import { connectionsFor, milliseconds, readH2load } from './load/generators.js';
 import { median, quantile } from './load/statistics.js';
 
@@ -126,6 +126,7 @@ t.test('reading metrics and heartbeats', async (t) => {
   const beat = (peer: string, ms: number): [string, string] => [peer, String(ms * 1_000_000)];
   const beats = [beat('1', 0), beat('2', 5), beat('1', 100), beat('2', 110), beat('1', 190)];
   t.strictSame(intervalsMs(beats), [100, 105, 90]);
+  t.strictSame(anyIntervalsMs(beats), [5, 95, 10, 80]);
   t.equal(quantile([3, 1, 2, 4], 0.5), 2);
   t.equal(quantile([3, 1, 2, 4], 0.99), 4);
   t.equal(quantile([3, 1, 2, 4], 1), 4);

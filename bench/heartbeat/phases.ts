@@ -31,6 +31,8 @@ export interface PhaseResult {
   readonly sentMs: readonly number[];
   /** The same as the followers took them in. */
   readonly receivedMs: readonly number[];
+  /** The longest time that the leader's event loop was late by. */
+  readonly stallMs: number;
   readonly putsPerSecond: number;
   readonly parsedPerSecond: number;
   readonly hashedPerSecond: number;
@@ -50,6 +52,11 @@ export function tell(folder: string, member: ClusterMember, order: Order): Promi
     socket.on('error', reject);
     socket.end(JSON.stringify(order));
   });
+}
+
+/** The same without telling the peers apart: the pause of an election counts as an interval. */
+export function anyIntervalsMs(beats: readonly Beat[]): number[] {
+  return intervalsMs(beats.map(([, ns]) => ['any', ns]));
 }
 
 /** Intervals between heartbeats, peer by peer. */
@@ -97,7 +104,8 @@ export async function runPhase(run: PhaseRun, phase: Phase): Promise<PhaseResult
   return {
     name: phase.name,
     sentMs: intervalsMs(atLeader.sent),
-    receivedMs: atFollowers.flatMap(({ received }) => intervalsMs(received)),
+    receivedMs: atFollowers.flatMap(({ received }) => anyIntervalsMs(received)),
+    stallMs: atLeader.stallMs,
     putsPerSecond,
     parsedPerSecond: atLeader.parsed / tookSeconds,
     hashedPerSecond: atLeader.hashed / tookSeconds,

@@ -5,6 +5,7 @@
 import { pbkdf2 } from 'node:crypto';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type Message, MessageType, RawNode, type Ready } from '../../src/raft/index.js';
 
 /** A heartbeat at a peer: its id, and the time in nanoseconds of the system's monotonic clock. */
@@ -15,6 +16,8 @@ export interface Probed {
   readonly received: readonly Beat[];
   readonly parsed: number;
   readonly hashed: number;
+  /** The longest time that the event loop was late by. */
+  readonly stallMs: number;
 }
 
 export interface Order {
@@ -68,6 +71,7 @@ function makeDocument(): string {
 }
 
 let document = '';
+const delay = monitorEventLoopDelay({ resolution: 10 });
 
 /** One document after the other, with a turn of the event loop between them. */
 function parseOn(): void {
@@ -88,7 +92,6 @@ function hashOn(): void {
 function obey(next: Order): void {
   const before = order;
   order = next;
-  if (next.isParsing && document === '') document = makeDocument();
   if (next.isParsing && !before.isParsing) setImmediate(parseOn);
   if (next.isHashing && !before.isHashing) {
     for (let index = 0; index < hashesAtOnce; index += 1) hashOn();
@@ -97,7 +100,8 @@ function obey(next: Order): void {
 
 /** What was noted since the last order. */
 function take(): Probed {
-  const taken = { sent, received, parsed, hashed };
+  const taken = { sent, received, parsed, hashed, stallMs: delay.max / 1e6 };
+  delay.reset();
   sent = [];
   received = [];
   parsed = 0;
@@ -124,6 +128,9 @@ function listen(folder: string): void {
 
 const folder = process.env.METASTORE_PROBE_FOLDER;
 if (folder !== undefined) {
+  // Before the member serves: making it takes a while.
+  document = makeDocument();
+  delay.enable();
   watchHeartbeats();
   listen(folder);
 }
