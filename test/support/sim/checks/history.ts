@@ -35,9 +35,15 @@ export class History {
   readonly #floors = new Map<number, number>();
   readonly #neverProposed = new Set<number>();
   #count = 0;
-  acknowledged = 0;
+  /** Writes that clients were told of, in the order of their answers. */
+  readonly acknowledgedWrites: { readonly key: number; readonly value: number; version: number }[] =
+    [];
   reads = 0;
   unknown = 0;
+
+  get acknowledged(): number {
+    return this.acknowledgedWrites.length;
+  }
 
   begin(client: number, member: string, command: Command, nowMs: number): ClientOperation {
     const operation: ClientOperation = {
@@ -74,7 +80,7 @@ export class History {
     const { key } = command;
     const wrote = command.operation !== Operation.Read && succeeded;
     if (wrote) {
-      this.acknowledged++;
+      this.acknowledgedWrites.push({ key, value, version });
     } else {
       this.reads++;
     }

@@ -13,6 +13,8 @@ import { type Command, Operation, type Reply } from '../double/state/state-machi
 const EQUAL = 0;
 const CREATE_REVISION = 1;
 const VALUE = 3;
+/** Simulated time in which a healed cluster answers. */
+const ANSWER_MS = 10_000;
 
 function keyBytes(key: number): Buffer {
   return Buffer.from(`register${key}`);
@@ -31,6 +33,21 @@ function registerOf(range: kv.RangeResponse | undefined): { value: number; versi
   return held === undefined
     ? { value: 0, version: 0 }
     : { value: numberIn(held.value), version: Number(held.mod_revision) };
+}
+
+/** The reply, or the text of what went wrong. */
+async function ask(cluster: Cluster, asked: Promise<Buffer> | undefined): Promise<Buffer | string> {
+  let reply: Buffer | string | null = null;
+  asked?.then(
+    (bytes) => {
+      reply = bytes;
+    },
+    (error: unknown) => {
+      reply = String(error);
+    },
+  );
+  await cluster.runUntil(cluster.scheduler.nowMs + ANSWER_MS, () => reply !== null);
+  return reply ?? 'no answer';
 }
 
 export class NativeDialect implements Dialect {
@@ -74,25 +91,30 @@ export class NativeDialect implements Dialect {
     return true;
   }
 
-  /** The stores of all members have the same hash. */
+  /** No acknowledged write is lost, and the stores of all members have the same hash. */
   async compare(cluster: Cluster): Promise<void> {
-    const hashes = new Map<string, string>();
-    for (const { name, member } of cluster.nodes) {
-      if (member === null) {
-        continue;
+    await this.#compareHashes(cluster);
+    const member = cluster.leader?.member;
+    for (const { key, value, version } of cluster.history.acknowledgedWrites) {
+      const request = kv.rangeRequest.encode({ key: keyBytes(key), revision: BigInt(version) });
+      const reply = await ask(cluster, member?.execute('Range', request));
+      const found = typeof reply === 'string' ? reply : registerOf(kv.rangeResponse.decode(reply));
+      if (typeof found === 'string' || found.value !== value || found.version !== version) {
+        violated('acknowledged writes', `${value} is not in register ${key} at ${version}`);
       }
-      let hash: string | null = null;
-      member.execute('HashKv', hashKvRequest.encode({ revision: 0n })).then(
-        (reply) => {
-          const decoded = hashKvResponse.decode(reply);
-          hash = `${decoded.hash} at ${decoded.hash_revision}`;
-        },
-        (error: unknown) => {
-          hash = String(error);
-        },
-      );
-      await cluster.runUntil(cluster.scheduler.nowMs + 10_000, () => hash !== null);
-      hashes.set(name, hash ?? 'no answer');
+    }
+  }
+
+  async #compareHashes(cluster: Cluster): Promise<void> {
+    const hashes = new Map<string, string>();
+    const members = cluster.leader?.member?.membership;
+    for (const { name, id, member } of cluster.nodes) {
+      if (member !== null && members?.get(id) !== undefined) {
+        const request = hashKvRequest.encode({ revision: 0n });
+        const reply = await ask(cluster, member.execute('HashKv', request));
+        const hash = typeof reply === 'string' ? null : hashKvResponse.decode(reply);
+        hashes.set(name, hash === null ? String(reply) : `${hash.hash} at ${hash.hash_revision}`);
+      }
     }
     if (new Set(hashes.values()).size > 1) {
       violated('equal states', [...hashes].map(([name, hash]) => `${name} ${hash}`).join(', '));
