@@ -14,6 +14,16 @@ export const outsider = 'outside';
 /** Who holds the other end of a connection, by its port; null when nobody does any more. */
 export type FindDialler = (port: number, proxyPort: number) => string | null;
 
+/**
+ * Resets a socket where that is safe. A reset with a write or an end on its way leaks the handle in
+ * Node 20, and the process then spins for ever when it ends; such a socket is only closed.
+ */
+function resetOrClose(socket: Socket): void {
+  const isBusy = socket.connecting || socket.writableLength > 0 || socket.writableEnded;
+  if (isBusy) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 class Connection implements LinkedConnection {
   readonly dialler: string;
   readonly receiver: string;
@@ -63,8 +73,8 @@ class Connection implements LinkedConnection {
   }
 
   reset(): void {
-    this.#near.resetAndDestroy();
-    this.#far.resetAndDestroy();
+    resetOrClose(this.#near);
+    resetOrClose(this.#far);
   }
 
   /** One end is gone: what is still held back goes with it, as on a host that has gone. */
