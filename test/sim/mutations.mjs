@@ -114,7 +114,7 @@ function mutatedCopy({ name, file, from, to, also }) {
 
 async function firstFailure(copy, variant, seeds) {
   const module = (path) =>
-    import(pathToFileURL(join(copy, 'dist', 'test', 'support', 'sim', path)));
+    import(pathToFileURL(join(copy, 'dist', 'test', 'support', 'sim', 'runner', path)));
   const { runVariant } = await module('variants.js');
   const { silentLog } = await module('silent-log.js');
   for (let seed = 1; seed <= seeds; seed++) {

@@ -4,7 +4,7 @@
 
 import t from 'tap';
 
-import { testSeeds } from '../support/sim/seeds.js';
+import { testSeeds } from '../support/sim/runner/seeds.js';
 
 const isFull = process.env.METASTORE_TEST_FULL === '1';
 

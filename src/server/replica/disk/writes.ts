@@ -38,8 +38,8 @@ export class Writes {
   readonly #underWay = new Map<number, readonly Message[]>();
   // Invariant: empty unless the first one's snapshot waits for apply or is being installed.
   #held: Write[] = [];
-  // Snapshots that have been received, by index: the number of the native import. Invariant: between
-  // messages each is that of a write which is held.
+  // Snapshots that have been received, by index: the number of the native import. Invariant:
+  // between messages each is that of a write which is held.
   readonly #imports = new Map<number, number>();
   #installing = false;
   #installed: InstalledSnapshot | null = null;

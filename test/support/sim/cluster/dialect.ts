@@ -1,5 +1,5 @@
-// How clients speak to the members of a variant: commands as requests, replies as what they say of a
-// register. The double has bytes of its own; the native core speaks the real protocol.
+// How clients speak to the members of a variant: commands as requests, replies as what they say of
+// a register. The double has bytes of its own; the native core speaks the real protocol.
 
 import type { Methods } from '../../../../src/storage/native.js';
 import type { Model } from '../checks/model.js';

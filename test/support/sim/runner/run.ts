@@ -2,16 +2,16 @@
 // healed and must agree. Throws the first property that does not hold. Called by the tests of
 // test/sim and by the mutations.
 
-import type { Logger } from '../../../src/base/logger.js';
-import { Violation, violated } from './checks/violation.js';
-import { Chaos, type Profile } from './cluster/chaos.js';
-import { Clients } from './cluster/clients.js';
-import { Cluster } from './cluster/cluster.js';
-import type { Dialect } from './cluster/dialect.js';
-import { HEARTBEAT_MS, type Settings, type SimNode } from './cluster/node.js';
-import type { Store, StoreParts } from './cluster/store.js';
-import type { Pace } from './double/executor.js';
-import { Random } from './world/random.js';
+import type { Logger } from '../../../../src/base/logger.js';
+import { Violation, violated } from '../checks/violation.js';
+import { Chaos, type Profile } from '../cluster/chaos.js';
+import { Clients } from '../cluster/clients.js';
+import { Cluster } from '../cluster/cluster.js';
+import type { Dialect } from '../cluster/dialect.js';
+import { HEARTBEAT_MS, type Settings, type SimNode } from '../cluster/node.js';
+import type { Store, StoreParts } from '../cluster/store.js';
+import type { Pace } from '../double/executor.js';
+import { Random } from '../world/random.js';
 
 export interface RunOptions {
   readonly makeStore: (parts: StoreParts) => Store;

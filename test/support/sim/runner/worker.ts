@@ -3,7 +3,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 
-import { Violation } from './checks/violation.js';
+import { Violation } from '../checks/violation.js';
 import { printingLog, silentLog } from './silent-log.js';
 import { runVariant, type VariantName } from './variants.js';
 

@@ -5,11 +5,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Logger } from '../../../src/base/logger.js';
-import { DoubleDialect } from './cluster/dialect.js';
-import { DoubleStore } from './cluster/store.js';
-import { NativeDialect } from './native/native-dialect.js';
-import { type Engine, NativeStore } from './native/native-store.js';
+import type { Logger } from '../../../../src/base/logger.js';
+import { DoubleDialect } from '../cluster/dialect.js';
+import { DoubleStore } from '../cluster/store.js';
+import { NativeDialect } from '../native/native-dialect.js';
+import { type Engine, NativeStore } from '../native/native-store.js';
 import { type RunResult, runSeed } from './run.js';
 
 export type VariantName = 'double' | 'native';
