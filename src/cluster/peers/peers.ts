@@ -69,7 +69,8 @@ export class Peers implements PeerTransport {
   // Those of them that update() did not name: members that this one's log is too old to know.
   readonly #guests = new Set<bigint>();
   readonly #cancelTicks: Cancel;
-  #flushDue = false;
+  #flushNow = false; // when the present turn ends
+  #flushDue = false; // a turn later
   #saidRemoved = false;
   #stopped = false;
 
@@ -269,7 +270,7 @@ export class Peers implements PeerTransport {
       changed: () => this.#refresh(id),
       unreachable: () => this.#events.unreachable(id),
       removed: () => this.#removed(),
-      waiting: () => this.#flushSoon(),
+      waiting: (urgent) => this.#flushSoon(urgent),
       roundTrip: (milliseconds) => this.#events.roundTrip?.(id, milliseconds),
     });
   }
@@ -312,17 +313,22 @@ export class Peers implements PeerTransport {
     }
   }
 
-  #flushSoon(): void {
-    if (this.#flushDue) {
-      return;
+  #flushSoon(urgent: boolean): void {
+    if (urgent && !this.#flushNow) {
+      this.#flushNow = true;
+      queueMicrotask(() => this.#flush());
+    } else if (!urgent && !this.#flushDue) {
+      this.#flushDue = true;
+      this.#clock.soon(() => this.#flush());
     }
-    this.#flushDue = true;
-    this.#clock.soon(() => {
-      this.#flushDue = false;
-      for (const { remote } of this.#peers.values()) {
-        remote.flush();
-      }
-    });
+  }
+
+  #flush(): void {
+    this.#flushNow = false;
+    this.#flushDue = false;
+    for (const { remote } of this.#peers.values()) {
+      remote.flush();
+    }
   }
 
   #inboundChanged(from: bigint): void {

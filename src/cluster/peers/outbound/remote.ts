@@ -21,8 +21,8 @@ export interface RemoteEvents {
   unreachable(): void;
   /** The member says that this one has been removed. */
   removed(): void;
-  /** Something waits: flush() within this turn. */
-  waiting(): void;
+  /** Something waits: flush() when this turn ends, or, unless urgent, a turn later with more. */
+  waiting(urgent: boolean): void;
   roundTrip(milliseconds: number): void;
 }
 
@@ -130,7 +130,7 @@ export class Remote {
   send(message: Message, run: Uint8Array | null): void {
     const link = message.type === MessageType.App ? this.#bulk : this.#control;
     if (link?.enqueue(outbound(message, run)) === true) {
-      this.#events.waiting();
+      this.#events.waiting(isUrgent(message));
     } else {
       this.#lost();
     }
@@ -361,6 +361,15 @@ export class Remote {
     this.#failures++;
     this.#losses.note();
   }
+}
+
+/**
+ * Whether a write waits for the message, or an election timeout runs while it lies here. Rounds of
+ * reads gain more from going together.
+ */
+function isUrgent({ type, context }: Message): boolean {
+  const isAppend = type === MessageType.App || type === MessageType.AppResp;
+  return isAppend || (type === MessageType.Heartbeat && (context?.byteLength ?? 0) === 0);
 }
 
 function backoffMs(attempts: number): number {
