@@ -5,6 +5,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import { connect, createServer, type Socket } from 'node:net';
 
+import { resetOrClose } from '../../ports.js';
 import type { LinkedConnection, Links } from './links.js';
 import { Pump } from './pump.js';
 
@@ -13,16 +14,6 @@ export const outsider = 'outside';
 
 /** Who holds the other end of a connection, by its port; null when nobody does any more. */
 export type FindDialler = (port: number, proxyPort: number) => string | null;
-
-/**
- * Resets a socket where that is safe. A reset with a write or an end on its way leaks the handle in
- * Node 20, and the process then spins for ever when it ends; such a socket is only closed.
- */
-function resetOrClose(socket: Socket): void {
-  const isBusy = socket.connecting || socket.writableLength > 0 || socket.writableEnded;
-  if (isBusy) socket.destroy();
-  else socket.resetAndDestroy();
-}
 
 class Connection implements LinkedConnection {
   readonly dialler: string;

@@ -15,6 +15,7 @@ import {
   unpackIntegers,
 } from '../../../../src/cluster/http/client.js';
 import { parseExactJson, unsigned64 } from '../../../../src/cluster/http/exact-json.js';
+import { resetOrClose } from '../../../support/ports.js';
 import { tempDir } from '../../../support/temp-dir.js';
 
 type Handle = (request: IncomingMessage, body: Buffer, response: ServerResponse) => void;
@@ -310,7 +311,7 @@ t.test('a kept connection that the other side has closed is replaced', async (t)
     socket.on('data', () => {
       // The first request is answered, the second meets a closed connection.
       if (++requests === 2) {
-        socket.resetAndDestroy();
+        resetOrClose(socket);
         return;
       }
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]');

@@ -19,7 +19,7 @@ import {
   makeEntry,
   makeMessage,
 } from '../../../../src/raft/index.js';
-import { freePorts } from '../../../support/ports.js';
+import { freePorts, resetOrClose } from '../../../support/ports.js';
 import { sleep, waitFor, within } from '../../../support/wait.js';
 import { makeRun } from './support/fake-peer-core.js';
 import { CLUSTER_ID, cluster, TestMember } from './support/test-member.js';
@@ -280,7 +280,7 @@ t.test('bytes that are no HTTP/2, or not to the end', async (t) => {
     await new Promise<void>((resolve) => {
       const socket = connect({ port: b.port, host: '127.0.0.1' }, () => {
         socket.write(new Uint8Array(Buffer.from(text, 'latin1')));
-        setTimeout(() => socket.resetAndDestroy(), 30);
+        setTimeout(() => resetOrClose(socket), 30);
       });
       socket.on('error', () => undefined);
       socket.once('close', () => resolve());

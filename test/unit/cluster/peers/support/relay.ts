@@ -3,7 +3,7 @@
 // ones are accepted, as by the kernel of a suspended process.
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { freePorts } from '../../../../support/ports.js';
+import { freePorts, resetOrClose } from '../../../../support/ports.js';
 
 export class Relay {
   readonly port: number;
@@ -52,7 +52,7 @@ export class Relay {
   /** Resets every connection; new ones pass. */
   cut(): void {
     for (const socket of this.#sockets) {
-      socket.resetAndDestroy();
+      resetOrClose(socket);
     }
   }
 
