@@ -9,7 +9,6 @@ import type { MemberOptions } from '../../../src/server/options.js';
 import type {
   Addon,
   AppendRun,
-  CompletionKinds,
   CoreStatus,
   HardStateRecord,
   MemberCore,
@@ -18,49 +17,9 @@ import type {
   OpenOptions,
   Recovered,
 } from '../../../src/storage/native.js';
+import { kinds, methods, routes } from '../sim/double/records.js';
 import { FakeCoreBase } from './fake-core-base.js';
 import { nativeErrorRows } from './native-errors.js';
-
-const kinds: CompletionKinds = {
-  durable: 1,
-  applied: 2,
-  result: 3,
-  control: 4,
-  lease: 5,
-  leaseCheckpoint: 6,
-  watch: 7,
-  checkpoint: 8,
-  truncated: 9,
-  log: 10,
-  alarm: 11,
-  quotaExceeded: 12,
-  fatal: 13,
-  held: 14,
-};
-
-const routes = { Proposed: 0, ReadWaits: 1, Serving: 2 };
-
-const methodNames = [
-  'Range',
-  'Put',
-  'DeleteRange',
-  'Txn',
-  'Compact',
-  'LeaseGrant',
-  'LeaseRevoke',
-  'LeaseCheckpoint',
-  'Alarm',
-  'Hash',
-  'HashKv',
-  'Defragment',
-] as const;
-
-type MethodName = (typeof methodNames)[number];
-
-const methods = Object.fromEntries(methodNames.map((name, i) => [name, i])) as Record<
-  MethodName,
-  number
->;
 
 interface Proposal {
   readonly ticket: number;
