@@ -191,20 +191,6 @@ export class Peers implements PeerTransport {
     return this.#peers.get(id)?.connectedSinceMs ?? null;
   }
 
-  /** Which of the members has been connected longest without a break; null when none is. */
-  longestConnected(ids: readonly bigint[]): bigint | null {
-    let longest: bigint | null = null;
-    let sinceMs = Number.POSITIVE_INFINITY;
-    for (const id of ids) {
-      const candidate = this.connectedSinceMs(id);
-      if (candidate !== null && candidate < sinceMs) {
-        longest = id;
-        sinceMs = candidate;
-      }
-    }
-    return longest;
-  }
-
   /** Snapshots that are being sent, or wait for their turn. */
   activeTransfers(): number {
     return this.#outgoing.active;

@@ -71,6 +71,23 @@ export interface PeerConnections {
   connectedSinceMs(id: bigint): number | null;
 }
 
+/** Which of the members has been connected longest without a break; null when none is. */
+export function longestConnected(
+  connections: PeerConnections,
+  ids: readonly bigint[],
+): bigint | null {
+  let longest: bigint | null = null;
+  let longestSinceMs = Number.POSITIVE_INFINITY;
+  for (const id of ids) {
+    const sinceMs = connections.connectedSinceMs(id);
+    if (sinceMs !== null && sinceMs < longestSinceMs) {
+      longest = id;
+      longestSinceMs = sinceMs;
+    }
+  }
+  return longest;
+}
+
 /** The connections to all other members. */
 export interface PeerTransport extends PeerSender, PeerConnections {
   /** Who the other members are from now on: they are dialled, and may talk. Never this one. */

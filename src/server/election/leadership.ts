@@ -7,7 +7,7 @@ import type { Clock } from '../../base/clock.js';
 import { MetaStoreError, type SharedErrorCode } from '../../base/errors.js';
 import type { Logger } from '../../base/logger.js';
 import type { Membership } from '../../cluster/membership.js';
-import type { PeerConnections } from '../../cluster/peers/types.js';
+import { longestConnected, type PeerConnections } from '../../cluster/peers/types.js';
 import { NONE, type NodeId } from '../../raft/index.js';
 import type { ReplicaLoop } from '../replica/replica-loop.js';
 
@@ -102,7 +102,7 @@ export class Leadership {
 
   /** Before a stop: lets the voter lead that has been connected for longest, if there is one. */
   async handOver(): Promise<void> {
-    const { loop, id, membership, log } = this.#parts;
+    const { loop, id, membership, connections, log } = this.#parts;
     const fields = { 'local-member-id': hexId(id) };
     const voters = membership.list().filter((member) => !member.isLearner);
     if (!loop.isLeader) {
@@ -112,7 +112,8 @@ export class Leadership {
       log.info('skipped leadership transfer for single voting member cluster', fields);
       return;
     }
-    const to = this.#longestConnected(voters.map((member) => member.id));
+    const others = voters.map((member) => member.id).filter((voter) => voter !== id);
+    const to = longestConnected(connections, others);
     if (to === null) {
       log.warn('skipped leadership transfer; there is no connected voter', fields);
       return;
@@ -120,19 +121,6 @@ export class Leadership {
     await this.transfer(to).catch((error: unknown) => {
       log.warn('leadership transfer failed', { ...fields, error });
     });
-  }
-
-  #longestConnected(ids: readonly bigint[]): bigint | null {
-    let best: bigint | null = null;
-    let bestSinceMs = Number.POSITIVE_INFINITY;
-    for (const id of ids) {
-      const sinceMs = this.#parts.connections.connectedSinceMs(id);
-      if (id !== this.#parts.id && sinceMs !== null && sinceMs < bestSinceMs) {
-        best = id;
-        bestSinceMs = sinceMs;
-      }
-    }
-    return best;
   }
 
   #connectedSince(id: bigint, startedMs: number): boolean {
