@@ -166,6 +166,20 @@ export class Load {
     }
   }
 
+  /** Reads every key in use at one member, besides what the clients do; into the same history. */
+  async readsAt(member: ClusterMember): Promise<void> {
+    const client = member.newClient();
+    try {
+      for (const slot of this.#begun.keys()) {
+        const key = this.#keyOf(slot);
+        const asked: Operation = { kind: 'get', outcome: { revision: 0, before: null } };
+        await this.#perform(`reads-at-${member.name}`, member, client, key, asked);
+      }
+    } finally {
+      client.close();
+    }
+  }
+
   async #run(name: string, index: number): Promise<void> {
     const clients = new Map<ClusterMember, EtcdClient>();
     let at = index;
@@ -187,7 +201,16 @@ export class Load {
 
   async #operation(name: string, member: ClusterMember, client: EtcdClient): Promise<boolean> {
     const key = this.#key();
-    const asked = this.#next(key);
+    return this.#perform(name, member, client, key, this.#next(key));
+  }
+
+  async #perform(
+    name: string,
+    member: ClusterMember,
+    client: EtcdClient,
+    key: string,
+    asked: Operation,
+  ): Promise<boolean> {
     const call = this.history.call();
     const base = { client: name, member: member.name, key };
     try {
@@ -203,9 +226,14 @@ export class Load {
 
   #key(): string {
     const slot = this.#random.below(this.#options.keys ?? 8);
-    const begun = this.#begun[slot] ?? 0;
-    this.#begun[slot] = begun + 1;
-    return `${this.#options.prefix}${slot}/${Math.floor(begun / operationsPerKey)}`;
+    const key = this.#keyOf(slot);
+    this.#begun[slot] = (this.#begun[slot] ?? 0) + 1;
+    return key;
+  }
+
+  #keyOf(slot: number): string {
+    const generation = Math.floor((this.#begun[slot] ?? 0) / operationsPerKey);
+    return `${this.#options.prefix}${slot}/${generation}`;
   }
 
   #next(key: string): Operation {
