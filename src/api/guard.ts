@@ -81,6 +81,7 @@ export class OpenStreams {
     const inner: CallContext = {
       metadata: (name) => context.metadata(name),
       peer: context.peer,
+      commonName: context.commonName,
       signal: AbortSignal.any([context.signal, ending.signal]),
     };
     const requiresLeader = context.metadata('hasleader') === 'true';

@@ -8,6 +8,7 @@ import { type MethodDescription, serviceMethods } from '../base/proto/codec.js';
 import { rangeRequest } from '../base/proto/kv-messages.js';
 import type { Member } from '../server/member.js';
 import type { MembershipOperations } from '../server/membership/operations.js';
+import type { Access } from './access.js';
 import { guarded, type LearnerRule, type OpenStreams } from './guard.js';
 import type { Leases } from './leases.js';
 import { clusterService } from './services/cluster.js';
@@ -40,16 +41,17 @@ export interface ApiParts {
   readonly member: Member;
   readonly operations: MembershipOperations;
   readonly leases: Leases;
+  readonly access: Access;
 }
 
 /** Services by name with their handlers by method; services not built yet have none. */
-function services({ member, operations, leases }: ApiParts): ReadonlyMap<string, Service> {
+function services({ member, operations, leases, access }: ApiParts): ReadonlyMap<string, Service> {
   return new Map<string, Service>([
-    ['etcdserverpb.KV', kvService(member)],
+    ['etcdserverpb.KV', kvService(member, access)],
     ['etcdserverpb.Watch', watchService(member)],
-    ['etcdserverpb.Lease', leaseService(member, leases)],
-    ['etcdserverpb.Cluster', clusterService(member, operations)],
-    ['etcdserverpb.Maintenance', maintenanceService(member)],
+    ['etcdserverpb.Lease', leaseService(member, leases, access)],
+    ['etcdserverpb.Cluster', clusterService(member, operations, access)],
+    ['etcdserverpb.Maintenance', maintenanceService(member, access)],
     ['etcdserverpb.Auth', {}],
     ['v3lockpb.Lock', {}],
     ['v3electionpb.Election', {}],

@@ -3,6 +3,7 @@
 
 import { mkdirSync } from 'node:fs';
 
+import { Access, openToAll } from '../api/access.js';
 import { OpenStreams } from '../api/guard.js';
 import { httpRouter } from '../api/http/router.js';
 import { Leases } from '../api/leases.js';
@@ -106,7 +107,8 @@ export async function compose(
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
-    const handlers = buildHandlers({ member, operations, leases }, streams);
+    const access = new Access(openToAll);
+    const handlers = buildHandlers({ member, operations, leases, access }, streams);
     const grpc = new GrpcServer(handlers, member.errors, config.grpc);
     const http1 = httpRouter(member, addon.syncSecondsBounds);
     return {

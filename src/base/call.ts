@@ -1,12 +1,17 @@
 // What a call is to the handlers of the API, whoever carries it: bytes in, bytes out. Transports
 // make these objects and the services of src/api consume them; neither knows the other.
 
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+
 /** What came with a call besides its messages. */
 export interface CallContext {
   /** The first value of a request header, lower-case name; undefined when absent. */
   metadata(name: string): string | undefined;
   /** The address of the client, for logs. */
   readonly peer: string;
+  /** Common name of the certificate that the client was verified by; null without one. */
+  readonly commonName: string | null;
   /** Aborts when nobody waits for the answer any more: cancelled, connection lost, deadline. */
   readonly signal: AbortSignal;
 }
@@ -45,6 +50,10 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** The address of the client, for logs. */
   readonly peer: string;
+  /** Whether the request came over TLS. */
+  readonly secure: boolean;
+  /** Common name of the certificate that the client was verified by; null without one. */
+  readonly commonName: string | null;
   /** Aborts when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /**
@@ -52,12 +61,21 @@ export interface HttpRequest {
    * Rejects when the client goes away before its end.
    */
   body(limitBytes: number): Promise<Buffer | null>;
+  /** The body as it arrives, instead of `body`; once. Throws when the client goes away. */
+  chunks(): AsyncIterable<Buffer>;
 }
 
 export interface HttpResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string | Buffer;
+  /** What comes in pieces is sent as it comes, and left when the client goes away. */
+  readonly body: string | Buffer | AsyncIterable<string | Buffer>;
 }
 
 export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;
+
+/**
+ * Takes over a connection whose client asks for another protocol (`Upgrade`), such as WebSocket.
+ * Node's own types, since the library that speaks it wants them.
+ */
+export type HttpUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;

@@ -19,20 +19,13 @@ import { unpackKeys } from '../storage/completions.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { assemble, type MemberParts } from './assembly.js';
 import { plannedMembers } from './bootstrap/plan.js';
+import { type Caller, nobody } from './caller.js';
 import { FirstElection } from './election/first-election.js';
 import { Announcements } from './membership/announcements.js';
 import { VersionMonitor } from './membership/version-monitor.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
 import type { TicketKind } from './replica/requests/tickets.js';
-
-/** Who asks, for the header of a proposal. Empty without auth. */
-export interface Caller {
-  readonly userName: string;
-  readonly authRevision: number;
-}
-
-const nobody: Caller = { userName: '', authRevision: 0 };
 
 export class Member {
   readonly lessor: Lessor;

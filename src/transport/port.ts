@@ -2,11 +2,11 @@
 // the preface "PRI") from HTTP/1. The bytes looked at are put back before the connection is handed
 // on.
 
-import { createServer as createHttpServer, type IncomingMessage, type Server } from 'node:http';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { bytesOf } from '../base/bytes.js';
-import type { HttpHandler } from '../base/call.js';
+import type { HttpHandler, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/logger.js';
+import { Http1Server } from './http1.js';
 
 /** The first bytes of an HTTP/2 connection (RFC 9113 §3.4), as far as HTTP/1 never begins so. */
 const PREFACE = Buffer.from('PRI');
@@ -20,6 +20,8 @@ export interface PortHandlers {
   /** Takes a connection that speaks HTTP/2. */
   readonly http2: (socket: Socket) => void;
   readonly http1: HttpHandler;
+  /** Without one, a client that asks for another protocol is cut off. */
+  readonly upgrade?: HttpUpgrade;
 }
 
 /** Where to listen: a host (empty for all) and port, or the file of a socket. */
@@ -29,7 +31,7 @@ export class SharedPort {
   readonly #handlers: PortHandlers;
   readonly #log: Logger;
   readonly #listener: NetServer;
-  readonly #http: Server;
+  readonly #http: Http1Server;
   // Connections that nobody has taken yet, or that speak HTTP/1.
   readonly #own = new Set<Socket>();
   #open = false;
@@ -37,14 +39,17 @@ export class SharedPort {
   constructor(handlers: PortHandlers, log: Logger) {
     this.#handlers = handlers;
     this.#log = log;
-    this.#http = createHttpServer((request, response) => {
-      const gone = new AbortController();
-      response.once('close', () => gone.abort());
-      void this.#answer(request, gone.signal).then(({ status, headers, body }) => {
-        response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
-        response.end(body);
-      });
-    });
+    this.#http = new Http1Server(
+      (request) => handlers.http1(request),
+      (request, socket, head) => {
+        if (handlers.upgrade === undefined) {
+          socket.destroy();
+        } else {
+          handlers.upgrade(request, socket, head);
+        }
+      },
+      log,
+    );
     this.#listener = createServer({ noDelay: true }, (socket) => this.#accept(socket));
   }
 
@@ -131,42 +136,7 @@ export class SharedPort {
       this.#own.delete(socket);
       this.#handlers.http2(socket);
     } else {
-      this.#http.emit('connection', socket);
+      this.#http.accept(socket);
     }
   }
-
-  async #answer(request: IncomingMessage, signal: AbortSignal) {
-    const { method = 'GET', url = '/', headers, socket } = request;
-    const peer = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
-    // What nobody reads of a body is discarded with the answer.
-    const body = (limitBytes: number) => readBody(request, limitBytes);
-    try {
-      return await this.#handlers.http1({ method, url, headers, peer, signal, body });
-    } catch (error) {
-      this.#log.error('an HTTP handler failed', { error, url });
-      return { status: 500, headers: {}, body: 'internal error\n' };
-    }
-  }
-}
-
-/** The whole body, or null once it is larger than the limit; the rest is then left unread. */
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | null> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const take = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limitBytes) {
-        request.off('data', take);
-        request.resume();
-        resolve(null);
-        return;
-      }
-      chunks.push(chunk);
-    };
-    request.on('data', take);
-    request.once('end', () => resolve(Buffer.concat(chunks as unknown as Uint8Array[])));
-    request.once('error', reject);
-    request.once('close', () => reject(new Error('the client went away in the middle of a body')));
-  });
 }

@@ -7,6 +7,7 @@ import * as rpc from '../../base/proto/messages.js';
 import type { MemberInfo } from '../../cluster/membership.js';
 import type { Member } from '../../server/member.js';
 import type { MembershipOperations } from '../../server/membership/operations.js';
+import type { Access } from '../access.js';
 import { type Service, unary } from './service.js';
 
 function message(info: MemberInfo): rpc.Member {
@@ -24,38 +25,52 @@ function listing(member: Member, members: readonly MemberInfo[]) {
   return { header: { ...member.header(), revision: 0n }, members: members.map(message) };
 }
 
-async function memberList(member: Member, bytes: Buffer): Promise<Buffer> {
+async function memberList(
+  member: Member,
+  access: Access,
+  context: CallContext,
+  bytes: Buffer,
+): Promise<Buffer> {
   const { linearizable } = rpc.memberListRequest.decode(bytesOf(bytes));
+  await access.requireUser(context);
   if (linearizable) {
     await member.linearizable();
   }
   return rpc.memberListResponse.encode(listing(member, member.membership.list()));
 }
 
-export function clusterService(member: Member, operations: MembershipOperations): Service {
-  const add = async ({ signal }: CallContext, bytes: Buffer) => {
+export function clusterService(
+  member: Member,
+  operations: MembershipOperations,
+  access: Access,
+): Service {
+  const add = async (context: CallContext, bytes: Buffer) => {
     const { peerURLs, isLearner } = rpc.memberAddRequest.decode(bytesOf(bytes));
-    const added = await operations.add(peerURLs, isLearner, signal);
+    await access.requireAdmin(context);
+    const added = await operations.add(peerURLs, isLearner, context.signal);
     const rest = listing(member, added.members);
     return rpc.memberAddResponse.encode({ ...rest, member: message(added.member) });
   };
-  const remove = async ({ signal }: CallContext, bytes: Buffer) => {
+  const remove = async (context: CallContext, bytes: Buffer) => {
     const { ID } = rpc.memberRemoveRequest.decode(bytesOf(bytes));
-    const members = await operations.remove(ID, signal);
+    await access.requireAdmin(context);
+    const members = await operations.remove(ID, context.signal);
     return rpc.memberRemoveResponse.encode(listing(member, members));
   };
-  const update = async ({ signal }: CallContext, bytes: Buffer) => {
+  const update = async (context: CallContext, bytes: Buffer) => {
     const { ID, peerURLs } = rpc.memberUpdateRequest.decode(bytesOf(bytes));
-    const members = await operations.update(ID, peerURLs, signal);
+    await access.requireAdmin(context);
+    const members = await operations.update(ID, peerURLs, context.signal);
     return rpc.memberUpdateResponse.encode(listing(member, members));
   };
-  const promote = async ({ signal }: CallContext, bytes: Buffer) => {
+  const promote = async (context: CallContext, bytes: Buffer) => {
     const { ID } = rpc.memberPromoteRequest.decode(bytesOf(bytes));
-    const members = await operations.promote(ID, signal);
+    await access.requireAdmin(context);
+    const members = await operations.promote(ID, context.signal);
     return rpc.memberPromoteResponse.encode(listing(member, members));
   };
   return {
-    MemberList: unary((_context, request) => memberList(member, request)),
+    MemberList: unary((context, request) => memberList(member, access, context, request)),
     MemberAdd: unary(add),
     MemberRemove: unary(remove),
     MemberUpdate: unary(update),

@@ -3,25 +3,33 @@
 
 import { MetaStoreError } from '../../base/errors.js';
 import type { Member } from '../../server/member.js';
+import type { Methods } from '../../storage/native.js';
+import type { Access } from '../access.js';
 import { rangeStream } from './range-stream.js';
 import { type Service, stream, unary } from './service.js';
 
-export function kvService(member: Member): Service {
+export function kvService(member: Member, access: Access): Service {
+  const run = (method: keyof Methods) =>
+    unary((context, request) =>
+      access.as(context, (caller) => member.execute(method, request, caller)),
+    );
   return {
-    Range: unary((_context, request) => member.execute('Range', request)),
+    Range: run('Range'),
     RangeStream: stream(async (context, call) => {
       const request = await call.receive();
       // One chunk under way at a time: a slow client holds up nothing but its own stream.
-      await rangeStream(member, request ?? Buffer.alloc(0), async (message) => {
-        await new Promise<void>((resolve) => call.send(message, resolve));
-        if (context.signal.aborted) {
-          throw MetaStoreError.of('ContextCanceled');
-        }
-      });
+      await access.as(context, (caller) =>
+        rangeStream(member, request ?? Buffer.alloc(0), caller, async (message) => {
+          await new Promise<void>((resolve) => call.send(message, resolve));
+          if (context.signal.aborted) {
+            throw MetaStoreError.of('ContextCanceled');
+          }
+        }),
+      );
     }),
-    Put: unary((_context, request) => member.execute('Put', request)),
-    DeleteRange: unary((_context, request) => member.execute('DeleteRange', request)),
-    Txn: unary((_context, request) => member.execute('Txn', request)),
-    Compact: unary((_context, request) => member.execute('Compact', request)),
+    Put: run('Put'),
+    DeleteRange: run('DeleteRange'),
+    Txn: run('Txn'),
+    Compact: run('Compact'),
   };
 }

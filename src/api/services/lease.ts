@@ -6,6 +6,8 @@ import { bytesOf } from '../../base/bytes.js';
 import type { CallContext, ServerStream } from '../../base/call.js';
 import * as rpc from '../../base/proto/messages.js';
 import type { Member } from '../../server/member.js';
+import type { Methods } from '../../storage/native.js';
+import type { Access } from '../access.js';
 import type { Leases } from '../leases.js';
 import { type Service, stream, unary } from './service.js';
 
@@ -45,10 +47,14 @@ async function timeToLive(
   );
 }
 
-export function leaseService(member: Member, leases: Leases): Service {
+export function leaseService(member: Member, leases: Leases, access: Access): Service {
+  const run = (method: keyof Methods) =>
+    unary((context, request) =>
+      access.as(context, (caller) => member.execute(method, request, caller)),
+    );
   return {
-    LeaseGrant: unary((_context, request) => member.execute('LeaseGrant', request)),
-    LeaseRevoke: unary((_context, request) => member.execute('LeaseRevoke', request)),
+    LeaseGrant: run('LeaseGrant'),
+    LeaseRevoke: run('LeaseRevoke'),
     LeaseKeepAlive: stream(({ signal }, call) => keepAlive(member, leases, signal, call)),
     LeaseTimeToLive: unary((context, request) => timeToLive(member, leases, context, request)),
     LeaseLeases: unary(async (_context, request) => {

@@ -2,12 +2,15 @@
 // and alarms are native; the rest is put together here.
 
 import { bytesOf } from '../../base/bytes.js';
+import type { CallContext, UnaryHandler } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
 import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
 import * as rpc from '../../base/proto/messages.js';
 import type { Member } from '../../server/member.js';
+import type { Access } from '../access.js';
 import { type Service, unary } from './service.js';
 
+const AlarmAction = { Get: 0 } as const;
 const alarmNames = ['NONE', 'NOSPACE', 'CORRUPT'];
 const NO_LEADER_TEXT = 'etcdserver: no leader';
 
@@ -84,18 +87,36 @@ async function downgrade(member: Member, bytes: Buffer): Promise<Buffer> {
   return rpc.downgradeResponse.encode({ header, version: `${major}.${minor}` });
 }
 
+/** Reading alarms is for every user; changing them is not. */
+async function alarm(
+  member: Member,
+  access: Access,
+  context: CallContext,
+  request: Buffer,
+): Promise<Buffer> {
+  const { action } = rpc.alarmRequest.decode(bytesOf(request));
+  await (action === AlarmAction.Get ? access.requireUser(context) : access.requireAdmin(context));
+  return member.execute('Alarm', request);
+}
+
 /** Snapshot is missing here on purpose: it answers Unimplemented until it is built. */
-export function maintenanceService(member: Member): Service {
+export function maintenanceService(member: Member, access: Access): Service {
+  const asAdmin = (handle: UnaryHandler) =>
+    unary(async (context, request) => {
+      await access.requireAdmin(context);
+      return handle(context, request);
+    });
   return {
-    Alarm: unary((_context, request) => member.execute('Alarm', request)),
-    Status: unary(async (_context, request) => {
+    Alarm: unary((context, request) => alarm(member, access, context, request)),
+    Status: unary(async (context, request) => {
       rpc.statusRequest.decode(bytesOf(request));
+      await access.requireUser(context);
       return status(member);
     }),
-    Defragment: unary((_context, request) => member.execute('Defragment', request)),
-    Hash: unary((_context, request) => member.execute('Hash', request)),
-    HashKV: unary((_context, request) => member.execute('HashKv', request)),
-    MoveLeader: unary(({ signal }, request) => moveLeader(member, signal, request)),
-    Downgrade: unary((_context, request) => downgrade(member, request)),
+    Defragment: asAdmin((_context, request) => member.execute('Defragment', request)),
+    Hash: asAdmin((_context, request) => member.execute('Hash', request)),
+    HashKV: asAdmin((_context, request) => member.execute('HashKv', request)),
+    MoveLeader: asAdmin(({ signal }, request) => moveLeader(member, signal, request)),
+    Downgrade: asAdmin((_context, request) => downgrade(member, request)),
   };
 }

@@ -12,6 +12,7 @@ import {
   rangeResponse,
   rangeStreamResponse,
 } from '../../base/proto/kv-messages.js';
+import type { Caller } from '../../server/caller.js';
 import type { Member } from '../../server/member.js';
 
 const SortOrder = { None: 0, Ascend: 1, Descend: 2 } as const;
@@ -61,8 +62,8 @@ function compareBy(target: number): ((a: KeyValue, b: KeyValue) => number) | nul
   }
 }
 
-async function read(member: Ranger, request: RangeRequest): Promise<RangeResponse> {
-  const reply = await member.execute('Range', rangeRequest.encode(request));
+async function read(member: Ranger, request: RangeRequest, caller: Caller): Promise<RangeResponse> {
+  const reply = await member.execute('Range', rangeRequest.encode(request), caller);
   return rangeResponse.decode(bytesOf(reply));
 }
 
@@ -84,12 +85,14 @@ function continueAfter(request: RangeRequest, last: Buffer, revision: bigint): R
 export async function rangeStream(
   member: Ranger,
   bytes: Buffer,
+  caller: Caller,
   send: (message: Buffer) => Promise<void>,
 ): Promise<void> {
   const request = rangeRequest.decode(bytesOf(bytes));
   checkStreamable(request);
   if (request.count_only) {
-    await send(rangeStreamResponse.encode({ range_response: await read(member, request) }));
+    const range_response = await read(member, request, caller);
+    await send(rangeStreamResponse.encode({ range_response }));
     return;
   }
   const order = request.keys_only ? null : compareBy(request.sort_target);
@@ -99,7 +102,8 @@ export async function rangeStream(
   let part: RangeRequest = { ...request, sort_target: SortTarget.Key };
   let first: RangeResponse | null = null;
   for (;;) {
-    const chunk = await read(member, { ...part, limit: BigInt(Math.min(keys, left)) });
+    const limit = BigInt(Math.min(keys, left));
+    const chunk = await read(member, { ...part, limit }, caller);
     first ??= chunk;
     left -= chunk.kvs.length;
     const last = chunk.kvs.at(-1);

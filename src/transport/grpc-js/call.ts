@@ -56,6 +56,11 @@ export class GrpcContext implements CallContext {
     return this.#call.getPeer();
   }
 
+  /** Filled in where connections are encrypted. */
+  get commonName(): string | null {
+    return null;
+  }
+
   metadata(name: string): string | undefined {
     const value = this.#call.metadata.get(name)[0];
     return value === undefined ? undefined : String(value);

@@ -15,7 +15,12 @@ function member(fields: { leader?: bigint; isLearner?: boolean; version?: string
 }
 
 function context(metadata: Record<string, string> = {}, signal = new AbortController().signal) {
-  const made: CallContext = { metadata: (name) => metadata[name], peer: 'p', signal };
+  const made: CallContext = {
+    metadata: (name) => metadata[name],
+    peer: 'p',
+    commonName: null,
+    signal,
+  };
   return made;
 }
 

@@ -6,6 +6,7 @@ import t from 'tap';
 import { rangeStream } from '../../../src/api/services/range-stream.js';
 import type { Partially } from '../../../src/base/proto/codec.js';
 import * as kv from '../../../src/base/proto/kv-messages.js';
+import { nobody } from '../../../src/server/caller.js';
 import type { MemberOptions } from '../../../src/server/options.js';
 import { bytes } from '../../support/etcd/client.js';
 
@@ -46,7 +47,7 @@ async function chunksOf(
   request: Partially<kv.RangeRequest>,
 ): Promise<kv.RangeResponse[]> {
   const chunks: kv.RangeResponse[] = [];
-  await rangeStream(member, kv.rangeRequest.encode(request), async (message) => {
+  await rangeStream(member, kv.rangeRequest.encode(request), nobody, async (message) => {
     const chunk = kv.rangeStreamResponse.decode(view(message)).range_response;
     t.ok(chunk);
     if (chunk !== null) {

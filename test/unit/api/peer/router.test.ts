@@ -22,6 +22,13 @@ interface Script {
   lease?: string;
 }
 
+const aClient = {
+  peer: '127.0.0.1:5',
+  secure: false,
+  commonName: null,
+  async *chunks() {},
+};
+
 function made(script: Script = {}) {
   const lines: Record<string, unknown>[] = [];
   const log = createLogger(
@@ -81,7 +88,7 @@ function made(script: Script = {}) {
       method,
       url,
       headers,
-      peer: '127.0.0.1:5',
+      ...aClient,
       signal: new AbortController().signal,
       body: async (limit) => {
         if (body instanceof Error) throw body;

@@ -1,0 +1,117 @@
+// HTTP/1 on a port that shares it with gRPC: Node's server over connections that somebody else has
+// accepted, with the handlers of src/api behind it. Bodies may come and go in pieces. Used by
+// SharedPort.
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { bytesOf } from '../base/bytes.js';
+import type { HttpHandler, HttpRequest, HttpResponse, HttpUpgrade } from '../base/call.js';
+import type { Logger } from '../base/logger.js';
+
+export class Http1Server {
+  readonly #handle: HttpHandler;
+  readonly #log: Logger;
+  readonly #server: Server;
+
+  constructor(handle: HttpHandler, upgrade: HttpUpgrade, log: Logger) {
+    this.#handle = handle;
+    this.#log = log;
+    this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server.on('upgrade', upgrade);
+  }
+
+  /** Takes over a connection, whose first bytes have been put back. */
+  accept(socket: Socket): void {
+    this.#server.emit('connection', socket);
+  }
+
+  async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const { status, headers, body } = await this.#answer(incoming, gone.signal);
+    try {
+      if (typeof body === 'string' || Buffer.isBuffer(body)) {
+        response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
+        response.end(body);
+      } else {
+        await sendPieces(response, status, headers, body, gone.signal);
+      }
+    } catch (error) {
+      // The status has left already: all that can still be said is that the answer is not whole.
+      this.#log.debug('an HTTP answer broke off', { error, url: incoming.url });
+      response.destroy();
+    }
+  }
+
+  async #answer(incoming: IncomingMessage, signal: AbortSignal): Promise<HttpResponse> {
+    try {
+      return await this.#handle(requestOf(incoming, signal));
+    } catch (error) {
+      this.#log.error('an HTTP handler failed', { error, url: incoming.url });
+      return { status: 500, headers: {}, body: 'internal error\n' };
+    }
+  }
+}
+
+function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest {
+  const { method = 'GET', url = '/', headers, socket } = incoming;
+  return {
+    method,
+    url,
+    headers,
+    peer: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+    secure: false,
+    commonName: null,
+    signal,
+    // What nobody reads of a body is discarded with the answer.
+    body: (limitBytes) => readBody(incoming, limitBytes),
+    chunks: () => incoming as AsyncIterable<Buffer>,
+  };
+}
+
+/** Sends what comes as it comes, no faster than the client takes it. */
+async function sendPieces(
+  response: ServerResponse,
+  status: number,
+  headers: HttpResponse['headers'],
+  pieces: AsyncIterable<string | Buffer>,
+  signal: AbortSignal,
+): Promise<void> {
+  response.writeHead(status, { ...headers });
+  response.flushHeaders();
+  for await (const piece of pieces) {
+    if (signal.aborted) {
+      return;
+    }
+    if (!response.write(piece)) {
+      await new Promise<void>((resolve) => {
+        response.once('drain', resolve);
+        response.once('close', resolve);
+      });
+    }
+  }
+  response.end();
+}
+
+/** The whole body, or null once it is larger than the limit; the rest is then left unread. */
+function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const take = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limitBytes) {
+        request.off('data', take);
+        request.resume();
+        resolve(null);
+        return;
+      }
+      chunks.push(chunk);
+    };
+    request.on('data', take);
+    request.once('end', () => resolve(Buffer.concat(chunks.map(bytesOf))));
+    request.once('error', reject);
+    request.once('close', () => reject(new Error('the client went away in the middle of a body')));
+  });
+}
