@@ -3,7 +3,7 @@
 // the authority given; without authentication everybody is nobody and may do everything.
 
 import type { CallContext } from '../base/call.js';
-import { type Caller, nobody } from '../server/caller.js';
+import { type Caller, nobody } from '../server/serving/caller.js';
 
 /** What authentication says of callers. */
 export interface Authority {

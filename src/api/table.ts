@@ -13,7 +13,7 @@ import { guarded, type LearnerRule, type OpenStreams } from './guard.js';
 import type { Leases } from './leases.js';
 import { clusterService } from './services/cluster.js';
 import { healthService } from './services/health.js';
-import { kvService } from './services/kv.js';
+import { kvService } from './services/kv/kv.js';
 import { leaseService } from './services/lease.js';
 import { maintenanceService } from './services/maintenance.js';
 import type { Service } from './services/service.js';

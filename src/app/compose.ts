@@ -10,7 +10,7 @@ import { Leases } from '../api/leases.js';
 import { peerRouter } from '../api/peer/router.js';
 import { buildHandlers } from '../api/table.js';
 import { systemClock } from '../base/clock.js';
-import type { Logger } from '../base/logger.js';
+import type { Logger } from '../base/log/logger.js';
 import { ETCD_VERSION, MIN_CLUSTER_VERSION } from '../base/package.js';
 import { PeerHttp } from '../cluster/http/client.js';
 import { Peers } from '../cluster/peers/peers.js';
@@ -20,8 +20,8 @@ import { Member } from '../server/member.js';
 import { MembershipOperations } from '../server/membership/operations.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
-import type { ServerConfig } from './config.js';
-import { Ports } from './ports.js';
+import type { ServerConfig } from './config/config.js';
+import { Ports } from './listen/ports.js';
 
 /** A server whose ports are open and whose data is recovered; it serves nobody yet. */
 export interface Server {

@@ -3,15 +3,15 @@
 // itself after a stop by signal (0 as the first process of a container).
 
 import { readdirSync } from 'node:fs';
-import type { RootLogger } from '../base/logger.js';
+import type { RootLogger } from '../base/log/logger.js';
 import { ETCD_VERSION, packageVersion } from '../base/package.js';
 import { DiscoveryError } from '../cluster/discovery/registry.js';
 import { START_RECORD } from '../server/bootstrap/directory.js';
 import { FORCE_NOTE } from '../server/bootstrap/force-new.js';
-import { bannerText } from './banner.js';
 import { compose, type Server } from './compose.js';
-import type { ServerConfig } from './config.js';
-import { ListenError } from './ports.js';
+import type { ServerConfig } from './config/config.js';
+import { ListenError } from './listen/ports.js';
+import { bannerText } from './text/banner.js';
 
 type StopSignal = 'SIGINT' | 'SIGTERM';
 

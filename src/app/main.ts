@@ -1,15 +1,15 @@
 // The program: command line in, exit status out. Started by scripts/metastore; everything that can
 // be tested without a process of its own lies in the modules called here.
 
-import { createLogger, type LogLevel, logLevels, type RootLogger } from '../base/logger.js';
-import { buildConfig, type ServerConfig } from './config.js';
+import { createLogger, type LogLevel, logLevels, type RootLogger } from '../base/log/logger.js';
+import { buildConfig, type ServerConfig } from './config/config.js';
+import { ConfigError, validate } from './config/validate.js';
 import { parseCommandLine } from './flags/parser.js';
 import { ConflictError, type Flags, type Resolved, resolveFlags } from './flags/sources.js';
 import { flagTable } from './flags/table.js';
 import { UsageError } from './flags/values/values.js';
 import { runServer } from './lifecycle.js';
-import { flagsText, usageText, versionText } from './usage.js';
-import { ConfigError, validate } from './validate.js';
+import { flagsText, usageText, versionText } from './text/usage.js';
 
 function failUsage(error: UsageError): never {
   process.stderr.write(`${error.message}\n${usageText}`);

@@ -3,7 +3,7 @@
 // member exists; texts of errors are those that operators know.
 
 import { hexId } from '../base/bytes.js';
-import type { Logger } from '../base/logger.js';
+import type { Logger } from '../base/log/logger.js';
 import type { PeerHttp, PeerVersion } from './http/client.js';
 import type { MemberInfo } from './members/member-json.js';
 import { comparePeerUrls, type Resolve, resolveDeadlineMs } from './peer-urls.js';

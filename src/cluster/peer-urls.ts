@@ -4,7 +4,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Clock, systemClock } from '../base/clock.js';
-import type { Logger } from '../base/logger.js';
+import type { Logger } from '../base/log/logger.js';
 
 /** How long names may take to become resolvable: members and DNS often start together. */
 const RESOLVE_TIMEOUT_MS = 30_000;

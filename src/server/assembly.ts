@@ -4,18 +4,17 @@
 
 import type { Clock } from '../base/clock.js';
 import { ErrorTable } from '../base/errors.js';
-import type { Logger } from '../base/logger.js';
-import { Prng } from '../base/prng.js';
+import type { Logger } from '../base/log/logger.js';
 import { Membership } from '../cluster/membership.js';
 import type { PeersFactory, PeerTransport } from '../cluster/peers/types.js';
 import { type NodeId, type RawNode, StateType } from '../raft/index.js';
 import { Alarms } from '../state/alarms.js';
 import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
-
 import type { Addon, InstalledSnapshot, MemberCore, OpenedCore } from '../storage/native.js';
 import { beginLog, createRawNode } from './bootstrap/raft-node.js';
 import { Leadership } from './election/leadership.js';
+import { Prng } from './election/prng.js';
 
 import type { MemberOptions } from './options.js';
 import { MemberCompletions } from './replica/completions.js';

@@ -7,7 +7,7 @@ import { bytesOf } from '../base/bytes.js';
 import type { ServerStream } from '../base/call.js';
 import type { Clock } from '../base/clock.js';
 import { type ErrorTable, MetaStoreError } from '../base/errors.js';
-import type { Logger } from '../base/logger.js';
+import type { Logger } from '../base/log/logger.js';
 import * as rpc from '../base/proto/messages.js';
 import type { MemberInfo, Membership } from '../cluster/membership.js';
 import type { PeerConnections, PeerEvents, PeersFactory } from '../cluster/peers/types.js';
@@ -19,13 +19,13 @@ import { unpackKeys } from '../storage/completions.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
 import { assemble, type MemberParts } from './assembly.js';
 import { plannedMembers } from './bootstrap/plan.js';
-import { type Caller, nobody } from './caller.js';
 import { FirstElection } from './election/first-election.js';
 import { Announcements } from './membership/announcements.js';
 import { VersionMonitor } from './membership/version-monitor.js';
 import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
 import type { TicketKind } from './replica/requests/tickets.js';
+import { type Caller, nobody } from './serving/caller.js';
 
 export class Member {
   readonly lessor: Lessor;

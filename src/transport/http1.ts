@@ -7,7 +7,7 @@ import type { Socket } from 'node:net';
 
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpUpgrade } from '../base/call.js';
-import type { Logger } from '../base/logger.js';
+import type { Logger } from '../base/log/logger.js';
 
 export class Http1Server {
   readonly #handle: HttpHandler;

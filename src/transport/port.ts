@@ -5,7 +5,7 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpUpgrade } from '../base/call.js';
-import type { Logger } from '../base/logger.js';
+import type { Logger } from '../base/log/logger.js';
 import { Http1Server } from './http1.js';
 
 /** The first bytes of an HTTP/2 connection (RFC 9113 §3.4), as far as HTTP/1 never begins so. */

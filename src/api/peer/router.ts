@@ -5,7 +5,7 @@
 import { hexId } from '../../base/bytes.js';
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import { packageVersion } from '../../base/package.js';
 import { CLUSTER_ID_HEADER, METASTORE_HEADER } from '../../cluster/http/client.js';
 import { memberListJson } from '../../cluster/members/member-json.js';

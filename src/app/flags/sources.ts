@@ -1,7 +1,7 @@
 // Puts the flags together from where they may come: command line, environment, configuration file,
 // defaults, by the documented rules of precedence and conflict.
 
-import type { LogFields } from '../../base/logger.js';
+import type { LogFields } from '../../base/log/logger.js';
 import { readConfigFile } from './config-file.js';
 import type { CommandLine } from './parser.js';
 import type { FlagRow, FlagValue } from './row.js';

@@ -3,7 +3,7 @@
 // Called by src/server/bootstrap; the keys are those that other etcd servers use.
 
 import type { Clock } from '../../base/clock.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 
 export interface RegistryEntry {
   readonly key: string;

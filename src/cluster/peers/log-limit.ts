@@ -3,7 +3,7 @@
 // transport.
 
 import type { Clock } from '../../base/clock.js';
-import type { LogFields, Logger } from '../../base/logger.js';
+import type { LogFields, Logger } from '../../base/log/logger.js';
 
 /** How long the same matter stays silent after its first line; twice as long after each further. */
 const SILENCE_MIN_MS = 10_000;

@@ -9,7 +9,7 @@ import { assert } from '../../base/assert.js';
 import { bytesOf, hexId } from '../../base/bytes.js';
 import type { Cancel, Clock } from '../../base/clock.js';
 import type { SharedErrorCode } from '../../base/errors.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import { type Message, MessageType } from '../../raft/index.js';
 import { PeerServer } from './inbound/server.js';
 import { InboundStreams } from './inbound/streams.js';

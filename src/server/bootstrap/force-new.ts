@@ -8,7 +8,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bytesOf, hexId } from '../../base/bytes.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import { applyChange, memberChangeOf, objectionTo } from '../../cluster/members/change-rules.js';
 import { encodeChangeContext } from '../../cluster/members/member-json.js';
 import { Membership } from '../../cluster/membership.js';

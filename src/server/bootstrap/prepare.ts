@@ -3,7 +3,7 @@
 
 import { hexId } from '../../base/bytes.js';
 import { systemClock } from '../../base/clock.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import { CLUSTER_VERSION } from '../../base/package.js';
 import { GrpcRegistry } from '../../cluster/discovery/client.js';
 import {

@@ -3,12 +3,12 @@
 // member's assembly once.
 
 import { bytesOf, hexId } from '../../base/bytes.js';
-import type { Logger } from '../../base/logger.js';
-import type { Prng } from '../../base/prng.js';
+import type { Logger } from '../../base/log/logger.js';
 import { bootstrapMemberId } from '../../cluster/ids.js';
 import { encodeMemberContext } from '../../cluster/membership.js';
 import { type ConfState, type Logger as RaftLogger, RawNode } from '../../raft/index.js';
 import type { Recovered } from '../../storage/native.js';
+import type { Prng } from '../election/prng.js';
 import type { LogStorage } from '../replica/disk/log-storage.js';
 import type { BootstrapPlan, InitialMember } from './plan.js';
 

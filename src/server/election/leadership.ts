@@ -5,7 +5,7 @@
 import { hexId } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
 import { MetaStoreError, type SharedErrorCode } from '../../base/errors.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import type { Membership } from '../../cluster/membership.js';
 import { longestConnected, type PeerConnections } from '../../cluster/peers/types.js';
 import { NONE, type NodeId } from '../../raft/index.js';

@@ -4,7 +4,7 @@
 import { hexId } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
 import { MetaStoreError } from '../../base/errors.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import * as rpc from '../../base/proto/messages.js';
 import { type Alarms, AlarmType } from '../../state/alarms.js';
 import type { MemberOptions } from '../options.js';

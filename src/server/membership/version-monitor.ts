@@ -5,7 +5,7 @@
 
 import { hexId } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import { MIN_CLUSTER_VERSION } from '../../base/package.js';
 import * as rpc from '../../base/proto/messages.js';
 import type { MemberInfo, Membership } from '../../cluster/membership.js';

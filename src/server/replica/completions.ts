@@ -1,7 +1,7 @@
 // Where completions of native code go: one object per member, called in the order in which things
 // happened, within a turn of the replica loop. It holds no state, only the addresses.
 
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import type { Alarms } from '../../state/alarms.js';
 import type { Lessor } from '../../state/lease/lessor.js';
 import type { CompletionHandler } from '../../storage/completions.js';

@@ -5,7 +5,7 @@
 
 import { bytesOf, hexId } from '../../base/bytes.js';
 import type { SharedErrorCode } from '../../base/errors.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import { internalRaftRequest } from '../../base/proto/messages.js';
 import { encodeConfState } from '../../cluster/conf-state.js';
 import {

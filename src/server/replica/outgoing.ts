@@ -2,7 +2,7 @@
 // those in memory at once, older ones when they have been read from disk, and what follows for the
 // same member waits until then, since a gap would make it ask again. Driven by the replica loop.
 
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import type { PeerSender } from '../../cluster/peers/types.js';
 import { type Message, MessageType, type NodeId } from '../../raft/index.js';
 import type { MemberCore } from '../../storage/native.js';

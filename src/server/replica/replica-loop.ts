@@ -6,7 +6,7 @@
 
 import { assert } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import {
   type ConfChange,
   type HardState,

@@ -3,7 +3,7 @@
 // times where the feature is on. What it needs of the member is declared here and wired by the
 // server.
 
-import type { Logger } from '../../base/logger.js';
+import type { Logger } from '../../base/log/logger.js';
 import type { Checkpoint, Lessor } from './lessor.js';
 
 /** Interval of the loop. */

@@ -1,7 +1,7 @@
 // Random choices from one seed, and the pools of keys, ends, values and numbers that the generator
 // draws from: few enough that requests meet each other, odd enough to reach the edges.
 
-import { Prng } from '../../../src/base/prng.js';
+import { Prng } from '../../../src/server/election/prng.js';
 
 export class Random {
   readonly #prng: Prng;

@@ -1,13 +1,13 @@
-// Tests of src/api/services/range-stream.ts over a double of the store: chunks merged are the
+// Tests of src/api/services/kv/range-stream.ts over a double of the store: chunks merged are the
 // answer. The double answers Range from a sorted list of keys.
 
 import t from 'tap';
 
-import { rangeStream } from '../../../src/api/services/range-stream.js';
+import { rangeStream } from '../../../src/api/services/kv/range-stream.js';
 import type { Partially } from '../../../src/base/proto/codec.js';
 import * as kv from '../../../src/base/proto/kv-messages.js';
-import { nobody } from '../../../src/server/caller.js';
 import type { MemberOptions } from '../../../src/server/options.js';
+import { nobody } from '../../../src/server/serving/caller.js';
 import { bytes } from '../../support/etcd/client.js';
 
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;

@@ -9,7 +9,7 @@ import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { type Flags, resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
 import { defaultValue, parseDurationMs } from '../../../src/app/flags/values/values.js';
-import { flagsText } from '../../../src/app/usage.js';
+import { flagsText } from '../../../src/app/text/usage.js';
 import { packageRoot } from '../../../src/base/package.js';
 import { tempDir } from '../../support/temp-dir.js';
 

@@ -1,4 +1,4 @@
-// Tests of how a start is decided: from the flags through src/app/config.ts to the plan that
+// Tests of how a start is decided: from the flags through src/app/config/config.ts to the plan that
 // src/server/bootstrap/prepare.ts makes of them and notes in the data directory.
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -7,13 +7,13 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
-import { buildConfig } from '../../../src/app/config.js';
+import { buildConfig } from '../../../src/app/config/config.js';
+import { validate } from '../../../src/app/config/validate.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
 import { defaultHost, defaultInterface } from '../../../src/app/flags/values/default-host.js';
-import { validate } from '../../../src/app/validate.js';
-import { createLogger } from '../../../src/base/logger.js';
+import { createLogger } from '../../../src/base/log/logger.js';
 import { START_RECORD } from '../../../src/server/bootstrap/directory.js';
 import { plannedMembers } from '../../../src/server/bootstrap/plan.js';
 import { prepareStart } from '../../../src/server/bootstrap/prepare.js';

@@ -1,14 +1,14 @@
-// Tests of src/app/validate.ts, config.ts and feature-gates.ts: rules about flags looked at
+// Tests of src/app/config/validate.ts, config.ts and feature-gates.ts: rules about flags looked at
 // together.
 
 import t from 'tap';
 
-import { buildConfig, minLeaseTtlSeconds } from '../../../src/app/config.js';
+import { buildConfig, minLeaseTtlSeconds } from '../../../src/app/config/config.js';
+import { validate } from '../../../src/app/config/validate.js';
 import { enabledGates } from '../../../src/app/flags/feature-gates.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
-import { validate } from '../../../src/app/validate.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 function flagsOf(...args: string[]) {

@@ -1,11 +1,11 @@
-// Tests of src/base/logger.ts: the form of the lines, which tools read.
+// Tests of src/base/log/logger.ts: the form of the lines, which tools read.
 // Runs without a server and without the addon.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 
-import { createLogger, formatTimestamp, type LogLevel } from '../../../src/base/logger.js';
+import { createLogger, formatTimestamp, type LogLevel } from '../../../src/base/log/logger.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 function capture(format: 'json' | 'console', level: LogLevel = 'info') {

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 
-import { createLogger, type Logger } from '../../../src/base/logger.js';
+import { createLogger, type Logger } from '../../../src/base/log/logger.js';
 import {
   askCluster,
   checkCompatible,

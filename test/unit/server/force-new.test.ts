@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
 import { bytesOf } from '../../../src/base/bytes.js';
-import { createLogger } from '../../../src/base/logger.js';
+import { createLogger } from '../../../src/base/log/logger.js';
 import { bootstrapMemberId, clusterId } from '../../../src/cluster/ids.js';
 import {
   encodeChangeContext,

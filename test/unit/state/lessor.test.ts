@@ -3,8 +3,8 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../src/base/logger.js';
-import { Prng } from '../../../src/base/prng.js';
+import { createLogger } from '../../../src/base/log/logger.js';
+import { Prng } from '../../../src/server/election/prng.js';
 import { DeadlineQueue } from '../../../src/state/lease/deadline-queue.js';
 import { LeaseExpiry } from '../../../src/state/lease/expiry.js';
 import { Lessor } from '../../../src/state/lease/lessor.js';

@@ -2,7 +2,7 @@
 // can lose power between any two steps. It keeps what a client was told, and what must be true of
 // the directory after the next start. Used by stepped.test.ts.
 
-import type { Prng } from '../../../src/base/prng.js';
+import type { Prng } from '../../../src/server/election/prng.js';
 import type { CompletionHandler } from '../../../src/storage/completions.js';
 import { CompletionDecoder } from '../../../src/storage/completions.js';
 import type {

@@ -2,7 +2,7 @@
 // is lost by a power cut between any two steps, and a directory can be opened again at once.
 
 import t, { type Test } from 'tap';
-import { Prng } from '../../../src/base/prng.js';
+import { Prng } from '../../../src/server/election/prng.js';
 import { loadAddon } from '../../../src/storage/loader.js';
 import type { OpenOptions, StepExecutor } from '../../../src/storage/native.js';
 import { tempDir } from '../../support/temp-dir.js';

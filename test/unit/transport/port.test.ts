@@ -4,7 +4,7 @@
 import { connect, type Socket } from 'node:net';
 import t from 'tap';
 
-import { createLogger } from '../../../src/base/logger.js';
+import { createLogger } from '../../../src/base/log/logger.js';
 import { SharedPort } from '../../../src/transport/port.js';
 import { sleep, waitFor } from '../../support/wait.js';
 

@@ -5,7 +5,7 @@
 
 import { bytesOf, hexId } from '../../../base/bytes.js';
 import type { Clock } from '../../../base/clock.js';
-import type { Logger } from '../../../base/logger.js';
+import type { Logger } from '../../../base/log/logger.js';
 import {
   type ConfState,
   checkPeerMessage,

@@ -2,7 +2,7 @@
 // operator allows. Used by both sides of snapshot transfers.
 
 import type { Clock } from '../../../base/clock.js';
-import type { LogFields, Logger } from '../../../base/logger.js';
+import type { LogFields, Logger } from '../../../base/log/logger.js';
 
 const LINE_MS = 2000;
 /** A step of a tenth is worth a line as well, but not many in a row. */

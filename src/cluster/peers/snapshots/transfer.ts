@@ -6,7 +6,7 @@ import type grpc from '@grpc/grpc-js';
 
 import { bytesOf, hexId } from '../../../base/bytes.js';
 import type { Cancel, Clock } from '../../../base/clock.js';
-import type { Logger } from '../../../base/logger.js';
+import type { Logger } from '../../../base/log/logger.js';
 import type { Message } from '../../../raft/index.js';
 import type { SnapshotExport } from '../../../storage/native.js';
 import { decodeConfState } from '../../conf-state.js';

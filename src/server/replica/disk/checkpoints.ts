@@ -4,7 +4,7 @@
 // all, so that an idle member's log is cut too; but for a share of the time only: a large state in
 // memory is written less often than the count asks for, unless the log grows beyond its limit.
 
-import type { Logger } from '../../../base/logger.js';
+import type { Logger } from '../../../base/log/logger.js';
 import type { MemberCore } from '../../../storage/native.js';
 
 export interface CheckpointPolicy {

@@ -4,7 +4,7 @@
 // of a later term, which proves that it never will be applied. Driven by the replica loop.
 
 import type { ErrorTable } from '../../../base/errors.js';
-import type { Logger } from '../../../base/logger.js';
+import type { Logger } from '../../../base/log/logger.js';
 import type { PeerSender } from '../../../cluster/peers/types.js';
 import { NONE, type NodeId, RaftError, type RawNode } from '../../../raft/index.js';
 import { NativePayload } from '../../../storage/entry-run.js';

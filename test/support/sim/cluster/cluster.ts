@@ -2,7 +2,7 @@
 // every promise that it settled go on, and looks at all members again: so each property is checked
 // after every step.
 
-import type { Logger } from '../../../../src/base/logger.js';
+import type { Logger } from '../../../../src/base/log/logger.js';
 import { bootstrapMemberId, clusterId } from '../../../../src/cluster/ids.js';
 import type { MemberInfo } from '../../../../src/cluster/membership.js';
 import type { JoinPlan, NewClusterPlan } from '../../../../src/server/bootstrap/plan.js';

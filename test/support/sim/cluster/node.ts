@@ -1,7 +1,7 @@
 // One member of a simulated cluster over all its lives: the real Member over a store and a network
 // of the simulation. A life ends by a crash at any moment, never in order.
 
-import type { Logger } from '../../../../src/base/logger.js';
+import type { Logger } from '../../../../src/base/log/logger.js';
 import type { PeersFactory } from '../../../../src/cluster/peers/types.js';
 import type {
   BootstrapPlan,

@@ -2,7 +2,7 @@
 // healed and must agree. Throws the first property that does not hold. Called by the tests of
 // test/sim and by the mutations.
 
-import type { Logger } from '../../../../src/base/logger.js';
+import type { Logger } from '../../../../src/base/log/logger.js';
 import { Violation, violated } from '../checks/violation.js';
 import { Chaos, type Profile } from '../cluster/chaos.js';
 import { Clients } from '../cluster/clients.js';

@@ -1,7 +1,7 @@
 // A log that says nothing, and one that prints. Simulations are quiet unless somebody looks at one
 // seed (seeds.ts).
 
-import type { LogFields, Logger } from '../../../../src/base/logger.js';
+import type { LogFields, Logger } from '../../../../src/base/log/logger.js';
 
 const nothing = () => undefined;
 

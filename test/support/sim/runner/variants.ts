@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { Logger } from '../../../../src/base/logger.js';
+import type { Logger } from '../../../../src/base/log/logger.js';
 import { DoubleDialect } from '../cluster/dialect.js';
 import { DoubleStore } from '../cluster/store.js';
 import { NativeDialect } from '../native/native-dialect.js';

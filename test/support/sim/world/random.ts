@@ -1,7 +1,7 @@
 // The choices of a simulation, all drawn from one seed. Used by everything in this folder's
 // neighbours, in the order of events, which is how a seed gives one run.
 
-import { Prng } from '../../../../src/base/prng.js';
+import { Prng } from '../../../../src/server/election/prng.js';
 
 export class Random {
   readonly #prng: Prng;

@@ -8,7 +8,7 @@ import { type PeerParts, peerRouter } from '../../../../src/api/peer/router.js';
 import { bytesOf } from '../../../../src/base/bytes.js';
 import type { HttpRequest, HttpResponse } from '../../../../src/base/call.js';
 import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import * as rpc from '../../../../src/base/proto/messages.js';
 import { packIntegers, unpackIntegers } from '../../../../src/cluster/http/client.js';
 import { Membership } from '../../../../src/cluster/membership.js';

@@ -6,7 +6,6 @@ import protobuf from 'protobufjs';
 import t from 'tap';
 import { MetaStoreError } from '../../../../src/base/errors.js';
 import { packageRoot } from '../../../../src/base/package.js';
-import { Prng } from '../../../../src/base/prng.js';
 import {
   decodeFrame,
   decodeReply,
@@ -21,6 +20,7 @@ import {
   makeEntry,
   makeMessage,
 } from '../../../../src/raft/index.js';
+import { Prng } from '../../../../src/server/election/prng.js';
 
 const root = protobuf.loadSync(join(packageRoot, 'proto', 'metastore', 'peer.proto'));
 const frameType = root.lookupType('metastore.peer.v1.Frame');

@@ -6,7 +6,7 @@ import t from 'tap';
 
 import { systemClock } from '../../../../src/base/clock.js';
 import { MetaStoreError } from '../../../../src/base/errors.js';
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import { Announcements, type Announcer } from '../../../../src/server/membership/announcements.js';
 import type { MemberOptions } from '../../../../src/server/options.js';
 import { Alarms } from '../../../../src/state/alarms.js';

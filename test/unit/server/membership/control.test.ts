@@ -5,7 +5,7 @@ import t from 'tap';
 
 import { bytesOf } from '../../../../src/base/bytes.js';
 import { MetaStoreError } from '../../../../src/base/errors.js';
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import { internalRaftRequest } from '../../../../src/base/proto/messages.js';
 import { restoreConfState } from '../../../../src/cluster/conf-state.js';
 import {

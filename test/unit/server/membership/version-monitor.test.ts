@@ -4,7 +4,7 @@
 import t from 'tap';
 
 import { bytesOf } from '../../../../src/base/bytes.js';
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import { internalRaftRequest } from '../../../../src/base/proto/messages.js';
 import { Membership } from '../../../../src/cluster/membership.js';
 import {

@@ -2,9 +2,8 @@
 // log. What Raft reads must be the log, wherever its parts are kept.
 
 import t from 'tap';
-
-import { Prng } from '../../../../src/base/prng.js';
 import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../../src/raft/index.js';
+import { Prng } from '../../../../src/server/election/prng.js';
 import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
 import { NativePayload } from '../../../../src/storage/entry-run.js';
 import type { Recovered } from '../../../../src/storage/native.js';

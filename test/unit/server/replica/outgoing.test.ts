@@ -3,7 +3,7 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import {
   EntryType,
   type Message,

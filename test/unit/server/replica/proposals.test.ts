@@ -4,7 +4,7 @@
 import t from 'tap';
 
 import { ErrorTable, type SharedErrorCode } from '../../../../src/base/errors.js';
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import { RaftError, type RawNode } from '../../../../src/raft/index.js';
 import { Proposals } from '../../../../src/server/replica/requests/proposals.js';
 import { nativeErrorRows } from '../../../support/fakes/native-errors.js';

@@ -3,7 +3,7 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../../src/base/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import { Member } from '../../../../src/server/member.js';
 import { FakeAddon, type FakeCore, memberOptions } from '../../../support/fakes/fake-core.js';
 import { ManualClock } from '../../../support/fakes/manual-clock.js';

@@ -4,7 +4,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { systemClock } from '../../../../../src/base/clock.js';
 import type { SharedErrorCode } from '../../../../../src/base/errors.js';
-import type { LogFields, Logger } from '../../../../../src/base/logger.js';
+import type { LogFields, Logger } from '../../../../../src/base/log/logger.js';
 import type { PeersOptions } from '../../../../../src/cluster/peers/options.js';
 import { Peers } from '../../../../../src/cluster/peers/peers.js';
 import type { PeerAddress, PeerEvents } from '../../../../../src/cluster/peers/types.js';

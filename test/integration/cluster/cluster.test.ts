@@ -4,12 +4,12 @@
 
 import t, { type Test } from 'tap';
 
-import type * as rpc from '../../src/base/proto/messages.js';
-import { Cluster } from '../support/cluster/cluster.js';
-import { type ClusterMember, program } from '../support/cluster/member.js';
-import { moveLeader } from '../support/cluster/membership-calls.js';
-import { bytes, CallError, prefixEnd } from '../support/etcd/client.js';
-import { sleep, waitFor } from '../support/wait.js';
+import type * as rpc from '../../../src/base/proto/messages.js';
+import { Cluster } from '../../support/cluster/cluster.js';
+import { type ClusterMember, program } from '../../support/cluster/member.js';
+import { moveLeader } from '../../support/cluster/membership-calls.js';
+import { bytes, CallError, prefixEnd } from '../../support/etcd/client.js';
+import { sleep, waitFor } from '../../support/wait.js';
 
 t.setTimeout(300_000);
 const isReference = program === 'etcd';

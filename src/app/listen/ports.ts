@@ -4,9 +4,9 @@
 import { lstatSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
-import type { Logger } from '../base/logger.js';
-import { type Address, type PortHandlers, SharedPort } from '../transport/port.js';
-import type { ServiceUrl } from './flags/values/urls.js';
+import type { Logger } from '../../base/log/logger.js';
+import { type Address, type PortHandlers, SharedPort } from '../../transport/port.js';
+import type { ServiceUrl } from '../flags/values/urls.js';
 
 /** Where a listener could not be opened. */
 export class ListenError extends Error {

@@ -2,7 +2,7 @@
 // across a read-index round, and are held to it where they take effect. Made by the API's access
 // checks; handed through Member.execute to native code.
 
-import type { MetaStoreError } from '../base/errors.js';
+import type { MetaStoreError } from '../../base/errors.js';
 
 export interface Caller {
   /** Empty without authentication. */

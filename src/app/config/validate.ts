@@ -1,11 +1,11 @@
 // Rules about values of flags that are looked at together. Each gives the text that goes under
 // `failed to verify flags`; the first broken rule ends the start.
 
-import { enabledGates } from './flags/feature-gates.js';
-import type { FlagRow } from './flags/row.js';
-import type { Flags } from './flags/sources.js';
-import { hasDefault } from './flags/sources.js';
-import { parseUrl, type ServiceUrl } from './flags/values/urls.js';
+import { enabledGates } from '../flags/feature-gates.js';
+import type { FlagRow } from '../flags/row.js';
+import type { Flags } from '../flags/sources.js';
+import { hasDefault } from '../flags/sources.js';
+import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
 
 /** A broken rule; `message` of the log line is `title`. */
 export class ConfigError extends Error {

@@ -3,10 +3,10 @@
 
 import t from 'tap';
 
-import * as rpc from '../../src/base/proto/messages.js';
-import { type CallError, EtcdClient } from '../support/etcd/client.js';
-import { MemberProcess } from '../support/process.js';
-import { waitFor } from '../support/wait.js';
+import * as rpc from '../../../src/base/proto/messages.js';
+import { type CallError, EtcdClient } from '../../support/etcd/client.js';
+import { MemberProcess } from '../../support/process.js';
+import { waitFor } from '../../support/wait.js';
 
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
 const FINISHED = 'finished scheduled compaction';

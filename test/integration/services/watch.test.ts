@@ -3,10 +3,10 @@
 
 import t from 'tap';
 
-import type { WatchEvent } from '../../src/base/proto/kv-messages.js';
-import { bytes, EtcdClient, prefixEnd } from '../support/etcd/client.js';
-import { MemberProcess } from '../support/process.js';
-import { sleep, waitFor } from '../support/wait.js';
+import type { WatchEvent } from '../../../src/base/proto/kv-messages.js';
+import { bytes, EtcdClient, prefixEnd } from '../../support/etcd/client.js';
+import { MemberProcess } from '../../support/process.js';
+import { sleep, waitFor } from '../../support/wait.js';
 
 function texts(events: readonly WatchEvent[]): string[] {
   return events.map(({ type, kv }) => `${type === 0 ? 'PUT' : 'DELETE'} ${kv?.key}=${kv?.value}`);

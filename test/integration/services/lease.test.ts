@@ -3,10 +3,10 @@
 
 import t from 'tap';
 
-import * as rpc from '../../src/base/proto/messages.js';
-import { EtcdClient } from '../support/etcd/client.js';
-import { MemberProcess } from '../support/process.js';
-import { sleep, waitFor } from '../support/wait.js';
+import * as rpc from '../../../src/base/proto/messages.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { MemberProcess } from '../../support/process.js';
+import { sleep, waitFor } from '../../support/wait.js';
 
 const NOT_FOUND = { code: 5, details: 'etcdserver: requested lease not found' };
 

@@ -2,9 +2,9 @@
 // Called by main; the version lines are parsed by tools.
 
 import { arch, platform } from 'node:os';
-import { ETCD_VERSION, packageVersion } from '../base/package.js';
-import type { FlagRow } from './flags/row.js';
-import { flagSections } from './flags/table.js';
+import { ETCD_VERSION, packageVersion } from '../../base/package.js';
+import type { FlagRow } from '../flags/row.js';
+import { flagSections } from '../flags/table.js';
 
 const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 

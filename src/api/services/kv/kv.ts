@@ -1,12 +1,12 @@
 // The KV service. Bytes go to native code as they came and replies come back as bytes: admission,
 // validation, execution and encoding are native, for all transports alike.
 
-import { MetaStoreError } from '../../base/errors.js';
-import type { Member } from '../../server/member.js';
-import type { Methods } from '../../storage/native.js';
-import type { Access } from '../access.js';
+import { MetaStoreError } from '../../../base/errors.js';
+import type { Member } from '../../../server/member.js';
+import type { Methods } from '../../../storage/native.js';
+import type { Access } from '../../access.js';
+import { type Service, stream, unary } from '../service.js';
 import { rangeStream } from './range-stream.js';
-import { type Service, stream, unary } from './service.js';
 
 export function kvService(member: Member, access: Access): Service {
   const run = (method: keyof Methods) =>

@@ -2,8 +2,8 @@
 // chunks merged field by field are the answer of Range. Chunk sizes follow the size of what was
 // sent.
 
-import { bytesOf } from '../../base/bytes.js';
-import { MetaStoreError } from '../../base/errors.js';
+import { bytesOf } from '../../../base/bytes.js';
+import { MetaStoreError } from '../../../base/errors.js';
 import {
   type KeyValue,
   type RangeRequest,
@@ -11,9 +11,9 @@ import {
   rangeRequest,
   rangeResponse,
   rangeStreamResponse,
-} from '../../base/proto/kv-messages.js';
-import type { Caller } from '../../server/caller.js';
-import type { Member } from '../../server/member.js';
+} from '../../../base/proto/kv-messages.js';
+import type { Member } from '../../../server/member.js';
+import type { Caller } from '../../../server/serving/caller.js';
 
 const SortOrder = { None: 0, Ascend: 1, Descend: 2 } as const;
 const SortTarget = { Key: 0, Version: 1, Create: 2, Mod: 3, Value: 4 } as const;

@@ -2,21 +2,21 @@
 // about defaults that depend on other flags stand here.
 
 import { randomInt } from 'node:crypto';
-import { CLUSTER_VERSION } from '../base/package.js';
-import { hasLog } from '../server/bootstrap/directory.js';
+import { CLUSTER_VERSION } from '../../base/package.js';
+import { hasLog } from '../../server/bootstrap/directory.js';
 import type {
   DiscoveryOptions,
   InitialMember,
   StartConfig,
   StartRequest,
-} from '../server/bootstrap/plan.js';
-import type { MemberOptions } from '../server/options.js';
-import type { OpenOptions } from '../storage/native.js';
-import type { GrpcServerOptions } from '../transport/grpc-js/server.js';
-import { enabledGates } from './flags/feature-gates.js';
-import type { Flags } from './flags/sources.js';
-import { defaultHost } from './flags/values/default-host.js';
-import { parseUrl, type ServiceUrl } from './flags/values/urls.js';
+} from '../../server/bootstrap/plan.js';
+import type { MemberOptions } from '../../server/options.js';
+import type { OpenOptions } from '../../storage/native.js';
+import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
+import { enabledGates } from '../flags/feature-gates.js';
+import type { Flags } from '../flags/sources.js';
+import { defaultHost } from '../flags/values/default-host.js';
+import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
 import { ConfigError, urlsOf } from './validate.js';
 
 const DEFAULT_QUOTA_BYTES = 2 * 2 ** 30;

@@ -1,11 +1,11 @@
-// Tests of src/base/prng.ts and src/base/bytes.ts.
+// Tests of src/server/election/prng.ts and src/base/bytes.ts.
 // Runs without a server and without the addon.
 
 import t from 'tap';
 
 import { assert, assertIndex } from '../../../src/base/assert.js';
 import { hexId } from '../../../src/base/bytes.js';
-import { Prng } from '../../../src/base/prng.js';
+import { Prng } from '../../../src/server/election/prng.js';
 
 t.test('equal seeds give equal sequences, others do not', async (t) => {
   const take = (seed: number) => {

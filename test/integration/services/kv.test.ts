@@ -3,8 +3,8 @@
 
 import t from 'tap';
 
-import { bytes, EtcdClient, prefixEnd } from '../support/etcd/client.js';
-import { MemberProcess } from '../support/process.js';
+import { bytes, EtcdClient, prefixEnd } from '../../support/etcd/client.js';
+import { MemberProcess } from '../../support/process.js';
 
 const NONE = 0;
 const DESCEND = 2;

@@ -6,8 +6,8 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 
-import { MemberProcess } from '../support/process.js';
-import { within } from '../support/wait.js';
+import { MemberProcess } from '../../support/process.js';
+import { within } from '../../support/wait.js';
 
 interface Answer {
   readonly headers: IncomingHttpHeaders;

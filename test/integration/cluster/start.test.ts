@@ -6,19 +6,19 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
-import { START_RECORD } from '../../src/server/bootstrap/directory.js';
-import { memberAdd, memberRemove } from '../support/cluster/membership-calls.js';
-import { EtcdClient } from '../support/etcd/client.js';
-import { freePorts } from '../support/ports.js';
+import { START_RECORD } from '../../../src/server/bootstrap/directory.js';
+import { memberAdd, memberRemove } from '../../support/cluster/membership-calls.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { freePorts } from '../../support/ports.js';
 import {
   type Exit,
   type LogLine,
   MemberProcess,
   type RunningProcess,
   runLauncher,
-} from '../support/process.js';
-import { tempDir } from '../support/temp-dir.js';
-import { sleep, waitFor, within } from '../support/wait.js';
+} from '../../support/process.js';
+import { tempDir } from '../../support/temp-dir.js';
+import { sleep, waitFor, within } from '../../support/wait.js';
 
 t.setTimeout(300_000);
 

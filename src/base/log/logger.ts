@@ -6,7 +6,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { pino } from 'pino';
 
-import { bytesOf } from './bytes.js';
+import { bytesOf } from '../bytes.js';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const;
 export type LogLevel = (typeof logLevels)[number];

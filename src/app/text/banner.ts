@@ -1,8 +1,8 @@
 // The few lines that a person sees who runs the server by hand, once it serves. Only with
 // `--log-format=console`: a log that programs read is never mixed with anything.
 
-import { ETCD_VERSION, packageVersion } from '../base/package.js';
-import type { ServerConfig } from './config.js';
+import { ETCD_VERSION, packageVersion } from '../../base/package.js';
+import type { ServerConfig } from '../config/config.js';
 
 export function bannerText(config: ServerConfig): string {
   const { core, clientUrls } = config.member;
