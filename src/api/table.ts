@@ -12,6 +12,8 @@ import type { Access } from './access.js';
 import { guarded, type LearnerRule, type OpenStreams } from './guard.js';
 import type { Leases } from './leases.js';
 import { clusterService } from './services/cluster.js';
+import { electionService } from './services/concurrency/election.js';
+import { lockService } from './services/concurrency/lock.js';
 import { healthService } from './services/health.js';
 import { kvService } from './services/kv/kv.js';
 import { leaseService } from './services/lease.js';
@@ -44,17 +46,41 @@ export interface ApiParts {
   readonly access: Access;
 }
 
+/** Streams inside the process, which end with those of clients when the member stops. */
+function endingWith(streams: OpenStreams, service: Service): Service {
+  const ending = Object.entries(service).map(([method, handler]): [string, Handler] => {
+    if (handler.kind === 'unary') {
+      return [method, handler];
+    }
+    const { handle } = handler;
+    return [
+      method,
+      { kind: 'stream', handle: (context, stream) => streams.run(handle, context, stream) },
+    ];
+  });
+  return Object.fromEntries(ending);
+}
+
 /** Services by name with their handlers by method; services not built yet have none. */
-function services({ member, operations, leases, access }: ApiParts): ReadonlyMap<string, Service> {
+function services(
+  { member, operations, leases, access }: ApiParts,
+  streams: OpenStreams,
+): ReadonlyMap<string, Service> {
+  const inner = {
+    kv: kvService(member, access),
+    watch: watchService(member),
+    lease: leaseService(member, leases, access),
+  };
+  const concurrency = { ...inner, watch: endingWith(streams, inner.watch) };
   return new Map<string, Service>([
-    ['etcdserverpb.KV', kvService(member, access)],
-    ['etcdserverpb.Watch', watchService(member)],
-    ['etcdserverpb.Lease', leaseService(member, leases, access)],
+    ['etcdserverpb.KV', inner.kv],
+    ['etcdserverpb.Watch', inner.watch],
+    ['etcdserverpb.Lease', inner.lease],
     ['etcdserverpb.Cluster', clusterService(member, operations, access)],
     ['etcdserverpb.Maintenance', maintenanceService(member, access)],
     ['etcdserverpb.Auth', {}],
-    ['v3lockpb.Lock', {}],
-    ['v3electionpb.Election', {}],
+    ['v3lockpb.Lock', lockService(concurrency, member.errors)],
+    ['v3electionpb.Election', electionService(concurrency, member.errors)],
     ['grpc.health.v1.Health', healthService()],
   ]);
 }
@@ -62,7 +88,7 @@ function services({ member, operations, leases, access }: ApiParts): ReadonlyMap
 export function buildHandlers(parts: ApiParts, streams: OpenStreams): HandlerTable {
   const { member } = parts;
   const table = new Map<string, Handler>();
-  for (const [name, service] of services(parts)) {
+  for (const [name, service] of services(parts, streams)) {
     for (const method of serviceMethods(name)) {
       const handler = service[method.path.slice(name.length + 2)] ?? unimplemented(method);
       const rule = learnerRules[method.path] ?? never;

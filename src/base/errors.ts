@@ -52,7 +52,9 @@ export type LocalErrorCode =
   | 'MalformedMethodName'
   | 'MessageTooLarge'
   | 'NotImplemented'
-  | 'MissingMessage';
+  | 'MissingMessage'
+  /** Only a text, which stands in the error's detail. */
+  | 'Unknown';
 
 export type ErrorCode = SharedErrorCode | LocalErrorCode;
 
@@ -76,6 +78,7 @@ const localRows: readonly (StatusRow & { name: LocalErrorCode })[] = [
   { name: 'MessageTooLarge', grpc: 8, text: 'grpc: received message larger than max' },
   { name: 'NotImplemented', grpc: 12, text: 'unknown to this version of MetaStore yet' },
   { name: 'MissingMessage', grpc: 2, text: 'EOF' },
+  { name: 'Unknown', grpc: 2, text: 'unknown' },
 ];
 
 /**

@@ -14,6 +14,9 @@ const packageOf: Readonly<Record<string, string>> = {
   Lease: 'etcdserverpb',
   Cluster: 'etcdserverpb',
   Maintenance: 'etcdserverpb',
+  Lock: 'v3lockpb',
+  Election: 'v3electionpb',
+  Health: 'grpc.health.v1',
 };
 
 /** One RPC with its codecs. `name` is `Service/Method`. */
@@ -58,6 +61,17 @@ export const calls = {
   status: new Call('Maintenance/Status', 'StatusRequest', 'StatusResponse'),
   alarm: new Call('Maintenance/Alarm', 'AlarmRequest', 'AlarmResponse'),
   memberList: new Call('Cluster/MemberList', 'MemberListRequest', 'MemberListResponse'),
+  downgrade: new Call('Maintenance/Downgrade', 'DowngradeRequest', 'DowngradeResponse'),
+  defragment: new Call('Maintenance/Defragment', 'DefragmentRequest', 'DefragmentResponse'),
+  lock: new Call('Lock/Lock', 'LockRequest', 'LockResponse'),
+  unlock: new Call('Lock/Unlock', 'UnlockRequest', 'UnlockResponse'),
+  campaign: new Call('Election/Campaign', 'CampaignRequest', 'CampaignResponse'),
+  proclaim: new Call('Election/Proclaim', 'ProclaimRequest', 'ProclaimResponse'),
+  leader: new Call('Election/Leader', 'LeaderRequest', 'LeaderResponse'),
+  observe: new Call('Election/Observe', 'LeaderRequest', 'LeaderResponse'),
+  resign: new Call('Election/Resign', 'ResignRequest', 'ResignResponse'),
+  healthCheck: new Call('Health/Check', 'HealthCheckRequest', 'HealthCheckResponse'),
+  healthWatch: new Call('Health/Watch', 'HealthCheckRequest', 'HealthCheckResponse'),
 } as const;
 
 /** An answer with its message decoded; `message` is null on an error. */

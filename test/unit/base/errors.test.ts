@@ -64,6 +64,7 @@ t.test('every meaning that TypeScript raises has a row', async (t) => {
     MessageTooLarge: true,
     NotImplemented: true,
     MissingMessage: true,
+    Unknown: true,
   };
   for (const code of Object.keys(codes) as ErrorCode[]) {
     const status = table.status(MetaStoreError.of(code));
