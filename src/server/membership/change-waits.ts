@@ -23,7 +23,7 @@ export interface ChangeGate {
 }
 
 /** Pause before a change that Raft refused is handed to it again. */
-const RETRY_MS = 100;
+const RETRY_MS = 20;
 
 export class ChangeWaits {
   readonly #open = new Map<bigint, Waiter>();

@@ -24,6 +24,7 @@ import {
 import type { InstalledSnapshot, MemberCore } from '../../storage/native.js';
 import type { LogStorage } from './disk/log-storage.js';
 import type { Writes } from './disk/writes.js';
+import { Inbox } from './inbox.js';
 import type { Proposals } from './requests/proposals.js';
 import type { ReadIndexRounds } from './requests/read-index.js';
 
@@ -60,17 +61,11 @@ interface PendingApply {
   readonly responses: readonly Message[];
 }
 
-interface Received {
-  readonly message: Message;
-  /** Number of the native import that holds a snapshot's state; 0 without. */
-  readonly importId: number;
-}
-
 export class ReplicaLoop {
   readonly #parts: LoopParts;
   readonly #events: LoopEvents;
+  readonly #inbox: Inbox;
   #applies: PendingApply[] = [];
-  #inbox: Received[] = [];
   #reports: ((raw: RawNode) => void)[] = [];
   #tickDue = false;
   #scheduled = false;
@@ -88,6 +83,7 @@ export class ReplicaLoop {
   constructor(parts: LoopParts, events: LoopEvents, appliedTerm: number) {
     this.#parts = parts;
     this.#events = events;
+    this.#inbox = new Inbox(parts.raw.raft);
     const { hardState, applied } = parts.raw.basicStatus();
     this.#term = hardState.term;
     this.#committed = hardState.commit;
@@ -184,8 +180,11 @@ export class ReplicaLoop {
     this.wake();
   }
 
-  /** Proposes a change of the membership. @throws RaftError 'proposal-dropped' */
+  /** Proposes a change of the membership. @throws RaftError 'proposal-dropped': try again */
   proposeConfChange(change: ConfChange): void {
+    if (this.#inbox.isChanging) {
+      throw new RaftError('proposal-dropped');
+    }
     this.#parts.raw.proposeConfChange(change);
     this.wake();
   }
@@ -279,7 +278,7 @@ export class ReplicaLoop {
 
   #takeInbox(): void {
     const { writes } = this.#parts;
-    for (const { message, importId } of this.#inbox.splice(0)) {
+    for (const { message, importId } of this.#inbox.take()) {
       if (importId !== 0) {
         writes.received(message.snapshot?.metadata.index ?? 0, importId);
       }

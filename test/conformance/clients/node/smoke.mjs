@@ -1,5 +1,5 @@
 // Exercises the npm package etcd3 against a server: each case is what programs do with it.
-// Run by ../smoke.test.ts. Arguments as --name=value: endpoints, cacert, cert, key, user, password.
+// Run by ../../matrix/matrix.test.ts. Arguments as --name=value: endpoints, cacert, cert, key, user, password.
 // Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and `done N` at the end.
 
 import assert from 'node:assert/strict';
@@ -136,7 +136,10 @@ async function usersAndRoles() {
   const user = client.user('node-user');
   await user.create('secret');
   await user.addRole('node-role');
-  assert.deepEqual((await user.roles()).map(({ name }) => name), ['node-role']);
+  assert.deepEqual(
+    (await user.roles()).map(({ name }) => name),
+    ['node-role'],
+  );
   assert.ok((await client.getUsers()).some(({ name }) => name === 'node-user'));
   assert.ok((await client.getRoles()).some(({ name }) => name === 'node-role'));
   await client.auth.userChangePassword({ name: 'node-user', password: 'other' });

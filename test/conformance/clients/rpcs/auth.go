@@ -1,4 +1,5 @@
-// Auth. The cases that switch it on and off leave it as they found it.
+// Users, roles, permissions, and authentication on and off. The cases that switch it leave it as
+// they found it.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Cluster, Maintenance and Health.
+// Cluster, Maintenance and Health, asked of all members where they have to
+// agree.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// KV, Watch and Lease.
+// KV and Watch: what each RPC does when it succeeds, and what is refused after a
+// compaction.
 package main
 
 import (

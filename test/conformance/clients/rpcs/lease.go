@@ -1,4 +1,5 @@
-// Lease, Lock and Election.
+// Lease, Lock and Election. Every case grants a lease of its own and takes it
+// back.
 package main
 
 import (

@@ -1,5 +1,5 @@
 // Calls every RPC of the etcd API by its generated client, once with success at least, and looks at
-// the answer. Run by ../smoke.test.ts for the table of compatibility.
+// the answer. Run by ../../matrix/matrix.test.ts for the table of compatibility.
 // Arguments as -name=value: endpoints, cacert, cert, key, user, password.
 // Prints `ok RPC CASE` or `FAIL RPC CASE: why` per case, and `done N` at the end.
 package main

@@ -1,0 +1,160 @@
+// The clusters that the clients are held against: one and three members, each engine, in clear
+// text, over TLS with client certificates, and with authentication. Used by matrix.test.ts.
+
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { Authority, type CertificateFiles } from '../../support/etcd/certificates.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { freePorts } from '../../support/ports.js';
+import { launcher, RunningProcess, serverEnvironment } from '../../support/process.js';
+import { tempDir } from '../../support/temp-dir.js';
+import { within } from '../../support/wait.js';
+
+export type Mode = 'plain' | 'TLS' | 'auth';
+
+export interface Configuration {
+  readonly members: 1 | 3;
+  readonly engine: 'memory' | 'rocksdb';
+  readonly mode: Mode;
+}
+
+export const configurations: readonly Configuration[] = ([1, 3] as const).flatMap((members) =>
+  (['memory', 'rocksdb'] as const).flatMap((engine) =>
+    (['plain', 'TLS', 'auth'] as const).map((mode) => ({ members, engine, mode })),
+  ),
+);
+
+export function nameOf({ members, engine, mode }: Configuration): string {
+  return `${members} ${members === 1 ? 'member' : 'members'}, ${engine}, ${mode}`;
+}
+
+/** Who may do everything where authentication is on. */
+const root = { user: 'root', password: 'secret' } as const;
+
+const READY_TIMEOUT_MS = 30_000;
+/** Until members trust each other's connections enough for a change of the membership. */
+const CONNECTED_MS = 5000;
+
+export interface RunningCluster {
+  /** `--name=value` words for a client's program. */
+  readonly args: readonly string[];
+  /** What etcdctl is given. */
+  readonly etcdctl: readonly string[];
+}
+
+interface Place {
+  readonly clientPort: number;
+  readonly peerPort: number;
+}
+
+function flagsOf(
+  { engine, mode }: Configuration,
+  tls: { readonly caFile: string; readonly server: CertificateFiles } | null,
+  places: readonly Place[],
+  at: number,
+  folder: string,
+): string[] {
+  const scheme = tls === null ? 'http' : 'https';
+  const place = places[at] as Place;
+  const client = `${scheme}://127.0.0.1:${place.clientPort}`;
+  const peer = (port: number) => `${scheme}://127.0.0.1:${port}`;
+  const sides = ['', 'peer-'].flatMap((side) =>
+    tls === null
+      ? []
+      : [
+          `--${side}cert-file=${tls.server.certFile}`,
+          `--${side}key-file=${tls.server.keyFile}`,
+          `--${side}trusted-ca-file=${tls.caFile}`,
+          `--${side}client-cert-auth`,
+        ],
+  );
+  return [
+    `--name=m${at}`,
+    `--data-dir=${join(folder, `m${at}`)}`,
+    `--storage-engine=${engine}`,
+    `--listen-client-urls=${client}`,
+    `--advertise-client-urls=${client}`,
+    `--listen-peer-urls=${peer(place.peerPort)}`,
+    `--initial-advertise-peer-urls=${peer(place.peerPort)}`,
+    `--initial-cluster=${places.map((other, i) => `m${i}=${peer(other.peerPort)}`).join()}`,
+    ...(mode === 'auth' ? ['--bcrypt-cost=4'] : []),
+    ...sides,
+  ];
+}
+
+/** A message of short strings only, in the order of their field numbers. */
+function strings(...values: readonly string[]): Uint8Array {
+  const fields = values.map((value, i) => [
+    ((i + 1) << 3) | 2,
+    value.length,
+    ...Buffer.from(value),
+  ]);
+  return Uint8Array.from(fields.flat());
+}
+
+async function enableAuth(endpoint: string): Promise<void> {
+  const client = new EtcdClient(endpoint);
+  try {
+    await client.raw('/etcdserverpb.Auth/UserAdd', strings(root.user, root.password));
+    await client.raw('/etcdserverpb.Auth/RoleAdd', strings('root'));
+    await client.raw('/etcdserverpb.Auth/UserGrantRole', strings(root.user, 'root'));
+    await client.raw('/etcdserverpb.Auth/AuthEnable', strings());
+  } finally {
+    client.close();
+  }
+}
+
+/** Starts a cluster, which is stopped with the test. */
+export async function startCluster(t: Test, wanted: Configuration): Promise<RunningCluster> {
+  const folder = tempDir('matrix');
+  mkdirSync(join(folder, 'tls'));
+  const authority = await Authority.make(join(folder, 'tls'));
+  const tls =
+    wanted.mode === 'TLS'
+      ? { caFile: authority.caFile, server: await authority.issue('server') }
+      : null;
+  const ports = await freePorts(2 * wanted.members);
+  const places = Array.from({ length: wanted.members }, (_, i) => {
+    return { clientPort: ports[2 * i] ?? 0, peerPort: ports[2 * i + 1] ?? 0 };
+  });
+  const members = places.map((_, at) => {
+    const flags = flagsOf(wanted, tls, places, at, folder);
+    return new RunningProcess(launcher, flags, serverEnvironment());
+  });
+  t.teardown(async () => {
+    for (const member of members) member.signal('SIGKILL');
+    await Promise.all(members.map((member) => member.exited));
+  });
+  const ready = members.map((member) => member.waitForOutput('ready to serve client requests'));
+  await within('becoming ready', Promise.all(ready), READY_TIMEOUT_MS);
+  const endpoints = places.map(({ clientPort }) => `127.0.0.1:${clientPort}`);
+  if (wanted.mode === 'auth') await enableAuth(endpoints[0] ?? '');
+  if (wanted.members > 1) await new Promise((resolve) => setTimeout(resolve, CONNECTED_MS));
+  return access(
+    endpoints,
+    wanted.mode,
+    tls === null ? null : await authority.issue('client'),
+    tls?.caFile,
+  );
+}
+
+function access(
+  endpoints: readonly string[],
+  mode: Mode,
+  client: CertificateFiles | null,
+  caFile = '',
+): RunningCluster {
+  const args = [`--endpoints=${endpoints.join()}`];
+  const etcdctl = [`--endpoints=${endpoints[0]}`];
+  if (client !== null) {
+    const files = [`--cacert=${caFile}`, `--cert=${client.certFile}`, `--key=${client.keyFile}`];
+    args.push(...files);
+    etcdctl.push(...files);
+  }
+  if (mode === 'auth') {
+    args.push(`--user=${root.user}`, `--password=${root.password}`);
+    etcdctl.push(`--user=${root.user}:${root.password}`);
+  }
+  return { args, etcdctl };
+}
