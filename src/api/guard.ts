@@ -23,7 +23,15 @@ const streamOver = new Error('the stream is over');
 /** Polls without a leader after which a stream that requires one is ended. */
 const MISSED_POLLS_MAX = 3;
 
-function checkCommon(member: GuardedMember, context: CallContext, onLearner: boolean): void {
+/** Hears of each call that has got as far as its API version, with the version it names. */
+export type CountCall = (kind: Handler['kind'], version: string | undefined) => void;
+
+function checkCommon(
+  member: GuardedMember,
+  context: CallContext,
+  onLearner: boolean,
+  count: (version: string | undefined) => void,
+): void {
   if (member.membership.version === null) {
     throw MetaStoreError.of('NotCapable');
   }
@@ -34,6 +42,7 @@ function checkCommon(member: GuardedMember, context: CallContext, onLearner: boo
   if (version !== undefined && !isUtf8(Buffer.from(version, 'latin1'))) {
     throw MetaStoreError.of('InvalidClientApiVersion');
   }
+  count(version);
   if (context.metadata('hasleader') === 'true' && member.leader === 0n) {
     throw MetaStoreError.of('NoLeader');
   }
@@ -114,13 +123,15 @@ export function guarded(
   member: GuardedMember,
   streams: OpenStreams,
   onLearner: LearnerRule,
+  count: CountCall = () => {},
 ): Handler {
+  const counted = (version: string | undefined) => count(handler.kind, version);
   if (handler.kind === 'unary') {
     const { handle } = handler;
     return {
       kind: 'unary',
       handle: async (context, request) => {
-        checkCommon(member, context, !member.isLearner || onLearner(request));
+        checkCommon(member, context, !member.isLearner || onLearner(request), counted);
         return handle(context, request);
       },
     };
@@ -129,7 +140,7 @@ export function guarded(
   return {
     kind: 'stream',
     handle: async (context, stream) => {
-      checkCommon(member, context, !member.isLearner || onLearner(null));
+      checkCommon(member, context, !member.isLearner || onLearner(null), counted);
       return streams.run(handle, context, stream);
     },
   };

@@ -9,8 +9,9 @@ import { rangeRequest } from '../base/proto/kv-messages.js';
 import type { Member } from '../server/member.js';
 import type { MembershipOperations } from '../server/membership/operations.js';
 import type { Access } from './access.js';
-import { guarded, type LearnerRule, type OpenStreams } from './guard.js';
+import { type CountCall, guarded, type LearnerRule, type OpenStreams } from './guard.js';
 import type { Leases } from './leases.js';
+import type { CallMeters } from './metrics/calls.js';
 import { clusterService } from './services/cluster.js';
 import { electionService } from './services/concurrency/election.js';
 import { lockService } from './services/concurrency/lock.js';
@@ -44,6 +45,8 @@ export interface ApiParts {
   readonly operations: MembershipOperations;
   readonly leases: Leases;
   readonly access: Access;
+  /** Counts the calls. */
+  readonly calls: CallMeters;
 }
 
 /** Streams inside the process, which end with those of clients when the member stops. */
@@ -86,13 +89,15 @@ function services(
 }
 
 export function buildHandlers(parts: ApiParts, streams: OpenStreams): HandlerTable {
-  const { member } = parts;
+  const { member, calls } = parts;
+  const count: CountCall = (kind, version) => calls.counted(kind, version);
   const table = new Map<string, Handler>();
   for (const [name, service] of services(parts, streams)) {
     for (const method of serviceMethods(name)) {
       const handler = service[method.path.slice(name.length + 2)] ?? unimplemented(method);
       const rule = learnerRules[method.path] ?? never;
-      table.set(method.path, guarded(handler, member, streams, rule));
+      const checked = guarded(calls.inside(handler, method), member, streams, rule, count);
+      table.set(method.path, calls.outside(checked));
     }
   }
   return table;

@@ -7,10 +7,15 @@ import { Access, openToAll } from '../api/access.js';
 import { OpenStreams } from '../api/guard.js';
 import { httpRouter } from '../api/http/router.js';
 import { Leases } from '../api/leases.js';
+import { CallMeters } from '../api/metrics/calls.js';
+import { observeMember } from '../api/metrics/member.js';
+import { RequestStats } from '../api/metrics/request-stats.js';
 import { peerRouter } from '../api/peer/router.js';
 import { buildHandlers } from '../api/table.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log/logger.js';
+import { Metrics } from '../base/metrics/metrics.js';
+import { addProcessMetrics } from '../base/metrics/process.js';
 import { ETCD_VERSION, MIN_CLUSTER_VERSION } from '../base/package.js';
 import { PeerHttp } from '../cluster/http/client.js';
 import { Peers } from '../cluster/peers/peers.js';
@@ -69,6 +74,14 @@ function peersFactory(config: ServerConfig, log: Logger, made: (peers: Peers) =>
   return factory;
 }
 
+/** Counts of clients' calls, and of what the member is asked for at each scrape. */
+function meterCalls(config: ServerConfig, metrics: Metrics, member: Member, log: Logger) {
+  const { extensive, warningUnaryMs, features } = config.observed;
+  observeMember(metrics, member, features);
+  const stats = new RequestStats(log, warningUnaryMs);
+  return new CallMeters(metrics, member.errors, stats, { extensive });
+}
+
 /**
  * Opens ports and data; other members are served when it resolves. Whatever was opened is closed
  * again when something fails.
@@ -81,6 +94,8 @@ export async function compose(
   endings: Endings,
 ): Promise<Server> {
   const addon = loadAddon();
+  const metrics = new Metrics();
+  addProcessMetrics(metrics);
   const clientPorts = new Ports('client');
   const peerPorts = new Ports('peer');
   try {
@@ -108,9 +123,10 @@ export async function compose(
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
     const access = new Access(openToAll);
-    const handlers = buildHandlers({ member, operations, leases, access }, streams);
+    const calls = meterCalls(config, metrics, member, log);
+    const handlers = buildHandlers({ member, operations, leases, access, calls }, streams);
     const grpc = new GrpcServer(handlers, member.errors, config.grpc);
-    const http1 = httpRouter(member, addon.syncSecondsBounds);
+    const http1 = httpRouter(member, metrics);
     return {
       member,
       serve: () => clientPorts.serve({ http2: (socket) => grpc.accept(socket), http1 }),

@@ -57,3 +57,27 @@ export const systemClock: Clock = {
     setImmediate(callback);
   },
 };
+
+/** A duration as logs show it: `845.762µs`, `1.903ms`, `2.5s`, `1m2.5s`, `2h0m0s`. */
+export function formatDuration(durationMs: number): string {
+  const trimmed = (value: number) => String(Number(value.toFixed(6)));
+  if (durationMs === 0) {
+    return '0s';
+  }
+  if (durationMs < 0.001) {
+    return `${Math.round(durationMs * 1e6)}ns`;
+  }
+  if (durationMs < 1) {
+    return `${Number((durationMs * 1000).toFixed(3))}µs`;
+  }
+  if (durationMs < 1000) {
+    return `${trimmed(durationMs)}ms`;
+  }
+  const seconds = durationMs / 1000;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes === 0) {
+    return `${trimmed(seconds)}s`;
+  }
+  const rest = `${minutes % 60}m${trimmed(seconds - minutes * 60)}s`;
+  return minutes < 60 ? rest : `${Math.floor(minutes / 60)}h${rest}`;
+}

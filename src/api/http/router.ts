@@ -2,9 +2,10 @@
 // answer carries the CORS headers that browsers ask for. Called by whoever listens.
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../../base/call.js';
+import type { Metrics } from '../../base/metrics/metrics.js';
 import type { Member } from '../../server/member.js';
+import { metricsReply } from '../metrics/endpoint.js';
 import { health } from './health.js';
-import { METRICS_TYPE, metricsText } from './metrics.js';
 import { notFound, versionReply, wrongMethod } from './replies.js';
 
 const corsHeaders = {
@@ -15,13 +16,12 @@ const corsHeaders = {
 
 async function route(
   member: Member,
-  syncSecondsBounds: readonly number[],
+  metrics: Metrics,
   request: HttpRequest,
 ): Promise<HttpResponse> {
   const [path = '', queryText = ''] = request.url.split('?', 2);
   if (path === '/metrics') {
-    const body = metricsText(member, syncSecondsBounds);
-    return { status: 200, headers: { 'content-type': METRICS_TYPE }, body };
+    return metricsReply(metrics, request.headers['accept-encoding']);
   }
   if (path !== '/health' && path !== '/version') {
     return notFound;
@@ -35,12 +35,12 @@ async function route(
 }
 
 /** The handler of all HTTP requests to a member. */
-export function httpRouter(member: Member, syncSecondsBounds: readonly number[]): HttpHandler {
+export function httpRouter(member: Member, metrics: Metrics): HttpHandler {
   return async (request) => {
     if (request.method === 'OPTIONS') {
       return { status: 200, headers: corsHeaders, body: '' };
     }
-    const answer = await route(member, syncSecondsBounds, request);
+    const answer = await route(member, metrics, request);
     return { ...answer, headers: { ...corsHeaders, ...answer.headers } };
   };
 }

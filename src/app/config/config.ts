@@ -2,6 +2,7 @@
 // about defaults that depend on other flags stand here.
 
 import { randomInt } from 'node:crypto';
+import type { Feature } from '../../api/metrics/member.js';
 import { CLUSTER_VERSION } from '../../base/package.js';
 import { hasLog } from '../../server/bootstrap/directory.js';
 import type {
@@ -13,7 +14,7 @@ import type {
 import type { MemberOptions } from '../../server/options.js';
 import type { OpenOptions } from '../../storage/native.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
-import { enabledGates } from '../flags/feature-gates.js';
+import { enabledGates, features } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
 import { defaultHost } from '../flags/values/default-host.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
@@ -32,6 +33,15 @@ const LEASE_CHECKPOINT_INTERVAL_MS = 5 * 60_000;
 const PROGRESS_NOTIFY_MS = 10 * 60_000;
 const PROGRESS_NOTIFY_MIN_MS = 100;
 
+/** What is counted and warned of. */
+export interface ObservedOptions {
+  /** `--metrics=extensive`. */
+  readonly extensive: boolean;
+  /** Calls that take longer are warned of, milliseconds. */
+  readonly warningUnaryMs: number;
+  readonly features: readonly Feature[];
+}
+
 export interface ServerConfig {
   readonly dataDir: string;
   readonly listenClientUrls: readonly ServiceUrl[];
@@ -40,6 +50,7 @@ export interface ServerConfig {
   readonly start: StartConfig;
   readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved' | 'bootstrap'>;
   readonly grpc: GrpcServerOptions;
+  readonly observed: ObservedOptions;
   /** How long a stop waits for calls under way. */
   readonly stopGraceMs: number;
 }
@@ -209,6 +220,11 @@ export function buildConfig(
       maxConcurrentStreams: flags.number('max-concurrent-streams'),
       keepaliveIntervalMs: flags.number('grpc-keepalive-interval'),
       keepaliveTimeoutMs: flags.number('grpc-keepalive-timeout'),
+    },
+    observed: {
+      extensive: flags.text('metrics') === 'extensive',
+      warningUnaryMs: flags.number('warning-unary-request-duration'),
+      features: features(flags.text('feature-gates')),
     },
     stopGraceMs: requestTimeoutMs,
   };

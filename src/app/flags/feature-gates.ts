@@ -1,6 +1,8 @@
 // Feature gates: what `--feature-gates=A=true,B=false` may name, and which of them are on.
 // Asked by the flags (is the text right) and by the configuration (what is on).
 
+import type { Feature } from '../../api/metrics/member.js';
+
 type Stage = 'alpha' | 'beta';
 
 interface Gate {
@@ -61,4 +63,23 @@ export function enabledGates(text: string): ReadonlySet<string> {
     }
   }
   return enabled;
+}
+
+/** Every gate and every stage as a whole, with what is on, for the metrics. */
+export function features(text: string): Feature[] {
+  const enabled = enabledGates(text);
+  const chosen = new Map(pairs(text).map(([name, value]) => [name, /^(true|1|t)$/i.test(value)]));
+  const stageOf = (stage: Stage) => (stage === 'alpha' ? 'ALPHA' : 'BETA');
+  return [
+    ...[...gates].map(([name, { stage }]) => ({
+      name,
+      stage: stageOf(stage),
+      enabled: enabled.has(name),
+    })),
+    ...[...wholeStages].map(([name, stage]) => ({
+      name,
+      stage: stageOf(stage),
+      enabled: chosen.get(name) ?? false,
+    })),
+  ] as Feature[];
 }

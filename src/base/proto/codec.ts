@@ -35,6 +35,11 @@ function root(): protobuf.Root {
   return loaded;
 }
 
+/** The description of a message, for those that look at its fields. */
+export function messageType(name: string): protobuf.Type {
+  return root().lookupType(name);
+}
+
 /** What may be left out when encoding: everything, since every field has a default. */
 export type Partially<T> = T extends bigint | string | number | boolean | Uint8Array | null
   ? T

@@ -65,7 +65,12 @@ export const featureFlags: readonly FlagRow[] = [
     'interval of progress notifications; 0 is 10 minutes',
   ),
   accepted('warning-apply-duration', 'duration', '100ms', noSlowLog),
-  accepted('warning-unary-request-duration', 'duration', '300ms', noSlowLog),
+  effective(
+    'warning-unary-request-duration',
+    'duration',
+    '300ms',
+    'log a warning about a call that takes longer',
+  ),
   accepted(
     'bootstrap-defrag-threshold-megabytes',
     'uint',

@@ -53,7 +53,7 @@ const noTracing = 'tracing is not built yet';
 
 export const monitoringFlags: readonly FlagRow[] = [
   later('enable-pprof', 'bool', 'false', 'profiling endpoints'),
-  accepted('metrics', 'string', 'basic', 'all metrics are served in any case'),
+  effective('metrics', 'string', 'basic', '`extensive` adds the time of calls by method'),
   effective('logger', 'string', 'zap', 'zap, the only value'),
   effective('log-outputs', 'list', 'default', 'default, stderr, stdout, or files'),
   effective('log-level', 'string', 'info', 'debug, info, warn, error, panic or fatal'),

@@ -1,0 +1,129 @@
+// What a scrape asks the member for: numbers that it keeps anyway. Called once when the server is
+// composed; runs at the beginning of each scrape and waits for nothing.
+
+import { hexId } from '../../base/bytes.js';
+import type { Metrics } from '../../base/metrics/metrics.js';
+import { diskMetrics } from '../../base/metrics/tables/disk.js';
+import { mvccMetrics } from '../../base/metrics/tables/mvcc.js';
+import { networkMetrics } from '../../base/metrics/tables/network.js';
+import { ownMetrics } from '../../base/metrics/tables/own.js';
+import { rpcMetrics } from '../../base/metrics/tables/rpc.js';
+import { serverMetrics } from '../../base/metrics/tables/server.js';
+import { ETCD_VERSION } from '../../base/package.js';
+import type { Member } from '../../server/member.js';
+import type { CoreStatus } from '../../storage/native.js';
+
+const alarmNames: Readonly<Record<number, string>> = { 1: 'NOSPACE', 2: 'CORRUPT' };
+
+/** A feature gate of this server. */
+export interface Feature {
+  readonly name: string;
+  readonly stage: 'ALPHA' | 'BETA';
+  readonly enabled: boolean;
+}
+
+function flag(value: boolean): number {
+  return value ? 1 : 0;
+}
+
+function observeOnce(metrics: Metrics, member: Member, features: readonly Feature[]): void {
+  metrics.value(serverMetrics.id, hexId(member.id)).set(1);
+  metrics.value(serverMetrics.version, ETCD_VERSION).set(1);
+  metrics.value(serverMetrics.runtimeVersion, `node ${process.version}`).set(1);
+  metrics.value(serverMetrics.quotaBytes).set(member.options.core.quotaBytes);
+  for (const code of ['200', '500', '503']) {
+    metrics.value(rpcMetrics.scrapes, code);
+  }
+  metrics.value(ownMetrics.build, ETCD_VERSION, member.options.core.engine).set(1);
+  for (const { name, stage, enabled } of features) {
+    metrics.value(serverMetrics.featureEnabled, name, stage).set(flag(enabled));
+  }
+}
+
+function observeConsensus(metrics: Metrics, member: Member): void {
+  metrics.value(serverMetrics.hasLeader).set(flag(member.leader !== 0n));
+  metrics.value(serverMetrics.isLeader).set(flag(member.isLeader));
+  metrics.value(serverMetrics.isLearner).set(flag(member.isLearner));
+  metrics.value(serverMetrics.proposalsCommitted).set(member.committedIndex);
+  metrics.value(serverMetrics.proposalsApplied).set(member.appliedIndex);
+  const backlog = Math.max(0, member.committedIndex - member.appliedIndex);
+  metrics.value(ownMetrics.applyBacklog).set(backlog);
+  metrics.value(ownMetrics.replicaTurns).set(member.turns);
+}
+
+function observeCluster(metrics: Metrics, member: Member): void {
+  const { version } = member.membership;
+  if (version !== null) {
+    const versions = metrics.values(serverMetrics.clusterVersion);
+    for (const cell of versions.cells()) {
+      cell.set(0);
+    }
+    versions.with(version.split('.').slice(0, 2).join('.')).set(1);
+  }
+  const known = metrics.values(networkMetrics.knownPeers);
+  known.clear();
+  for (const { id } of member.membership.list()) {
+    known.with(hexId(member.id), hexId(id)).set(1);
+  }
+  const alarms = metrics.values(serverMetrics.alarms);
+  for (const cell of alarms.cells()) {
+    cell.set(0);
+  }
+  for (const { memberId, alarm } of member.alarms.list()) {
+    alarms.with(hexId(memberId), alarmNames[alarm] ?? 'UNKNOWN').set(1);
+  }
+}
+
+function observeCore(metrics: Metrics, core: CoreStatus, engine: string): void {
+  const set = (definition: Parameters<Metrics['value']>[0], value: number) =>
+    metrics.value(definition).set(value);
+  set(mvccMetrics.dbSize, core.dbSizeBytes);
+  set(mvccMetrics.dbSizeInUse, core.dbSizeInUseBytes);
+  set(mvccMetrics.currentRevision, core.revision);
+  set(mvccMetrics.compactRevision, core.compactRevision);
+  set(mvccMetrics.watchStreams, core.watchStreams);
+  set(mvccMetrics.watchers, core.watchers);
+  set(mvccMetrics.slowWatchers, core.slowWatchers);
+  set(mvccMetrics.events, core.watchEvents);
+  set(ownMetrics.queuedOperations, core.queuedOperations);
+  set(ownMetrics.queuedBytes, core.queuedBytes);
+  set(ownMetrics.logSegments, core.logSegments);
+  set(ownMetrics.logBytes, core.logBytes);
+  set(ownMetrics.logEntries, core.logLastIndex - core.logStartIndex);
+  set(ownMetrics.logSyncs, core.logSyncs);
+  set(ownMetrics.durableIndex, core.durableAppliedIndex);
+  const numbers = metrics.values(ownMetrics.engine);
+  for (const [name, value] of core.engine) {
+    numbers.with(engine, name).set(value);
+  }
+  loadCumulative(metrics, diskMetrics.fsyncSeconds, core.logSyncSeconds, core.logSyncs);
+}
+
+/** Of counts that include those of smaller bounds. */
+function loadCumulative(
+  metrics: Metrics,
+  definition: Parameters<Metrics['distribution']>[0],
+  data: { readonly buckets: readonly number[]; readonly sum: number },
+  count: number,
+): void {
+  const totals = [...data.buckets, count];
+  const counts = totals.map((total, i) => total - (totals[i - 1] ?? 0));
+  metrics.distribution(definition).load(Float64Array.from(counts), data.sum);
+}
+
+/** Registers what each scrape asks the member for. */
+export function observeMember(
+  metrics: Metrics,
+  member: Member,
+  features: readonly Feature[],
+): void {
+  observeOnce(metrics, member, features);
+  metrics.onScrape(() => {
+    if (member.stopping) {
+      return; // the numbers stay as they were
+    }
+    observeConsensus(metrics, member);
+    observeCluster(metrics, member);
+    observeCore(metrics, member.coreStatus(), member.options.core.engine);
+  });
+}

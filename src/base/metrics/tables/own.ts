@@ -1,0 +1,57 @@
+// Definitions: what only this server has, `metastore_*`: batches, stages of the pipeline, queues,
+// the engine and the log.
+
+import { counter, exponential, gauge, histogram } from '../definition.js';
+
+const BATCH = exponential(1, 2, 13);
+const STAGE_SECONDS = exponential(0.00005, 2, 18);
+
+export const ownMetrics = {
+  replicaTurns: counter('metastore_replica_turns_total', 'Turns of the replica loop.'),
+  replicaTurnSeconds: histogram(
+    'metastore_replica_turn_seconds',
+    'Time of a turn of the replica loop.',
+    STAGE_SECONDS,
+  ),
+  batchOperations: histogram(
+    'metastore_batch_operations',
+    'Proposals taken from the queue by one turn of the replica loop.',
+    BATCH,
+  ),
+  applyRunEntries: histogram(
+    'metastore_apply_run_entries',
+    'Entries that were applied as one run.',
+    BATCH,
+  ),
+  walBatchEntries: histogram(
+    'metastore_wal_batch_entries',
+    'Entries written to the log as one group, with one sync.',
+    BATCH,
+  ),
+  proposalSeconds: histogram(
+    'metastore_proposal_seconds',
+    'Time from a proposal to its result, by stage: queue, log (write and sync) and apply are parts, ' +
+      'commit is from handing over to consensus until it is committed.',
+    STAGE_SECONDS,
+    'stage',
+  ),
+  readWaitSeconds: histogram(
+    'metastore_read_confirm_seconds',
+    'Time of a round that confirms linearizable reads.',
+    STAGE_SECONDS,
+  ),
+  tickets: gauge('metastore_open_tickets', 'Requests handed to native code without a result yet.'),
+  queuedOperations: gauge('metastore_queued_operations', 'Proposals and reads that wait.'),
+  queuedBytes: gauge('metastore_queued_bytes', 'Bytes of the proposals and reads that wait.'),
+  applyBacklog: gauge('metastore_apply_backlog_entries', 'Entries committed and not applied.'),
+  logSegments: gauge('metastore_log_segments', 'Files of the Raft log.'),
+  logBytes: gauge('metastore_log_bytes', 'Bytes of the Raft log on disk.'),
+  logEntries: gauge('metastore_log_entries', 'Entries that the Raft log holds.'),
+  logSyncs: counter('metastore_log_syncs_total', 'Syncs of the Raft log.'),
+  durableIndex: gauge(
+    'metastore_durable_applied_index',
+    'Applied index that would survive without the log.',
+  ),
+  engine: gauge('metastore_engine', 'Numbers of the storage engine, by name.', 'engine', 'number'),
+  build: gauge('metastore_build_info', '1 for this build and its engine.', 'version', 'engine'),
+};
