@@ -1,8 +1,8 @@
 """Exercises python-etcd3 against a server: each case is what programs do with it.
 
 Run by ../../matrix/matrix.test.ts. Arguments as --name=value: endpoints, cacert, cert, key, user,
-password.
-Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and `done N` at the end.
+password. Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and `done N` at
+the end.
 """
 
 import io

@@ -1,6 +1,7 @@
 //! Exercises the Rust client `etcd-client` against a server: each case is what programs do with it.
-//! Run by ../../matrix/matrix.test.ts. Arguments as `--name=value`: endpoints, cacert, cert, key, user, password.
-//! Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and `done N` at the end.
+//! Run by ../../matrix/matrix.test.ts. Arguments as `--name=value`: endpoints, cacert, cert, key,
+//! user, password. Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and
+//! `done N` at the end.
 
 use etcd_client::*;
 use std::collections::HashMap;

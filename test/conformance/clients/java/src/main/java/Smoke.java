@@ -1,5 +1,6 @@
 // Exercises jetcd, the Java client, against a server: each case is what programs do with it. Run by
-// ../../matrix/matrix.test.ts. Arguments as --name=value: endpoints, cacert, cert, key, user, password.
+// ../../matrix/matrix.test.ts. Arguments as --name=value: endpoints, cacert, cert, key, user,
+// password.
 // Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and `done N` at the end.
 
 import io.etcd.jetcd.ByteSequence;
