@@ -1,6 +1,7 @@
 // What other members have sent and the loop has not taken yet. Changes of the membership may have
-// to wait here for an earlier one: Raft appends the next only when the last is applied, and turns it
-// into nothing otherwise, so that whoever proposed it would wait for ever. Used by the replica loop.
+// to wait here for an earlier one: Raft appends the next only when the last is applied, and turns
+// it into nothing otherwise, so that whoever proposed it would wait for ever. Used by the replica
+// loop.
 
 import { EntryType, type Message, MessageType, type RawNode, StateType } from '../../raft/index.js';
 
