@@ -8,6 +8,7 @@ import { type MethodDescription, serviceMethods } from '../base/proto/codec.js';
 import { rangeRequest } from '../base/proto/kv-messages.js';
 import type { Member } from '../server/member.js';
 import type { MembershipOperations } from '../server/membership/operations.js';
+import type { Upkeep } from '../server/upkeep/upkeep.js';
 import type { Access } from './access.js';
 import { type CountCall, guarded, type LearnerRule, type OpenStreams } from './guard.js';
 import type { Leases } from './leases.js';
@@ -47,6 +48,7 @@ export interface ApiParts {
   readonly access: Access;
   /** Counts the calls. */
   readonly calls: CallMeters;
+  readonly upkeep: Upkeep;
 }
 
 /** Streams inside the process, which end with those of clients when the member stops. */
@@ -66,7 +68,7 @@ function endingWith(streams: OpenStreams, service: Service): Service {
 
 /** Services by name with their handlers by method; services not built yet have none. */
 function services(
-  { member, operations, leases, access }: ApiParts,
+  { member, operations, leases, access, upkeep }: ApiParts,
   streams: OpenStreams,
 ): ReadonlyMap<string, Service> {
   const inner = {
@@ -80,11 +82,11 @@ function services(
     ['etcdserverpb.Watch', inner.watch],
     ['etcdserverpb.Lease', inner.lease],
     ['etcdserverpb.Cluster', clusterService(member, operations, access)],
-    ['etcdserverpb.Maintenance', maintenanceService(member, access)],
+    ['etcdserverpb.Maintenance', maintenanceService(member, access, upkeep)],
     ['etcdserverpb.Auth', {}],
     ['v3lockpb.Lock', lockService(concurrency, member.errors)],
     ['v3electionpb.Election', electionService(concurrency, member.errors)],
-    ['grpc.health.v1.Health', healthService()],
+    ['grpc.health.v1.Health', healthService(upkeep.serving)],
   ]);
 }
 

@@ -23,6 +23,7 @@ import type { PeersFactory } from '../cluster/peers/types.js';
 import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
 import { MembershipOperations } from '../server/membership/operations.js';
+import { Upkeep } from '../server/upkeep/upkeep.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
 import type { ServerConfig } from './config/config.js';
@@ -31,6 +32,7 @@ import { Ports } from './listen/ports.js';
 /** A server whose ports are open and whose data is recovered; it serves nobody yet. */
 export interface Server {
   readonly member: Member;
+  readonly upkeep: Upkeep;
   /** Serves clients from now on. */
   serve(): void;
   /** Stops serving: clients are told to go, calls under way end, streams are ended. */
@@ -115,6 +117,7 @@ export async function compose(
     const member = await Member.open(addon, options, systemClock, log, makePeers);
     const operations = new MembershipOperations(member, peerHttp, systemClock);
     const leases = new Leases(member, peerHttp, systemClock);
+    const upkeep = new Upkeep(member, config.upkeep, systemClock, log);
     peerPorts.serve({
       http2: (socket) => made.peers?.grpcServer.accept(socket),
       http1: peerRouter({ member, operations, leases, log }),
@@ -124,16 +127,19 @@ export async function compose(
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
     const access = new Access(openToAll);
     const calls = meterCalls(config, metrics, member, log);
-    const handlers = buildHandlers({ member, operations, leases, access, calls }, streams);
+    const apiParts = { member, operations, leases, access, calls, upkeep };
+    const handlers = buildHandlers(apiParts, streams);
     const grpc = new GrpcServer(handlers, member.errors, config.grpc);
     const http1 = httpRouter(member, metrics);
     return {
       member,
+      upkeep,
       serve: () => clientPorts.serve({ http2: (socket) => grpc.accept(socket), http1 }),
       stopServing: async () => {
         const closed = clientPorts.close();
         const drained = grpc.stop(config.stopGraceMs);
         stopPolling();
+        upkeep.stop();
         streams.stop();
         await Promise.all([closed, drained]);
       },

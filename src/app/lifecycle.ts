@@ -210,6 +210,7 @@ export async function runServer(
   }
   handleSignals(log, server);
   try {
+    server.upkeep.start();
     await member.start();
   } catch (error) {
     if (member.stopping) {
@@ -217,6 +218,7 @@ export async function runServer(
     }
     failStart(log, config, error);
   }
+  server.upkeep.serves();
   log.info('ready to serve client requests');
   server.serve();
   for (const url of config.listenClientUrls) {

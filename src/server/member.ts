@@ -174,6 +174,10 @@ export class Member {
   get appliedIndex(): number {
     return this.#loop.appliedIndex;
   }
+  /** The newest revision of the state here. */
+  get revision(): number {
+    return this.#revision;
+  }
   get nowMs(): number {
     return this.#clock.nowMs();
   }

@@ -7,6 +7,7 @@ import { MetaStoreError } from '../../base/errors.js';
 import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
 import * as rpc from '../../base/proto/messages.js';
 import type { Member } from '../../server/member.js';
+import type { Upkeep } from '../../server/upkeep/upkeep.js';
 import type { Access } from '../access.js';
 import { type Service, unary } from './service.js';
 
@@ -99,8 +100,16 @@ async function alarm(
   return member.execute('Alarm', request);
 }
 
+/** Local to this member; an option tells clients to stay away meanwhile. */
+function defragment(member: Member, upkeep: Upkeep, request: Buffer): Promise<Buffer> {
+  const work = () => upkeep.defragment(() => member.execute('Defragment', request));
+  return upkeep.options.stopsServiceOnDefrag
+    ? upkeep.serving.paused('defrag is active', work)
+    : work();
+}
+
 /** Snapshot is missing here on purpose: it answers Unimplemented until it is built. */
-export function maintenanceService(member: Member, access: Access): Service {
+export function maintenanceService(member: Member, access: Access, upkeep: Upkeep): Service {
   const asAdmin = (handle: UnaryHandler) =>
     unary(async (context, request) => {
       await access.requireAdmin(context);
@@ -113,7 +122,7 @@ export function maintenanceService(member: Member, access: Access): Service {
       await access.requireUser(context);
       return status(member);
     }),
-    Defragment: asAdmin((_context, request) => member.execute('Defragment', request)),
+    Defragment: asAdmin((_context, request) => defragment(member, upkeep, request)),
     Hash: asAdmin((_context, request) => member.execute('Hash', request)),
     HashKV: asAdmin((_context, request) => member.execute('HashKv', request)),
     MoveLeader: asAdmin(({ signal }, request) => moveLeader(member, signal, request)),

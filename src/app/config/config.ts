@@ -12,12 +12,14 @@ import type {
   StartRequest,
 } from '../../server/bootstrap/plan.js';
 import type { MemberOptions } from '../../server/options.js';
+import type { UpkeepOptions } from '../../server/upkeep/options.js';
 import type { OpenOptions } from '../../storage/native.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
 import { enabledGates, features } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
 import { defaultHost } from '../flags/values/default-host.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
+import { upkeepOptions } from './upkeep.js';
 import { ConfigError, urlsOf } from './validate.js';
 
 const DEFAULT_QUOTA_BYTES = 2 * 2 ** 30;
@@ -49,6 +51,7 @@ export interface ServerConfig {
   /** How the member comes to be; `prepareStart` makes it a plan and puts the ids into `core`. */
   readonly start: StartConfig;
   readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved' | 'bootstrap'>;
+  readonly upkeep: UpkeepOptions;
   readonly grpc: GrpcServerOptions;
   readonly observed: ObservedOptions;
   /** How long a stop waits for calls under way. */
@@ -215,6 +218,7 @@ export function buildConfig(
       clusterVersion: CLUSTER_VERSION,
       seed: randomInt(2 ** 32),
     },
+    upkeep: upkeepOptions(flags, gates),
     grpc: {
       maxReceiveBytes: flags.number('max-request-bytes') + MESSAGE_OVERHEAD_BYTES,
       maxConcurrentStreams: flags.number('max-concurrent-streams'),

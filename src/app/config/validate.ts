@@ -63,6 +63,9 @@ function checkLog(flags: Flags): string | null {
 
 function checkModes(flags: Flags): string | null {
   const mode = flags.text('auto-compaction-mode');
+  if (mode === '') {
+    return 'undefined auto-compaction-mode';
+  }
   if (mode !== 'periodic' && mode !== 'revision') {
     return `unknown auto-compaction-mode "${mode}"`;
   }

@@ -127,7 +127,7 @@ for (const engine of ['memory', 'rocksdb'] as const) {
     });
 
     t.test('what is to come says so', async (t) => {
-      for (const path of ['/etcdserverpb.Auth/UserAdd', '/v3electionpb.Election/Campaign']) {
+      for (const path of ['/etcdserverpb.Auth/UserAdd']) {
         await t.rejects(ask(path, Buffer.alloc(0)), { code: 12 }, path);
       }
       const snapshot = client.stream('/etcdserverpb.Maintenance/Snapshot');

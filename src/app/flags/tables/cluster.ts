@@ -76,7 +76,7 @@ export const clusterFlags: readonly FlagRow[] = [
     'refuse changes of the membership that put the quorum at risk',
   ),
   effective('pre-vote', 'bool', 'true', 'ask before an election whether it could be won'),
-  later('auto-compaction-retention', 'string', '0', 'history kept by automatic compaction'),
+  effective('auto-compaction-retention', 'string', '0', 'history kept by automatic compaction'),
   effective('auto-compaction-mode', 'string', 'periodic', 'periodic or revision'),
   effective('max-learners', 'int', '1', 'learners that the cluster may have at once'),
   accepted('v2-deprecation', 'string', 'write-only', 'there is no v2 data', {

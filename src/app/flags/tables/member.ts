@@ -5,7 +5,6 @@ import { featureGatesProblem } from '../feature-gates.js';
 import { accepted, effective, type FlagRow, later } from '../row.js';
 
 const ownKeepalive = 'connections between members are kept alive by pings of their own';
-const notCompared = 'data of members is not compared yet';
 
 export const memberFlags: readonly FlagRow[] = [
   effective('name', 'string', 'default', 'human-readable name of this member'),
@@ -54,8 +53,8 @@ export const memberFlags: readonly FlagRow[] = [
 const noSlowLog = 'slow requests are not logged yet';
 
 export const featureFlags: readonly FlagRow[] = [
-  later('corrupt-check-time', 'duration', '0s', 'interval of comparing data between members'),
-  accepted('compact-hash-check-time', 'duration', '1m0s', notCompared),
+  effective('corrupt-check-time', 'duration', '0s', 'interval of comparing data between members'),
+  effective('compact-hash-check-time', 'duration', '1m0s', 'interval of comparing compactions'),
   effective('compaction-batch-limit', 'int', '0', 'revisions per step of a compaction'),
   effective('compaction-sleep-interval', 'duration', '0s', 'pause between steps of a compaction'),
   effective(
@@ -71,13 +70,18 @@ export const featureFlags: readonly FlagRow[] = [
     '300ms',
     'log a warning about a call that takes longer',
   ),
-  accepted(
+  effective(
     'bootstrap-defrag-threshold-megabytes',
     'uint',
     '0',
-    'neither engine needs a defragmentation',
+    'free space at the start if it is at least so much; 0: never',
   ),
-  accepted('downgrade-check-time', 'duration', '5s', 'there are no downgrades yet'),
+  effective(
+    'downgrade-check-time',
+    'duration',
+    '5s',
+    'interval of looking whether a downgrade is done',
+  ),
   accepted('enable-grpc-gateway', 'bool', 'true', 'the JSON gateway is not built yet'),
   effective('unsafe-no-fsync', 'bool', 'false', 'do not sync the log: dangerous'),
   effective('force-new-cluster', 'bool', 'false', 'make a cluster of one out of existing data'),

@@ -1,0 +1,87 @@
+// Everything that a member does besides serving, in one place: compactions that nobody asks for,
+// comparing data with the other members, ending downgrades that are done. Composed by src/app
+// around a member; runs on timers of its own between `start` and `stop`.
+
+import type { Clock } from '../../base/clock.js';
+import type { Logger } from '../../base/log/logger.js';
+import { compactionRequest } from '../../base/proto/kv-messages.js';
+import type { Methods } from '../../storage/native.js';
+import { autoCompaction, autoCompactionTickMs, type Compactable } from './auto-compaction.js';
+import type { UpkeepOptions } from './options.js';
+import { ServingStatus } from './serving-status.js';
+
+/** What is needed of the member. */
+export interface UpkeepHost {
+  readonly isLeader: boolean;
+  /** The newest revision of its own state. */
+  readonly revision: number;
+  execute(method: keyof Methods, request: Buffer): Promise<Buffer>;
+}
+
+export class Upkeep {
+  readonly serving: ServingStatus;
+  readonly options: UpkeepOptions;
+  readonly #host: UpkeepHost;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #stops: (() => void)[] = [];
+
+  constructor(host: UpkeepHost, options: UpkeepOptions, clock: Clock, log: Logger) {
+    this.options = options;
+    this.serving = new ServingStatus(log);
+    this.#host = host;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** The member takes part in its cluster from now on. */
+  start(): void {
+    this.#startCompactions();
+  }
+
+  /** The member serves clients from now on. */
+  serves(): void {
+    this.serving.begin();
+  }
+
+  /** Runs a defragmentation, and says so in the log. */
+  async defragment(work: () => Promise<Buffer>): Promise<Buffer> {
+    this.#log.info('starting defragment');
+    try {
+      const reply = await work();
+      this.#log.info('finished defragment');
+      return reply;
+    } catch (error) {
+      this.#log.warn('failed to defragment', { error });
+      throw error;
+    }
+  }
+
+  /** No timer calls after this. What is under way ends with the member. */
+  stop(): void {
+    for (const stop of this.#stops.splice(0)) {
+      stop();
+    }
+  }
+
+  #startCompactions(): void {
+    const { autoCompaction: wanted } = this.options;
+    if (wanted === null) {
+      return;
+    }
+    const host = this.#host;
+    const target: Compactable = {
+      get isLeader() {
+        return host.isLeader;
+      },
+      get revision() {
+        return host.revision;
+      },
+      compact: async (revision) => {
+        await host.execute('Compact', compactionRequest.encode({ revision: BigInt(revision) }));
+      },
+    };
+    const mode = autoCompaction(wanted, target, this.#clock, this.#log);
+    this.#stops.push(this.#clock.every(autoCompactionTickMs(wanted), () => mode.tick()));
+  }
+}
