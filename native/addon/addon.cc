@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "addon/handle.h"
@@ -10,6 +11,7 @@
 #include "addon/values/args.h"
 #include "addon/values/convert.h"
 #include "apply/completions.h"
+#include "base/datagram.h"
 #include "intake/admission.h"
 #include "intake/raft_request.h"
 #include "member/core.h"
@@ -67,6 +69,14 @@ Napi::Value Open(const Napi::CallbackInfo& info) {
   const Napi::Promise promise = worker->promise();
   worker->Queue();
   return promise;
+}
+
+Napi::Value Send(const Napi::CallbackInfo& info) {
+  Args args(info);
+  const std::string path = args.Text(0, "path");
+  const std::string_view bytes = args.Bytes(1, "bytes");
+  if (!args.ok()) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), SendDatagram(path, bytes));
 }
 
 Napi::Array ErrorTable(Napi::Env env) {
@@ -153,6 +163,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["entryFormat"] = Napi::Number::New(env, intake::kEntryFormat);
   exports["syncSecondsBounds"] = ToNumbers(env, wal::kSyncSecondsBounds);
   exports["batchEntriesBounds"] = ToNumbers(env, wal::kBatchEntriesBounds);
+  exports["sendDatagram"] = Napi::Function::New(env, Send, "sendDatagram");
   exports["open"] = Napi::Function::New(env, Open, "open");
   return exports;
 }

@@ -1,14 +1,23 @@
 // The program: command line in, exit status out. Started by scripts/metastore; everything that can
 // be tested without a process of its own lies in the modules called here.
 
-import { createLogger, type LogLevel, logLevels, type RootLogger } from '../base/log/logger.js';
+import { createLogger, logLevels, type RootLogger } from '../base/log/logger.js';
+import { loadAddon } from '../storage/loader.js';
 import { buildConfig, type ServerConfig } from './config/config.js';
+import { logOptions } from './config/log.js';
 import { ConfigError, validate } from './config/validate.js';
+import { FileUrlError } from './flags/config-file.js';
 import { parseCommandLine } from './flags/parser.js';
-import { ConflictError, type Flags, type Resolved, resolveFlags } from './flags/sources.js';
+import {
+  ConflictError,
+  type Flags,
+  type Notice,
+  type Resolved,
+  resolveFlags,
+} from './flags/sources.js';
 import { flagTable } from './flags/table.js';
 import { UsageError } from './flags/values/values.js';
-import { runServer } from './lifecycle.js';
+import { runServer } from './life/lifecycle.js';
 import { flagsText, usageText, versionText } from './text/usage.js';
 
 function failUsage(error: UsageError): never {
@@ -22,6 +31,10 @@ function earlyLogger(): RootLogger {
 }
 
 function failFlags(error: unknown): never {
+  if (error instanceof FileUrlError) {
+    process.stderr.write(`${error.message}\n`);
+    process.exit(1);
+  }
   const log = earlyLogger();
   if (error instanceof ConflictError) {
     log.fatal(error.message, { 'environment-variable': error.variable });
@@ -55,17 +68,24 @@ function readFlags(): Resolved {
   return resolveFlags(commandLine, process.env, flagTable);
 }
 
-function openLog(flags: Flags): RootLogger {
+/** Names of flags and variables whose values are secrets. */
+const secrets = /^(-*discovery-password=|ETCD_DISCOVERY_PASSWORD$)/i;
+
+function openLog({ flags, notices }: Resolved): RootLogger {
   const level = flags.text('log-level');
   if (!(logLevels as readonly string[]).includes(level)) {
+    logNotices(earlyLogger(), flags.fromFile ? [] : notices);
     process.stderr.write(`panic: unrecognized level: "${level}"\n`);
     process.exit(2);
   }
-  return createLogger({
-    level: level as LogLevel,
-    format: flags.text('log-format') as 'json' | 'console',
-    outputs: flags.list('log-outputs'),
-  });
+  return createLogger(logOptions(flags, () => loadAddon().sendDatagram));
+}
+
+function logNotices(log: RootLogger, notices: readonly Notice[]): void {
+  for (const { level, message, fields } of notices) {
+    const isSecret = secrets.test(String(fields['variable-name'] ?? ''));
+    log[level](message, isSecret ? { ...fields, 'variable-value': '***' } : fields);
+  }
 }
 
 /** Says which flags were given that have no effect here. */
@@ -77,34 +97,40 @@ function logAccepted(log: RootLogger, flags: Flags): void {
   }
 }
 
-async function main(): Promise<void> {
-  let resolved: Resolved;
-  let config: ServerConfig;
+/** Everything that can be wrong before anything is started. */
+function prepare(): { resolved: Resolved; config: ServerConfig; log: RootLogger } {
   try {
-    resolved = readFlags();
+    const resolved = readFlags();
     validate(resolved.flags, flagTable);
-    config = buildConfig(resolved.flags, process.env);
+    const log = openLog(resolved);
+    return { resolved, config: buildConfig(resolved.flags, process.env), log };
   } catch (error) {
     if (error instanceof UsageError) {
       failUsage(error);
     }
     failFlags(error);
   }
+}
+
+async function main(): Promise<void> {
+  const { resolved, config, log } = prepare();
   const { flags, notices } = resolved;
-  const log = openLog(flags);
   process.on('uncaughtException', (error) => {
     log.fatal('unexpected failure', { error, stack: error.stack });
     process.exit(2);
   });
-  log.info('Running: ', { args: ['metastore', ...process.argv.slice(2)] });
-  for (const { level, message, fields } of notices) {
-    log[level](message, fields);
-  }
+  const args = process.argv.slice(2);
+  const shown = args.map((text, at) => {
+    const isValue = /^-*discovery-password$/.test(args[at - 1] ?? '');
+    return isValue || secrets.test(text) ? text.replace(/[^=]*$/, '***') : text;
+  });
+  log.info('Running: ', { args: ['metastore', ...shown] });
+  logNotices(log, notices);
   if (!flags.given('data-dir')) {
     log.warn("'data-dir' was empty; using default", { 'data-dir': config.dataDir });
   }
   logAccepted(log, flags);
-  await runServer(config, log, flags.text('log-format') === 'console');
+  await runServer(config, flags, log, flags.text('log-format') === 'console');
 }
 
 await main();

@@ -79,6 +79,11 @@ export interface Addon {
   readonly syncSecondsBounds: readonly number[];
   readonly batchEntriesBounds: readonly number[];
   /**
+   * Sends one datagram to a socket file, or to `@name` in Linux' abstract namespace; without bytes
+   * it only looks whether somebody listens. The answer is 0, or the errno of what failed.
+   */
+  sendDatagram(path: string, bytes: Uint8Array): number;
+  /**
    * Opens log, engine, store, watch hub and readers; the promise settles once recovered. `onWake`
    * runs on the JavaScript thread when completions wait: call drain(). It does not keep the process
    * alive by itself. A rejection is an Error whose `code` is a name of errors.def (Locked, Damaged,

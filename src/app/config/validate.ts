@@ -6,6 +6,7 @@ import type { FlagRow } from '../flags/row.js';
 import type { Flags } from '../flags/sources.js';
 import { hasDefault } from '../flags/sources.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
+import { logProblem } from './log.js';
 
 /** A broken rule; `message` of the log line is `title`. */
 export class ConfigError extends Error {
@@ -40,27 +41,6 @@ function checkTimes(flags: Flags): string | null {
     : null;
 }
 
-function checkLog(flags: Flags): string | null {
-  const logger = flags.text('logger');
-  if (logger === 'capnslog') {
-    return '--logger=capnslog is removed in v3.5';
-  }
-  if (logger !== 'zap') {
-    return `unknown logger option "${logger}"`;
-  }
-  const format = flags.text('log-format');
-  if (format !== 'json' && format !== 'console') {
-    return `unknown log format: ${format}, supported values json, console`;
-  }
-  const outputs = flags.list('log-outputs');
-  if (outputs.length > 1 && outputs.includes('default')) {
-    return 'multi logoutput for "default" is not supported yet';
-  }
-  return outputs.includes('systemd/journal')
-    ? '--log-outputs=systemd/journal is not supported by this version of MetaStore yet'
-    : null;
-}
-
 function checkModes(flags: Flags): string | null {
   const mode = flags.text('auto-compaction-mode');
   if (mode === '') {
@@ -82,6 +62,20 @@ function checkModes(flags: Flags): string | null {
   return null;
 }
 
+const SAMPLING_RATE_MAX = 1_000_000;
+
+function checkTracing(flags: Flags): string | null {
+  const rate = flags.number('distributed-tracing-sampling-rate');
+  if (!flags.bool('enable-distributed-tracing') || (rate >= 0 && rate <= SAMPLING_RATE_MAX)) {
+    return null;
+  }
+  const reason = rate < 0 ? 'positive' : `less than ${SAMPLING_RATE_MAX}`;
+  return (
+    // The word is misspelt in what tools look for.
+    `distributed tracing configurition is not valid: (tracing sampling rate must be ${reason})`
+  );
+}
+
 function checkDiscovery(flags: Flags): string | null {
   const endpoints = flags.list('discovery-endpoints').length > 0;
   const ways = [
@@ -95,12 +89,13 @@ function checkDiscovery(flags: Flags): string | null {
       '"discovery-endpoints" or "discovery-srv"'
     );
   }
+  if (flags.text('discovery-fallback') === 'proxy') {
+    return `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`;
+  }
   if (endpoints !== (flags.text('discovery-token') !== '')) {
     return 'both --discovery-token and --discovery-endpoints must be set';
   }
-  return flags.list('discovery-endpoints').some((text) => /^(https|unixs):/i.test(text))
-    ? '--discovery-endpoints: TLS is not supported by this version of MetaStore yet'
-    : null;
+  return null;
 }
 
 function checkLater(flags: Flags, table: ReadonlyMap<string, FlagRow>): string | null {
@@ -165,20 +160,26 @@ function checkUrls(flags: Flags): string | null {
   return null;
 }
 
-/** @throws ConfigError with the first rule that is broken */
-export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): void {
-  for (const rule of [checkLog, checkUrls, checkDiscovery, checkTimes, checkModes]) {
+function check(flags: Flags, rules: readonly ((flags: Flags) => string | null)[]): void {
+  for (const rule of rules) {
     const problem = rule(flags);
     if (problem !== null) {
       throw new ConfigError(problem);
     }
   }
-  if (flags.given('listen-client-urls') && !flags.given('advertise-client-urls')) {
+}
+
+/** @throws ConfigError with the first rule that is broken */
+export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): void {
+  check(flags, [logProblem, checkUrls, checkDiscovery, checkTimes]);
+  const isUnsaid = flags.given('listen-client-urls') && !flags.given('advertise-client-urls');
+  if (isUnsaid && !flags.fromFile) {
     throw new ConfigError(
       '--advertise-client-urls is required when --listen-client-urls is set explicitly',
       'advertise client URLs are not set',
     );
   }
+  check(flags, [checkModes, checkTracing]);
   const missing = checkLater(flags, table);
   if (missing !== null) {
     throw new ConfigError(missing);

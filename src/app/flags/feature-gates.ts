@@ -2,6 +2,7 @@
 // Asked by the flags (is the text right) and by the configuration (what is on).
 
 import type { Feature } from '../../api/metrics/member.js';
+import { parseBool } from './values/values.js';
 
 type Stage = 'alpha' | 'beta';
 
@@ -37,24 +38,45 @@ function pairs(text: string): (readonly [string, string])[] {
     });
 }
 
+function notBoolean(value: string): string {
+  return `strconv.ParseBool: parsing ${JSON.stringify(value)}: invalid syntax`;
+}
+
 /** What is wrong with the flag's text, or null. */
 export function featureGatesProblem(text: string): string | null {
-  for (const [name, value] of pairs(text)) {
-    if (!gates.has(name) && !wholeStages.has(name)) {
-      return `unrecognized feature gate: ${name}`;
+  for (const part of text.split(',').filter((piece) => piece.trim() !== '')) {
+    const [name = '', value] = part.split('=', 2).map((piece) => piece.trim());
+    if (value === undefined) {
+      return `missing bool value for ${name}`;
     }
-    if (!/^(true|false|1|0|t|f)$/i.test(value)) {
-      return value === ''
-        ? `missing bool value for feature gate: ${name}`
-        : `invalid value of ${name}: ${value}`;
+    if (parseBool(value) === null) {
+      return `invalid value of ${name}=${value}, err: ${notBoolean(value)}`;
     }
   }
-  return null;
+  const unknown = pairs(text).find(([name]) => !gates.has(name) && !wholeStages.has(name));
+  return unknown === undefined ? null : `unrecognized feature gate: ${unknown[0]}`;
+}
+
+/** What was asked for by name or by stage, as `A=true,B=false` in order. */
+export function featureGatesText(text: string): string {
+  const chosen = new Map(pairs(text).map(([name, value]) => [name, parseBool(value) === true]));
+  for (const [whole, stage] of wholeStages) {
+    const isOn = chosen.get(whole);
+    for (const [name, gate] of gates) {
+      if (isOn !== undefined && gate.stage === stage && !chosen.has(name)) {
+        chosen.set(name, isOn);
+      }
+    }
+  }
+  return [...chosen]
+    .map(([name, isOn]) => `${name}=${isOn}`)
+    .sort()
+    .join(',');
 }
 
 /** The names of all gates that are on. */
 export function enabledGates(text: string): ReadonlySet<string> {
-  const chosen = new Map(pairs(text).map(([name, value]) => [name, /^(true|1|t)$/i.test(value)]));
+  const chosen = new Map(pairs(text).map(([name, value]) => [name, parseBool(value) === true]));
   const enabled = new Set<string>();
   for (const [name, gate] of gates) {
     const ofStage = [...wholeStages].find(([, stage]) => stage === gate.stage)?.[0] ?? '';
@@ -68,7 +90,7 @@ export function enabledGates(text: string): ReadonlySet<string> {
 /** Every gate and every stage as a whole, with what is on, for the metrics. */
 export function features(text: string): Feature[] {
   const enabled = enabledGates(text);
-  const chosen = new Map(pairs(text).map(([name, value]) => [name, /^(true|1|t)$/i.test(value)]));
+  const chosen = new Map(pairs(text).map(([name, value]) => [name, parseBool(value) === true]));
   const stageOf = (stage: Stage) => (stage === 'alpha' ? 'ALPHA' : 'BETA');
   return [
     ...[...gates].map(([name, { stage }]) => ({

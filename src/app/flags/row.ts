@@ -4,7 +4,16 @@
 import { urlsProblem } from './values/urls.js';
 
 /** Kinds of values; `urls` and `list` are comma lists, `duration` is Go's form such as `1m30s`. */
-export type FlagKind = 'string' | 'bool' | 'int' | 'uint' | 'float' | 'duration' | 'urls' | 'list';
+export type FlagKind =
+  | 'string'
+  | 'bool'
+  | 'int'
+  | 'uint'
+  | 'uint32'
+  | 'float'
+  | 'duration'
+  | 'urls'
+  | 'list';
 
 /** Durations are milliseconds; lists are arrays of their parts. */
 export type FlagValue = string | boolean | number | readonly string[];

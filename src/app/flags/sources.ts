@@ -31,10 +31,17 @@ export class ConflictError extends Error {
 export class Flags {
   readonly #values: ReadonlyMap<string, FlagValue>;
   readonly #given: ReadonlySet<string>;
+  /** Whether a configuration file took the place of command line and environment. */
+  readonly fromFile: boolean;
 
-  constructor(values: ReadonlyMap<string, FlagValue>, given: ReadonlySet<string>) {
+  constructor(
+    values: ReadonlyMap<string, FlagValue>,
+    given: ReadonlySet<string>,
+    fromFile: boolean,
+  ) {
     this.#values = values;
     this.#given = given;
+    this.fromFile = fromFile;
   }
 
   /** Whether somebody set the flag, be it to its default. */
@@ -163,7 +170,7 @@ export function resolveFlags(
     const isUnsaid = row.kind === 'urls' && Array.isArray(value) && value.length === 0;
     values.set(row.name, isUnsaid ? defaultValue(row) : value);
   }
-  return { flags: new Flags(values, new Set(given.keys())), notices };
+  return { flags: new Flags(values, new Set(given.keys()), file !== ''), notices };
 }
 
 /** Whether a flag has the value that it has when nobody sets it. */

@@ -3,7 +3,8 @@
 
 import type { FlagRow } from './row.js';
 import { clusterFlags } from './tables/cluster.js';
-import { featureFlags, memberFlags, ownFlags } from './tables/member.js';
+import { featureFlags, memberFlags } from './tables/member.js';
+import { ownFlags } from './tables/own.js';
 import { ignoredFlags, monitoringFlags, securityFlags } from './tables/security.js';
 
 /** Sections in the order of the help. */

@@ -3,10 +3,10 @@
 // part of the interface: level, ts (RFC 3339, microseconds, zone), logger if named, caller, msg,
 // and then the fields. pino does the encoding; nobody else in the tree sees it.
 
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { pino } from 'pino';
 
-import { bytesOf } from '../bytes.js';
+import { Sampler } from './sampling.js';
+import { JOURNAL, type LineSink, type OutputOptions, openSinks } from './sinks.js';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'panic', 'fatal'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -26,21 +26,14 @@ export interface Logger {
 
 /** The root logger, whose level can be changed while it is in use. */
 export interface RootLogger extends Logger {
+  readonly level: LogLevel;
   setLevel(level: LogLevel): void;
   close(): void;
 }
 
-export interface LogOptions {
+export interface LogOptions extends OutputOptions {
   readonly level: LogLevel;
   readonly format: 'json' | 'console';
-  /** 'stderr', 'stdout', 'default' (stderr), or a file to append to. */
-  readonly outputs: readonly string[];
-}
-
-/** Where finished lines go; injected by tests. */
-export interface LineSink {
-  write(line: string): void;
-  close(): void;
 }
 
 function twoDigits(value: number): string {
@@ -79,6 +72,15 @@ function callerOf(stack: string | undefined): string {
   return match?.[1] ?? 'unknown';
 }
 
+/** Levels whose lines say how it came to them, and are never left out as repetitions. */
+const grave: ReadonlySet<LogLevel> = new Set(['error', 'panic', 'fatal']);
+
+/** Who called whom, without the line that repeats the message. */
+function framesOf(stack: string | undefined): string {
+  const frames = (stack ?? '').split('\n').slice(1);
+  return frames.map((frame) => frame.trim().replace(/^at /, '')).join('\n');
+}
+
 /** Values that JSON has no form for, in the form that tools expect. */
 function plainFields(fields: LogFields): Record<string, unknown> {
   const plain: Record<string, unknown> = {};
@@ -90,44 +92,6 @@ function plainFields(fields: LogFields): Record<string, unknown> {
     }
   }
   return plain;
-}
-
-function writeWhole(fd: number, line: string): void {
-  let rest = Buffer.from(line);
-  for (let attempt = 0; rest.length > 0 && attempt < 10_000; attempt++) {
-    try {
-      rest = rest.subarray(writeSync(fd, bytesOf(rest)));
-    } catch (error) {
-      // A pipe whose reader is slow: a line must stay whole, so wait for it.
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') {
-        return;
-      }
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
-  }
-}
-
-function openSink(outputs: readonly string[]): LineSink {
-  const own: number[] = [];
-  const fds = outputs.map((output) => {
-    if (output === 'default' || output === 'stderr') {
-      return 2;
-    }
-    if (output === 'stdout') {
-      return 1;
-    }
-    const fd = openSync(output, 'a', 0o600);
-    own.push(fd);
-    return fd;
-  });
-  return {
-    write: (line) => {
-      for (const fd of fds) {
-        writeWhole(fd, line);
-      }
-    },
-    close: () => own.splice(0).forEach(closeSync),
-  };
 }
 
 /** One JSON line as a person reads it: time, level, logger, caller, message, fields. */
@@ -146,12 +110,18 @@ type Pino = pino.Logger<'panic'>;
 class PinoLogger implements RootLogger {
   readonly #pino: Pino;
   readonly #sink: LineSink;
+  readonly #sampler: Sampler;
   readonly #name: string | null;
 
-  constructor(instance: Pino, sink: LineSink, name: string | null) {
+  constructor(instance: Pino, sink: LineSink, sampler: Sampler, name: string | null) {
     this.#pino = instance;
     this.#sink = sink;
+    this.#sampler = sampler;
     this.#name = name;
+  }
+
+  get level(): LogLevel {
+    return this.#pino.level as LogLevel;
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -175,7 +145,7 @@ class PinoLogger implements RootLogger {
   }
 
   child(name: string): Logger {
-    return new PinoLogger(this.#pino, this.#sink, name);
+    return new PinoLogger(this.#pino, this.#sink, this.#sampler, name);
   }
 
   enabled(level: LogLevel): boolean {
@@ -191,22 +161,29 @@ class PinoLogger implements RootLogger {
   }
 
   #write(level: LogLevel, message: string, fields: LogFields, from: unknown): void {
-    if (!this.#pino.isLevelEnabled(level)) {
+    const isGrave = grave.has(level);
+    if (!this.#pino.isLevelEnabled(level) || !(isGrave || this.#sampler.admits(level, message))) {
       return;
     }
     const place: { stack?: string } = {};
     Error.captureStackTrace(place, from as (...args: never[]) => unknown);
     const named = this.#name === null ? {} : { logger: this.#name };
     const head = { ...named, caller: callerOf(place.stack), msg: message };
-    this.#pino[level]({ ...head, ...plainFields(fields) });
+    const trace = isGrave ? { stacktrace: framesOf(place.stack) } : {};
+    this.#pino[level]({ ...head, ...plainFields(fields), ...trace });
   }
 }
 
-/** Opens the log. Throws when an output file cannot be opened. */
+/**
+ * Opens the log; other places than those of the options are for tests.
+ *
+ * @throws Error when an output cannot be opened
+ */
 export function createLogger(options: LogOptions, sink?: LineSink): RootLogger {
-  const lines = sink ?? openSink(options.outputs);
-  const write =
-    options.format === 'json' ? lines.write : (line: string) => lines.write(toConsoleLine(line));
+  const lines = sink ?? openSinks(options);
+  // The journal gets what programs can read, in any case.
+  const isPlain = options.format === 'json' || options.outputs.includes(JOURNAL);
+  const write = isPlain ? lines.write : (line: string) => lines.write(toConsoleLine(line));
   const instance = pino<'panic'>(
     {
       level: options.level,
@@ -217,5 +194,5 @@ export function createLogger(options: LogOptions, sink?: LineSink): RootLogger {
     },
     { write },
   );
-  return new PinoLogger(instance, lines, null);
+  return new PinoLogger(instance, lines, new Sampler(() => performance.now()), null);
 }

@@ -398,6 +398,11 @@ export class FakeAddon implements Addon {
   readonly entryFormat = 1;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
+
+  sendDatagram(): number {
+    return 0;
+  }
+
   core: FakeCore | null = null;
 
   async open(options: OpenOptions, onWake: () => void): Promise<OpenedCore> {

@@ -82,7 +82,12 @@ t.test('what is wrong is said in the words of the reference', async (t) => {
     t.throws(() => parse(...args), { name: 'UsageError', message }, args.join(' '));
   }
   t.throws(() => parse('--listen-client-urls=127.0.0.1:1'), {
-    message: /^invalid value "127.0.0.1:1" for flag -listen-client-urls: URL scheme must be/,
+    message:
+      'invalid value "127.0.0.1:1" for flag -listen-client-urls: parse "127.0.0.1:1": first ' +
+      'path segment in URL cannot contain colon',
+  });
+  t.throws(() => parse('--listen-client-urls=localhost:1'), {
+    message: /^invalid value "localhost:1" for flag -listen-client-urls: URL scheme must be/,
   });
   t.throws(() => parse('--listen-client-urls=http://a'), { message: /form "host:port"/ });
   for (const path of ['/path', '/']) {

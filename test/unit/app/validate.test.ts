@@ -61,9 +61,24 @@ t.test('broken rules and their texts', async (t) => {
       ['--discovery-endpoints=127.0.0.1:1'],
       'both --discovery-token and --discovery-endpoints must be set',
     ],
+    [['--auto-compaction-mode='], 'undefined auto-compaction-mode'],
     [
-      ['--discovery-token=t', '--discovery-endpoints=https://127.0.0.1:1'],
-      '--discovery-endpoints: TLS is not supported by this version of MetaStore yet',
+      ['--discovery-fallback=proxy'],
+      `v2 proxy is deprecated, and --discovery-fallback can't be configured as "proxy"`,
+    ],
+    [
+      ['--enable-log-rotation', '--log-outputs=stderr'],
+      '--log-outputs requires a single file path when --log-rotate-config-json is defined',
+    ],
+    [
+      ['--enable-log-rotation', '--log-outputs=/a', '--log-rotation-config-json=x'],
+      "improperly formatted log rotation config: invalid character 'x' looking for beginning of " +
+        'value',
+    ],
+    [
+      ['--enable-log-rotation', '--log-outputs=/a', '--log-rotation-config-json={"maxage":1.5}'],
+      'invalid log rotation config: json: cannot unmarshal number 1.5 into Go struct field ' +
+        'logRotationConfig.Logger.maxage of type int',
     ],
     [
       ['--listen-peer-urls=https://127.0.0.1:1'],

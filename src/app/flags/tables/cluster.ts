@@ -22,13 +22,13 @@ function discovery(
 ): FlagRow {
   const help = `discovery of a new cluster: ${discoveryHelp[name] ?? name}`;
   return effective(`discovery-${name}`, kind, defaultText, help, {
-    configKey: `discovery-config.${key}`,
+    configKey: `discovery-config.client.${key}`,
   });
 }
 
 function discoveryTls(name: string, kind: 'string' | 'bool', defaultText: string): FlagRow {
   return later(`discovery-${name}`, kind, defaultText, 'discovery of a new cluster over TLS', {
-    configKey: `discovery-config.secure.${name}`,
+    configKey: `discovery-config.client.secure.${name}`,
   });
 }
 
@@ -50,7 +50,9 @@ export const clusterFlags: readonly FlagRow[] = [
     'http://localhost:2379',
     'client URLs that are told to the cluster',
   ),
-  discovery('token', 'string', '', 'token'),
+  effective('discovery-token', 'string', '', `discovery of a new cluster: ${discoveryHelp.token}`, {
+    configKey: 'discovery-config.token',
+  }),
   discovery('endpoints', 'list', '', 'endpoints'),
   discovery('dial-timeout', 'duration', '2s', 'dial-timeout'),
   discovery('request-timeout', 'duration', '5s', 'request-timeout'),
@@ -65,7 +67,7 @@ export const clusterFlags: readonly FlagRow[] = [
   discovery('password', 'string', '', 'auth.password'),
   accepted('discovery-fallback', 'string', 'exit', 'there is only one value', {
     configKey: null,
-    choices: ['exit'],
+    choices: ['exit', 'proxy'],
   }),
   later('discovery-srv', 'string', '', 'DNS domain of SRV records'),
   later('discovery-srv-name', 'string', '', 'suffix of the SRV service name'),
@@ -80,7 +82,6 @@ export const clusterFlags: readonly FlagRow[] = [
   effective('auto-compaction-mode', 'string', 'periodic', 'periodic or revision'),
   effective('max-learners', 'int', '1', 'learners that the cluster may have at once'),
   accepted('v2-deprecation', 'string', 'write-only', 'there is no v2 data', {
-    configKey: null,
     choices: ['write-only', 'write-only-skip-check', 'write-only-drop-data', 'gone'],
   }),
 ];

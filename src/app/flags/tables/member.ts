@@ -1,5 +1,5 @@
-// The table of flags, first part: the member itself, its storage engine, and what it does in the
-// background. Names and defaults are those of etcd 3.7 but for the own flags at the end.
+// The table of flags, first part: the member itself, and what it does in the
+// background. Names and defaults are those of etcd 3.7.
 
 import { featureGatesProblem } from '../feature-gates.js';
 import { accepted, effective, type FlagRow, later } from '../row.js';
@@ -33,7 +33,7 @@ export const memberFlags: readonly FlagRow[] = [
   accepted('backend-batch-limit', 'int', '0', 'state is committed with every batch'),
   effective('max-txn-ops', 'uint', '128', 'operations in a transaction'),
   effective('max-request-bytes', 'uint', '1572864', 'size of a request, in bytes'),
-  effective('max-concurrent-streams', 'uint', '4294967295', 'streams of a client connection'),
+  effective('max-concurrent-streams', 'uint32', '4294967295', 'streams of a client connection'),
   accepted('grpc-keepalive-min-time', 'duration', '5s', 'this transport tolerates any pings'),
   effective('grpc-keepalive-interval', 'duration', '2h0m0s', 'idle time before a ping; 0: never'),
   effective('grpc-keepalive-timeout', 'duration', '20s', 'time that a ping may take; 0: no pings'),
@@ -85,21 +85,4 @@ export const featureFlags: readonly FlagRow[] = [
   accepted('enable-grpc-gateway', 'bool', 'true', 'the JSON gateway is not built yet'),
   effective('unsafe-no-fsync', 'bool', 'false', 'do not sync the log: dangerous'),
   effective('force-new-cluster', 'bool', 'false', 'make a cluster of one out of existing data'),
-];
-
-export const ownFlags: readonly FlagRow[] = [
-  effective(
-    'snapshot-transfer-rate-bytes',
-    'uint',
-    '134217728',
-    'bytes per second of a snapshot sent to another member; 0: no limit',
-  ),
-  effective('storage-engine', 'string', 'rocksdb', 'memory or rocksdb', {
-    choices: ['memory', 'rocksdb'],
-  }),
-  effective('rocksdb-block-cache-bytes', 'uint', '134217728', 'memory for blocks read'),
-  effective('rocksdb-write-buffer-bytes', 'uint', '67108864', 'memory for writes not flushed'),
-  effective('rocksdb-metadata-cache-bytes', 'uint', '268435456', 'memory for keys and versions'),
-  effective('rocksdb-background-jobs', 'uint', '2', 'threads of flushes and compactions'),
-  effective('rocksdb-bloom-bits-per-key', 'uint', '10', 'bits of the bloom filters'),
 ];

@@ -18,6 +18,12 @@ const SCHEMES = ['http', 'https', 'unix', 'unixs'] as const;
 export function parseUrl(text: string): ServiceUrl | string {
   const match = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text);
   const scheme = SCHEMES.find((known) => known === match?.[1]?.toLowerCase());
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(text) && /^[^/]*:/.test(text)) {
+    const reason = text.startsWith(':')
+      ? 'missing protocol scheme'
+      : 'first path segment in URL cannot contain colon';
+    return `parse ${JSON.stringify(text)}: ${reason}`;
+  }
   if (match === null || scheme === undefined) {
     return `URL scheme must be http, https, unix, or unixs: ${text}`;
   }

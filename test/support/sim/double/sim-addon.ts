@@ -26,6 +26,11 @@ export class SimAddon implements Addon {
   readonly entryFormat = 1;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
+
+  sendDatagram(): number {
+    return 0;
+  }
+
   readonly #parts: Omit<CoreParts, 'onWake' | 'errorCode'>;
   core: SimCore | null = null;
 

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 
-import { createLogger, formatTimestamp, type LogLevel } from '../../../src/base/log/logger.js';
-import { tempDir } from '../../support/temp-dir.js';
+import { createLogger, formatTimestamp, type LogLevel } from '../../../../src/base/log/logger.js';
+import { tempDir } from '../../../support/temp-dir.js';
 
 function capture(format: 'json' | 'console', level: LogLevel = 'info') {
   const lines: string[] = [];
@@ -24,7 +24,7 @@ t.test('a line is one JSON object with its keys in the documented order', async 
   t.same(Object.keys(parsed), ['level', 'ts', 'caller', 'msg', 'b', 'a', 'id', 'error']);
   t.equal(parsed.level, 'info');
   t.match(parsed.ts, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[-+]\d{4})$/);
-  t.match(parsed.caller, /^base\/logger\.test\.js:\d+$/);
+  t.match(parsed.caller, /^log\/logger\.test\.js:\d+$/);
   t.equal(parsed.id, '18446744073709551615');
   t.equal(parsed.error, 'broken');
 });
@@ -63,7 +63,7 @@ t.test('console lines are separated by tabs', async (t) => {
   const { lines, log } = capture('console');
   log.info('hello', { a: 1 });
   log.child('raft').info('plain');
-  t.match(lines[0], /^\S+\tinfo\tbase\/logger\.test\.js:\d+\thello\t\{"a":1\}\n$/);
+  t.match(lines[0], /^\S+\tinfo\tlog\/logger\.test\.js:\d+\thello\t\{"a":1\}\n$/);
   t.match(lines[1], /^\S+\tinfo\traft\t\S+\tplain\n$/);
 });
 
@@ -84,4 +84,33 @@ t.test('time stamps have six digits', async (t) => {
   const noon = Date.UTC(2026, 0, 2, 12, 0, 0);
   t.match(formatTimestamp(noon + 7.0625), /\.007062(Z|[-+]\d{4})$/);
   t.match(formatTimestamp(noon), /\.000000(Z|[-+]\d{4})$/);
+});
+
+t.test('from error on a line says how it came to it', async (t) => {
+  const { lines, log } = capture('json');
+  log.warn('a');
+  log.error('b');
+  log.fatal('c');
+  const [warn, error, fatal] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  t.notOk('stacktrace' in (warn ?? {}));
+  for (const parsed of [error, fatal]) {
+    t.match(parsed?.stacktrace, /logger\.test\.js:\d+:\d+/);
+    t.notMatch(parsed?.stacktrace, /logger\.js/, 'without the log itself');
+  }
+});
+
+t.test('equal lines are written a hundred times a second, then each hundredth', async (t) => {
+  const { lines, log } = capture('json');
+  const child = log.child('other');
+  for (let i = 0; i < 250; i++) {
+    (i % 2 === 0 ? log : child).info('again', { i });
+  }
+  t.equal(lines.length, 101);
+  log.warn('again');
+  log.info('something else');
+  t.equal(lines.length, 103, 'another level or message is not the same line');
+  for (let i = 0; i < 150; i++) {
+    log.error('grave');
+  }
+  t.equal(lines.length, 253, 'errors are never left out');
 });
