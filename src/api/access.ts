@@ -32,6 +32,11 @@ export class Access {
     this.#authority = authority;
   }
 
+  /** False as long as everybody may do everything. */
+  get enabled(): boolean {
+    return this.#authority.enabled;
+  }
+
   /** Runs an action for whoever asks; without authentication at once. */
   as<T>(context: CallContext, action: (caller: Caller) => Promise<T>): Promise<T> {
     return this.#authority.enabled

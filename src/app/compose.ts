@@ -2,12 +2,16 @@
 // life cycle, which owns the order of starting and stopping.
 
 import { mkdirSync } from 'node:fs';
+import type { Socket } from 'node:net';
 
 import { Access, openToAll } from '../api/access.js';
 import { OpenStreams } from '../api/guard.js';
-import { httpRouter } from '../api/http/router.js';
+import { RequestLog } from '../api/http/debug/requests.js';
+import { countChecks } from '../api/http/health/counts.js';
+import { type HttpParts, type HttpSide, httpRouter } from '../api/http/router.js';
 import { Leases } from '../api/leases.js';
 import { CallMeters } from '../api/metrics/calls.js';
+import { metricsReply } from '../api/metrics/endpoint.js';
 import { observeMember } from '../api/metrics/member.js';
 import { RequestStats } from '../api/metrics/request-stats.js';
 import { peerRouter } from '../api/peer/router.js';
@@ -23,6 +27,7 @@ import type { PeersFactory } from '../cluster/peers/types.js';
 import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
 import { MembershipOperations } from '../server/membership/operations.js';
+import { nobody } from '../server/serving/caller.js';
 import { Upkeep } from '../server/upkeep/upkeep.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
@@ -84,6 +89,21 @@ function meterCalls(config: ServerConfig, metrics: Metrics, member: Member, log:
   return new CallMeters(metrics, member.errors, stats, { extensive });
 }
 
+/** What clients reach over HTTP. */
+function httpSide(
+  config: ServerConfig,
+  parts: Pick<HttpParts, 'member' | 'handlers' | 'requestLog' | 'authEnabled' | 'log'>,
+  metrics: Metrics,
+): HttpSide {
+  return httpRouter({
+    ...parts,
+    options: config.http,
+    metrics: ({ headers }) => metricsReply(metrics, headers['accept-encoding']),
+    ownCaller: () => nobody,
+    observe: countChecks(metrics),
+  });
+}
+
 /**
  * Opens ports and data; other members are served when it resolves. Whatever was opened is closed
  * again when something fails.
@@ -128,13 +148,19 @@ export async function compose(
     const access = new Access(openToAll);
     const calls = meterCalls(config, metrics, member, log);
     const apiParts = { member, operations, leases, access, calls, upkeep };
-    const handlers = buildHandlers(apiParts, streams);
+    const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;
+    const served = buildHandlers(apiParts, streams);
+    const handlers = requestLog?.tracked(served) ?? served;
     const grpc = new GrpcServer(handlers, member.errors, config.grpc);
-    const http1 = httpRouter(member, metrics);
+    const authEnabled = () => access.enabled;
+    const http = httpSide(config, { member, handlers, requestLog, authEnabled, log }, metrics);
     return {
       member,
       upkeep,
-      serve: () => clientPorts.serve({ http2: (socket) => grpc.accept(socket), http1 }),
+      serve: () => {
+        const http2 = (socket: Socket) => grpc.accept(socket);
+        clientPorts.serve({ http2, http1: http.handler, upgrade: http.upgrade });
+      },
       stopServing: async () => {
         const closed = clientPorts.close();
         const drained = grpc.stop(config.stopGraceMs);

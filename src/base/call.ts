@@ -76,6 +76,7 @@ export type HttpHandler = (request: HttpRequest) => Promise<HttpResponse>;
 
 /**
  * Takes over a connection whose client asks for another protocol (`Upgrade`), such as WebSocket.
- * Node's own types, since the library that speaks it wants them.
+ * False when the request is to be served as if it had not asked. Node's own types, since the
+ * library that speaks it wants them.
  */
-export type HttpUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+export type HttpUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;

@@ -4,10 +4,22 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
+
+/**
+ * Headers may take this long, and a connection may wait as long for its next request: clients keep
+ * pools of them. Bodies may take for ever, as those of streams do.
+ */
+const HEADERS_TIMEOUT_MS = 300_000;
+const timeouts = {
+  headersTimeout: HEADERS_TIMEOUT_MS,
+  keepAliveTimeout: HEADERS_TIMEOUT_MS,
+  requestTimeout: 0,
+};
 
 export class Http1Server {
   readonly #handle: HttpHandler;
@@ -17,8 +29,17 @@ export class Http1Server {
   constructor(handle: HttpHandler, upgrade: HttpUpgrade, log: Logger) {
     this.#handle = handle;
     this.#log = log;
-    this.#server = createServer((request, response) => void this.#serve(request, response));
-    this.#server.on('upgrade', upgrade);
+    this.#server = createServer(timeouts, (request, response) => {
+      void this.#serve(request, response);
+    });
+    // It never listens itself; this is when it begins to look after slow clients.
+    this.#server.emit('listening');
+    this.#server.on('upgrade', (request, socket, head) => {
+      if (!upgrade(request, socket, head)) {
+        putBack(request, socket, head);
+        this.#server.emit('connection', socket);
+      }
+    });
   }
 
   /** Takes over a connection, whose first bytes have been put back. */
@@ -52,6 +73,31 @@ export class Http1Server {
       return { status: 500, headers: {}, body: 'internal error\n' };
     }
   }
+}
+
+/** Headers of a request for another protocol, which go with it. */
+const upgradeHeaders = new Set(['upgrade', 'http2-settings']);
+
+/**
+ * Puts a request back in front of what its connection brings next, without its wish for another
+ * protocol: the library hands every such request on, also those that are to be served as they are.
+ */
+function putBack(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
+  for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
+    const name = request.rawHeaders[i] ?? '';
+    const value = request.rawHeaders[i + 1] ?? '';
+    const tokens = value.split(',').map((token) => token.trim());
+    if (name.toLowerCase() === 'connection') {
+      const kept = tokens.filter((token) => !upgradeHeaders.has(token.toLowerCase()));
+      lines.push(...(kept.length > 0 ? [`${name}: ${kept.join(', ')}`] : []));
+    } else if (!upgradeHeaders.has(name.toLowerCase())) {
+      lines.push(`${name}: ${value}`);
+    }
+  }
+  socket.unshift(
+    Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head].map(bytesOf)),
+  );
 }
 
 function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest {

@@ -20,7 +20,7 @@ export interface PortHandlers {
   /** Takes a connection that speaks HTTP/2. */
   readonly http2: (socket: Socket) => void;
   readonly http1: HttpHandler;
-  /** Without one, a client that asks for another protocol is cut off. */
+  /** Without one, a client's wish for another protocol is passed over. */
   readonly upgrade?: HttpUpgrade;
 }
 
@@ -41,13 +41,7 @@ export class SharedPort {
     this.#log = log;
     this.#http = new Http1Server(
       (request) => handlers.http1(request),
-      (request, socket, head) => {
-        if (handlers.upgrade === undefined) {
-          socket.destroy();
-        } else {
-          handlers.upgrade(request, socket, head);
-        }
-      },
+      (request, socket, head) => handlers.upgrade?.(request, socket, head) ?? false,
       log,
     );
     this.#listener = createServer({ noDelay: true }, (socket) => this.#accept(socket));

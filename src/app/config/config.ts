@@ -2,6 +2,7 @@
 // about defaults that depend on other flags stand here.
 
 import { randomInt } from 'node:crypto';
+import type { HttpOptions } from '../../api/http/router.js';
 import type { Feature } from '../../api/metrics/member.js';
 import { CLUSTER_VERSION } from '../../base/package.js';
 import { hasLog } from '../../server/bootstrap/directory.js';
@@ -54,6 +55,9 @@ export interface ServerConfig {
   readonly upkeep: UpkeepOptions;
   readonly grpc: GrpcServerOptions;
   readonly observed: ObservedOptions;
+  readonly http: HttpOptions;
+  /** Whether calls are noted for /debug/requests. */
+  readonly notesRequests: boolean;
   /** How long a stop waits for calls under way. */
   readonly stopGraceMs: number;
 }
@@ -174,6 +178,21 @@ function coreOptions(
   };
 }
 
+function maxReceiveBytes(flags: Flags): number {
+  return flags.number('max-request-bytes') + MESSAGE_OVERHEAD_BYTES;
+}
+
+function httpOptions(flags: Flags): HttpOptions {
+  return {
+    cors: flags.list('cors'),
+    hostWhitelist: flags.list('host-whitelist'),
+    gateway: flags.bool('enable-grpc-gateway'),
+    pprof: flags.bool('enable-pprof') || flags.text('log-level') === 'debug',
+    clientCertAuth: flags.bool('client-cert-auth'),
+    maxReceiveBytes: maxReceiveBytes(flags),
+  };
+}
+
 /**
  * The configuration that validated flags stand for.
  *
@@ -220,7 +239,7 @@ export function buildConfig(
     },
     upkeep: upkeepOptions(flags, gates),
     grpc: {
-      maxReceiveBytes: flags.number('max-request-bytes') + MESSAGE_OVERHEAD_BYTES,
+      maxReceiveBytes: maxReceiveBytes(flags),
       maxConcurrentStreams: flags.number('max-concurrent-streams'),
       keepaliveIntervalMs: flags.number('grpc-keepalive-interval'),
       keepaliveTimeoutMs: flags.number('grpc-keepalive-timeout'),
@@ -230,6 +249,8 @@ export function buildConfig(
       warningUnaryMs: flags.number('warning-unary-request-duration'),
       features: features(flags.text('feature-gates')),
     },
+    http: httpOptions(flags),
+    notesRequests: flags.text('log-level') === 'debug',
     stopGraceMs: requestTimeoutMs,
   };
 }

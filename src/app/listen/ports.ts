@@ -62,6 +62,7 @@ export class Ports {
     const handlers: PortHandlers = {
       http2: (socket) => this.#ready().http2(socket),
       http1: (request) => this.#ready().http1(request),
+      upgrade: (request, socket, head) => this.#ready().upgrade?.(request, socket, head) ?? false,
     };
     const seen = new Set<string>();
     for (const url of urls) {

@@ -40,6 +40,25 @@ export function messageType(name: string): protobuf.Type {
   return root().lookupType(name);
 }
 
+/**
+ * The descriptors themselves, for those who translate messages without knowing them.
+ *
+ * @param path the full name of a method, as `etcdserverpb.KV.Range`
+ * @throws Error when there is no such method
+ */
+export function methodTypes(path: string): { request: protobuf.Type; response: protobuf.Type } {
+  const found = root().lookup(path);
+  if (!(found instanceof protobuf.Method)) {
+    throw new Error(`no method ${path} in the .proto files`);
+  }
+  found.resolve();
+  const { resolvedRequestType: request, resolvedResponseType: response } = found;
+  if (request === null || response === null) {
+    throw new Error(`the messages of ${path} are not in the .proto files`);
+  }
+  return { request, response };
+}
+
 /** What may be left out when encoding: everything, since every field has a default. */
 export type Partially<T> = T extends bigint | string | number | boolean | Uint8Array | null
   ? T

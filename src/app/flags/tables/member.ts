@@ -82,7 +82,7 @@ export const featureFlags: readonly FlagRow[] = [
     '5s',
     'interval of looking whether a downgrade is done',
   ),
-  accepted('enable-grpc-gateway', 'bool', 'true', 'the JSON gateway is not built yet'),
+  effective('enable-grpc-gateway', 'bool', 'true', 'JSON over HTTP'),
   effective('unsafe-no-fsync', 'bool', 'false', 'do not sync the log: dangerous'),
   effective('force-new-cluster', 'bool', 'false', 'make a cluster of one out of existing data'),
 ];

@@ -2,6 +2,7 @@
 // Names and defaults are those of etcd 3.7.
 
 import { accepted, effective, type FlagRow, ignored, later } from '../row.js';
+import { originsProblem } from '../values/urls.js';
 
 function clientTls(name: string, kind: 'string' | 'bool' | 'list', key: string | null): FlagRow {
   return later(name, kind, kind === 'bool' ? 'false' : '', 'TLS towards clients', {
@@ -42,8 +43,8 @@ export const securityFlags: readonly FlagRow[] = [
   later('cipher-suites', 'list', '', 'TLS cipher suites'),
   accepted('tls-min-version', 'string', 'TLS1.2', noTls, { choices: ['TLS1.2', 'TLS1.3'] }),
   accepted('tls-max-version', 'string', '', noTls, { choices: ['', 'TLS1.2', 'TLS1.3'] }),
-  later('cors', 'list', '*', 'origins that browsers may call from'),
-  later('host-whitelist', 'list', '*', 'host names that HTTP requests may use'),
+  effective('cors', 'list', '*', 'origins that browsers may call from', { check: originsProblem }),
+  effective('host-whitelist', 'list', '*', 'host names that HTTP requests may use'),
   later('auth-token', 'string', 'simple', 'kind of authentication tokens'),
   accepted('bcrypt-cost', 'uint', '10', 'authentication is not built yet'),
   accepted('auth-token-ttl', 'uint', '300', 'authentication is not built yet'),
@@ -52,7 +53,7 @@ export const securityFlags: readonly FlagRow[] = [
 const noTracing = 'tracing is not built yet';
 
 export const monitoringFlags: readonly FlagRow[] = [
-  later('enable-pprof', 'bool', 'false', 'profiling endpoints'),
+  effective('enable-pprof', 'bool', 'false', 'profiling endpoints'),
   effective('metrics', 'string', 'basic', '`extensive` adds the time of calls by method'),
   effective('logger', 'string', 'zap', 'zap, the only value'),
   effective('log-outputs', 'list', 'default', 'default, stderr, stdout, systemd/journal, or files'),

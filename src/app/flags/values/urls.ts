@@ -53,3 +53,8 @@ export function urlsProblem(list: string): string | null {
   }
   return null;
 }
+
+/** What is wrong with a list of origins, or null: `*` alone, or URLs. */
+export function originsProblem(list: string): string | null {
+  return list === '' || list === '*' ? null : urlsProblem(list);
+}

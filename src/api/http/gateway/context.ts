@@ -1,0 +1,70 @@
+// A call that comes over HTTP as the handlers see it: metadata of its headers, and a signal that
+// aborts when the client has gone, when its time is over, or when the call is done.
+
+import type { CallContext } from '../../../base/call.js';
+import { MetaStoreError } from '../../../base/errors.js';
+import type { CallHeaders } from './metadata.js';
+
+/** What a timer takes at most; a later deadline never comes in practice. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+/** One reason for all. */
+const callOver = new Error('the call is over');
+
+export class GatewayCall implements CallContext {
+  readonly peer: string;
+  /** A certificate never speaks for a call through the gateway: tokens alone do. */
+  readonly commonName = null;
+  readonly #headers: CallHeaders;
+  readonly #ending = new AbortController();
+  /** Rejects when the time is over; never settles otherwise. */
+  readonly expired: Promise<never>;
+  #timer: NodeJS.Timeout | null = null;
+  readonly #gone: AbortSignal;
+  readonly #onGone: () => void;
+
+  /** @param gone aborts when nobody waits for the answer any more */
+  constructor(headers: CallHeaders, peer: string, gone: AbortSignal) {
+    this.#headers = headers;
+    this.peer = peer;
+    this.#gone = gone;
+    this.#onGone = () => this.#ending.abort(callOver);
+    gone.addEventListener('abort', this.#onGone, { once: true });
+    if (gone.aborted) {
+      this.#onGone();
+    }
+    const { timeoutMs } = headers;
+    this.expired = new Promise((_resolve, reject) => {
+      if (timeoutMs === null) {
+        return;
+      }
+      const expire = () => {
+        reject(MetaStoreError.of('DeadlineExceeded'));
+        this.#ending.abort(callOver);
+      };
+      if (timeoutMs < 1) {
+        expire();
+      } else {
+        this.#timer = setTimeout(expire, Math.min(timeoutMs, TIMER_MAX_MS));
+      }
+    });
+    this.expired.catch(() => undefined);
+  }
+
+  get signal(): AbortSignal {
+    return this.#ending.signal;
+  }
+
+  metadata(name: string): string | undefined {
+    return this.#headers.metadata.get(name);
+  }
+
+  /** The call is done, however it ended. */
+  finish(): void {
+    if (this.#timer !== null) {
+      clearTimeout(this.#timer);
+    }
+    this.#gone.removeEventListener('abort', this.#onGone);
+    this.#ending.abort(callOver);
+  }
+}

@@ -1,0 +1,173 @@
+// The JSON gateway: every method of the API as a POST with a JSON body, by the handlers that gRPC
+// calls have too, in this process. Called by the router for paths below /v3/.
+
+import type { HttpRequest, HttpResponse } from '../../../base/call.js';
+import { MetaStoreError } from '../../../base/errors.js';
+import {
+  type Backend,
+  callUnary,
+  errorLine,
+  GatewayStream,
+  resultLine,
+  statusOf,
+} from './calls.js';
+import { GatewayCall } from './context.js';
+import { encodeJson, encodeJsonPieces, inTurns, PIECE_BYTES } from './json/encode.js';
+import { callHeaders } from './metadata.js';
+import {
+  type BodyLimits,
+  bodyLimits,
+  checkSize,
+  firstMessage,
+  MessageSource,
+  tooLarge,
+} from './requests.js';
+import { gatewayRoutes, type Route } from './routes.js';
+import { Code, errorReply, httpStatus } from './status.js';
+
+const succeeded = {
+  'content-type': 'application/json',
+  'grpc-metadata-content-type': 'application/grpc',
+};
+
+export class Gateway {
+  readonly backend: Backend;
+  readonly limits: BodyLimits;
+  readonly #routes = gatewayRoutes();
+
+  /** @param maxReceiveBytes largest request message, as for gRPC */
+  constructor(backend: Backend, maxReceiveBytes: number) {
+    this.backend = backend;
+    this.limits = bodyLimits(maxReceiveBytes);
+  }
+
+  route(path: string): Route | undefined {
+    return this.#routes.get(path);
+  }
+
+  /** Answers a request for a path below /v3/. */
+  async answer(request: HttpRequest, path: string): Promise<HttpResponse> {
+    const route = this.route(path);
+    if (route === undefined) {
+      return errorReply({ code: Code.NotFound, text: 'Not Found' });
+    }
+    if (request.method !== 'POST') {
+      return errorReply({ code: Code.Unimplemented, text: 'Method Not Allowed' });
+    }
+    const headers = callHeaders(request.headers, request.peer);
+    if (headers.refusal !== null) {
+      return errorReply(headers.refusal);
+    }
+    const call = new GatewayCall(headers, request.peer, request.signal);
+    try {
+      if (route.requestStream) {
+        const chunks = request.chunks();
+        const source = new MessageSource(route.request, chunks, this.limits);
+        return await this.#stream(
+          route,
+          call,
+          () => source.next(),
+          () => void source.discard(),
+        );
+      }
+      const message = await this.#message(route, request);
+      return route.responseStream
+        ? await this.#stream(route, call, onlyOne(message), () => undefined)
+        : await this.#unary(route, call, message);
+    } catch (error) {
+      call.finish();
+      return errorReply(statusOf(this.backend.errors, error));
+    }
+  }
+
+  /** The one message of a request. @throws JsonProblem, MetaStoreError */
+  async #message(route: Route, request: HttpRequest): Promise<Buffer> {
+    let body: Buffer | null;
+    try {
+      body = await request.body(this.limits.textBytes);
+    } catch {
+      // Nobody is there to read the answer.
+      throw MetaStoreError.of('ContextCanceled');
+    }
+    if (body === null) {
+      const said = Number(request.headers['content-length'] ?? 0);
+      throw tooLarge(Math.max(said, this.limits.textBytes), this.limits.messageBytes);
+    }
+    return checkSize(await firstMessage(route.request, body), this.limits);
+  }
+
+  async #unary(route: Route, call: GatewayCall, message: Buffer): Promise<HttpResponse> {
+    const reply = await callUnary(this.backend, route, call, message);
+    call.finish();
+    const body =
+      reply.length > PIECE_BYTES
+        ? inTurns(encodeJsonPieces(route.response, reply))
+        : encodeJson(route.response, reply);
+    return { status: 200, headers: succeeded, body };
+  }
+
+  /** Answers with lines, as soon as there is one or the call is over. */
+  async #stream(
+    route: Route,
+    call: GatewayCall,
+    receive: () => Promise<Buffer | null>,
+    done: () => void,
+  ): Promise<HttpResponse> {
+    const handler = this.backend.handlers.get(route.method);
+    if (handler?.kind !== 'stream') {
+      throw MetaStoreError.of('NotImplemented');
+    }
+    const stream = new GatewayStream(receive);
+    void stream.run(this.backend, handler.handle, call).then(done);
+    await stream.ready();
+    const { outcome } = stream;
+    if (outcome === null) {
+      return { status: 200, headers: succeeded, body: lines(route, stream, call) };
+    }
+    if (outcome.error === null) {
+      return { status: 200, headers: {}, body: '' };
+    }
+    return {
+      status: httpStatus(outcome.error.code),
+      headers: { 'content-type': 'application/json' },
+      body: `${errorLine(outcome.error)}\n`,
+    };
+  }
+}
+
+/** A stream of requests that has one. */
+function onlyOne(message: Buffer): () => Promise<Buffer | null> {
+  let left: Buffer | null = message;
+  return async () => {
+    const next = left;
+    left = null;
+    return next;
+  };
+}
+
+/** The lines of an answer; ends with the call, and ends the call when nobody reads on. */
+async function* lines(
+  route: Route,
+  stream: GatewayStream,
+  call: GatewayCall,
+): AsyncGenerator<string> {
+  try {
+    for (;;) {
+      await stream.ready();
+      const next = stream.pull();
+      if (next !== null) {
+        yield `${resultLine(route, next.message)}\n`;
+        next.taken?.();
+        continue;
+      }
+      const error = stream.outcome?.error ?? null;
+      if (error !== null) {
+        yield `${errorLine(error)}\n`;
+      }
+      return;
+    }
+  } finally {
+    call.finish();
+    stream.abandon();
+  }
+}

@@ -1,0 +1,156 @@
+// Requests of the gateway out of bodies: the first JSON value of a whole body, or one value after
+// the other of a body that goes on. Both are bounded before anything is parsed, and give way to
+// other work between pieces of a large body.
+
+import { MetaStoreError } from '../../../base/errors.js';
+import { decodeJson } from './json/decode.js';
+import { JsonProblem, JsonScanner, UNEXPECTED_END } from './json/scanner.js';
+import type { Shape } from './json/shape.js';
+
+/** How much is looked at in one turn. */
+const TURN_CHARACTERS = 128 * 1024;
+/** What a request may have besides its message: names, blanks, values that nobody knows. */
+const SLACK_BYTES = 1 << 20;
+/** What is read and thrown away of a body that nobody wants, so that its connection may go on. */
+const DRAIN_BYTES = 1 << 20;
+
+/** Limits of what is kept of a body, from the size that a message may have. */
+export interface BodyLimits {
+  /** Largest message, in bytes. */
+  readonly messageBytes: number;
+  /** Largest JSON text of one: its bytes are written with a third more. */
+  readonly textBytes: number;
+}
+
+export function bodyLimits(messageBytes: number): BodyLimits {
+  return { messageBytes, textBytes: messageBytes * 2 + SLACK_BYTES };
+}
+
+/** A message that is larger than calls may have. */
+export function tooLarge(bytes: number, limit: number): MetaStoreError {
+  const text = `grpc: received message larger than max (${bytes} vs. ${limit})`;
+  return MetaStoreError.of('MessageTooLarge', text);
+}
+
+export function checkSize(message: Buffer, limits: BodyLimits): Buffer {
+  if (message.length > limits.messageBytes) {
+    throw tooLarge(message.length, limits.messageBytes);
+  }
+  return message;
+}
+
+/**
+ * The message of a unary request. What follows the first JSON value is not looked at; an empty body
+ * is an empty message.
+ *
+ * @throws JsonProblem
+ */
+export async function firstMessage(shape: Shape, body: Buffer): Promise<Buffer> {
+  const scanner = new JsonScanner();
+  const text = body.toString('latin1');
+  for (let from = 0; from < text.length; from += TURN_CHARACTERS) {
+    if (from > 0) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    const end = scanner.scan(text.slice(from, from + TURN_CHARACTERS), 0);
+    if (end >= 0) {
+      return decodeJson(shape, text.slice(0, from + end).trimStart());
+    }
+  }
+  if (!scanner.begun) {
+    return Buffer.alloc(0);
+  }
+  if (!scanner.atEnd()) {
+    throw new JsonProblem(UNEXPECTED_END);
+  }
+  return decodeJson(shape, text.trimStart());
+}
+
+/** The messages of a body that may go on for as long as the call does. */
+export class MessageSource {
+  readonly #shape: Shape;
+  readonly #chunks: AsyncIterator<Buffer>;
+  readonly #limits: BodyLimits;
+  readonly #scanner = new JsonScanner();
+  // The value that is being read, as far as it has been looked at, and what follows.
+  #value = '';
+  #rest = '';
+  #ended = false;
+
+  /** @param chunks the body as it arrives; closed by `discard` alone, since closing cuts it off */
+  constructor(shape: Shape, chunks: AsyncIterable<Buffer>, limits: BodyLimits) {
+    this.#shape = shape;
+    this.#chunks = chunks[Symbol.asyncIterator]();
+    this.#limits = limits;
+  }
+
+  /**
+   * The next message; null at the end of the body, and for good where it is no JSON any more: what
+   * was asked for before goes on being answered.
+   *
+   * @throws MetaStoreError MessageTooLarge
+   */
+  async next(): Promise<Buffer | null> {
+    try {
+      return await this.first();
+    } catch (error) {
+      if (!(error instanceof JsonProblem)) {
+        throw error;
+      }
+      this.#ended = true;
+      return null;
+    }
+  }
+
+  /** The next message; null at the end of the body. @throws JsonProblem, MessageTooLarge */
+  async first(): Promise<Buffer | null> {
+    const text = this.#ended ? null : await this.#nextValue();
+    if (text === null) {
+      this.#ended = true;
+      return null;
+    }
+    return checkSize(decodeJson(this.#shape, text), this.#limits);
+  }
+
+  /** Takes what is left of the body, so far as it is little, and cuts it off otherwise. */
+  async discard(): Promise<void> {
+    this.#ended = true;
+    try {
+      for (let taken = 0; taken <= DRAIN_BYTES; ) {
+        const { done, value } = await this.#chunks.next();
+        if (done === true) {
+          return;
+        }
+        taken += value.length;
+      }
+      await this.#chunks.return?.();
+    } catch {
+      // The client has gone, and with it the body.
+    }
+  }
+
+  async #nextValue(): Promise<string | null> {
+    this.#scanner.reset();
+    this.#value = '';
+    for (;;) {
+      const end = this.#scanner.scan(this.#rest, 0);
+      if (end >= 0) {
+        const text = this.#value + this.#rest.slice(0, end);
+        this.#rest = this.#rest.slice(end);
+        return text.trimStart();
+      }
+      if (this.#scanner.begun) {
+        this.#value += this.#rest;
+      }
+      this.#rest = '';
+      if (this.#value.length > this.#limits.textBytes) {
+        throw tooLarge(this.#value.length, this.#limits.messageBytes);
+      }
+      const { done, value } = await this.#chunks.next();
+      if (done === true) {
+        return this.#scanner.atEnd() ? this.#value.trimStart() : null;
+      }
+      this.#rest = value.toString('latin1');
+    }
+  }
+}
