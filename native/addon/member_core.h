@@ -50,6 +50,9 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value ExportSnapshot(const Info& info);
   Napi::Value ReadExport(const Info& info);
   Napi::Value CloseExport(const Info& info);
+  Napi::Value OpenBackup(const Info& info);
+  Napi::Value ReadBackup(const Info& info);
+  Napi::Value CloseBackup(const Info& info);
   Napi::Value OpenImport(const Info& info);
   Napi::Value WriteImport(const Info& info);
   Napi::Value CloseImport(const Info& info);

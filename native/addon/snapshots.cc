@@ -1,18 +1,21 @@
-// Methods of member_core.h for snapshots to and from other members. Each answers with a promise,
-// which is settled on the JavaScript thread by the next drain(), in the order of the answers, so
-// that a stepped core behaves the same every time.
+// Methods of member_core.h for snapshots to and from other members, and for backups. Each answers
+// with a promise, which is settled on the JavaScript thread by the next drain(), in the order of
+// the answers, so that a stepped core behaves the same every time.
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "addon/member_core.h"
 #include "addon/values/args.h"
 #include "addon/values/convert.h"
+#include "member/backup/backups.h"
 #include "member/transfer/transfers.h"
 
 namespace metastore::addon {
 namespace {
 
+using member::backup::BackupFacts;
 using member::transfer::InstalledSnapshot;
 using member::transfer::SnapshotExport;
 using member::transfer::SnapshotKind;
@@ -50,12 +53,23 @@ Napi::Value ToValue(Napi::Env env, const InstalledSnapshot& installed) {
   return out;
 }
 
+Napi::Value ToValue(Napi::Env env, const BackupFacts& facts) {
+  Napi::Object out = Napi::Object::New(env);
+  out["id"] = Napi::Number::New(env, static_cast<double>(facts.id));
+  out["sizeBytes"] = Napi::Number::New(env, static_cast<double>(facts.size_bytes));
+  return out;
+}
+
 Napi::Value ToValue(Napi::Env env, uint64_t number) {
   return Napi::Number::New(env, static_cast<double>(number));
 }
 
 Napi::Value ToValue(Napi::Env env, const std::string& bytes) {
   return Napi::Buffer<char>::Copy(env, bytes.data(), bytes.size());
+}
+
+Napi::Value ToValue(Napi::Env env, const std::optional<std::string>& bytes) {
+  return bytes.has_value() ? ToValue(env, *bytes) : env.Null();
 }
 
 /// A promise, and what is called on any thread, once, to settle it.
@@ -127,6 +141,40 @@ Napi::Value MemberCoreObject::CloseExport(const Info& info) {
   Args args(info);
   const uint64_t id = args.Index(0, "id");
   if (core != nullptr && args.ok()) core->transfers().exports.Close(id);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::OpenBackup(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const std::string_view extra = args.Bytes(0, "extra");
+  if (core == nullptr || !args.ok()) return info.Env().Undefined();
+  member::backup::Buckets rows;
+  if (!member::backup::DecodeRows(extra, &rows).ok()) {
+    ThrowType(info.Env(), "extra must hold rows of a backup's buckets");
+    return info.Env().Undefined();
+  }
+  const Pending pending(info.Env(), *handle_);
+  core->backups().Open(std::move(rows), pending.Answer<BackupFacts>());
+  return pending.promise();
+}
+
+Napi::Value MemberCoreObject::ReadBackup(const Info& info) {
+  member::MemberCore* core = Core(info);
+  Args args(info);
+  const uint64_t id = args.Index(0, "id");
+  const uint64_t max_bytes = args.Index(1, "maxBytes");
+  if (core == nullptr || !args.ok()) return info.Env().Undefined();
+  const Pending pending(info.Env(), *handle_);
+  core->backups().Read(id, max_bytes, pending.Answer<std::optional<std::string>>());
+  return pending.promise();
+}
+
+Napi::Value MemberCoreObject::CloseBackup(const Info& info) {
+  member::MemberCore* core = OpenCore();
+  Args args(info);
+  const uint64_t id = args.Index(0, "id");
+  if (core != nullptr && args.ok()) core->backups().Close(id);
   return info.Env().Undefined();
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "member/entries/entry_run.h"
-#include "member/watch_sink.h"
+#include "member/work/watch_sink.h"
 
 namespace metastore::member {
 
@@ -251,6 +251,7 @@ Status MemberCore::Close() {
   }
   FailAll(Code::kStopped);
   transfers_->Stop();
+  backups_->Stop();
   completions_.Open();
   readers_->Stop();
   for (Executor* executor : read_executors_) executor->Stop();

@@ -23,6 +23,7 @@
 #include "intake/admission.h"
 #include "intake/id_generator.h"
 #include "intake/queues.h"
+#include "member/backup/backups.h"
 #include "member/disk/directory.h"
 #include "member/options.h"
 #include "member/transfer/transfers.h"
@@ -109,6 +110,8 @@ class MemberCore {
 
   /// Snapshots to and from other members.
   transfer::Transfers& transfers() { return *transfers_; }
+  /// The state as a file for clients' tools.
+  backup::Backups& backups() { return *backups_; }
 
   uint64_t NextId() { return ids_.Next(); }
   watch::WatchHub& hub() { return *hub_; }
@@ -183,6 +186,7 @@ class MemberCore {
   std::unique_ptr<Readers> readers_;
   std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<transfer::Transfers> transfers_;
+  std::unique_ptr<backup::Backups> backups_;
 
   std::atomic<uint64_t> committed_{0};
   std::atomic<bool> closing_{false};

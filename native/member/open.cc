@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "member/core.h"
-#include "member/watch_sink.h"
+#include "member/work/watch_sink.h"
 #include "mvcc/image.h"
 
 namespace metastore::member {
@@ -238,6 +238,8 @@ void MemberCore::StartTransfers(const MemberOptions& options) {
   parts.readers = read_executors_;
   parts.on_failure = [this](const Status& status) { OnFailure(status); };
   transfers_ = std::make_unique<transfer::Transfers>(std::move(parts));
+  backups_ = std::make_unique<backup::Backups>(
+      backup::BackupParts{&stores_, upkeep_executor_, read_executors_});
 }
 
 }  // namespace metastore::member

@@ -31,7 +31,7 @@ struct ImageInfo {
 };
 
 namespace mvcc {
-class Superseded;
+class RemainingVersions;
 }
 
 /// Produces the bytes of an image piece by piece. Holds the view, which keeps a compaction above it
@@ -51,8 +51,6 @@ class ImageStream {
   Status AppendHead(std::string* out);
   Status AppendMeta(std::string* out);
   Status AppendVersions(std::string* out);
-  /// Whether compactions up to the view's leave a version.
-  bool Remains(const VersionView& version);
   void AppendEnd(std::string* out);
 
   Engine* const engine_;
@@ -60,8 +58,7 @@ class ImageStream {
   Part part_ = Part::kHead;
   std::vector<std::pair<std::string, std::string>> meta_;
   size_t next_meta_ = 0;
-  Revision next_version_{1, 0};
-  std::unique_ptr<mvcc::Superseded> superseded_;
+  std::unique_ptr<mvcc::RemainingVersions> remaining_;
   ImageInfo info_;
   uint32_t checksum_ = 0;  // of everything before the end frame
 };

@@ -61,6 +61,12 @@ export interface SnapshotExport {
   readonly confState: Buffer | null;
 }
 
+/** A state as a file that is read from its beginning to its end. */
+export interface Backup {
+  readonly id: number;
+  readonly sizeBytes: number;
+}
+
 /** What the state holds now, as in Recovered. */
 export interface InstalledSnapshot {
   readonly appliedIndex: number;

@@ -7,6 +7,7 @@
 
 import type {
   AppendRun,
+  Backup,
   HardStateRecord,
   InstalledSnapshot,
   LeaseInfo,
@@ -291,6 +292,17 @@ export interface MemberCore {
   readExport(id: number, offset: number, maxBytes: number): Promise<Buffer>;
   /** Removes an export; reads under way are rejected. */
   closeExport(id: number): void;
+  /**
+   * Pins the state as it is now and finds out how large a database file for etcd's tools it makes.
+   * `extra`: rows (bucket, key, value, each behind its u32 length) for what the state does not say.
+   * Writing goes on meanwhile; compacted rows stay as long as it is open. Rejects with
+   * TooManyRequests, Io.
+   */
+  openBackup(extra: Uint8Array): Promise<Backup>;
+  /** The next bytes of a backup's file, as many as asked for up to 4 MiB; null at its end. */
+  readBackup(id: number, maxBytes: number): Promise<Buffer | null>;
+  /** Lets go of the state; reads that have not begun are rejected. */
+  closeBackup(id: number): void;
   /** Room for a snapshot that is being received; its number. Rejects with Io, NoSpace. */
   openImport(kind: SnapshotKind, sizeBytes: number): Promise<number>;
   /**

@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
-#include "mvcc/compact/superseded.h"
 #include "mvcc/image/frame.h"
+#include "mvcc/image/remaining.h"
 #include "mvcc/state/rows.h"
 
 namespace metastore {
@@ -81,38 +81,21 @@ Status ImageStream::AppendMeta(std::string* out) {
   return Status::Ok();
 }
 
-bool ImageStream::Remains(const VersionView& version) {
-  if (version.rev.main > view_->compact_revision) return true;
-  if (version.tombstone) return version.rev.main == view_->compact_revision;
-  return !superseded_->Contains(version.rev);
-}
-
 Status ImageStream::AppendVersions(std::string* out) {
-  if (superseded_ == nullptr) {
-    const int64_t cut = view_->compact_revision;
-    superseded_ = std::make_unique<mvcc::Superseded>(engine_, *view_->snapshot,
-                                                     view_->finished_compact_revision, cut, cut);
-  }
-  const bool below_cut = next_version_.main <= view_->compact_revision;
-  if (below_cut && !superseded_->Covers(next_version_)) {
-    METASTORE_RETURN_IF_ERROR(superseded_->Load(next_version_));
+  if (remaining_ == nullptr) {
+    remaining_ = std::make_unique<mvcc::RemainingVersions>(engine_, view_);
   }
   const size_t frame = mvcc::BeginFrame(FrameKind::kVersions, out);
-  bool more = false;
   const auto append = [&](const VersionView& version) {
-    const bool covered =
-        version.rev.main > view_->compact_revision || superseded_->Covers(version.rev);
-    more = out->size() - frame >= mvcc::kPieceBytes || !covered;
-    next_version_ = version.rev;
-    if (more || !Remains(version)) return !more;
+    if (out->size() - frame >= mvcc::kPieceBytes) return false;
     mvcc::AppendVersionRow(version, out);
     info_.versions++;
     return true;
   };
-  METASTORE_RETURN_IF_ERROR(
-      engine_->ScanRevisions(*view_->snapshot, next_version_, view_->revision, append));
+  bool done = false;
+  METASTORE_RETURN_IF_ERROR(remaining_->Visit(append, &done));
   mvcc::EndFrame(frame, out);
-  if (!more) part_ = Part::kEnd;
+  if (done) part_ = Part::kEnd;
   return Status::Ok();
 }
 

@@ -1,7 +1,7 @@
 // WatchSink: watch messages on their way from the hub into the completion queue. Made by
 // MemberCore, called on the hub's thread.
-#ifndef METASTORE_MEMBER_WATCH_SINK_H_
-#define METASTORE_MEMBER_WATCH_SINK_H_
+#ifndef METASTORE_MEMBER_WORK_WATCH_SINK_H_
+#define METASTORE_MEMBER_WORK_WATCH_SINK_H_
 
 #include <string>
 
@@ -28,4 +28,4 @@ class MemberCore::WatchSink final : public watch::StreamSink {
 
 }  // namespace metastore::member
 
-#endif  // METASTORE_MEMBER_WATCH_SINK_H_
+#endif  // METASTORE_MEMBER_WORK_WATCH_SINK_H_
