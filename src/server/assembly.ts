@@ -31,6 +31,7 @@ import { ReadIndexRounds } from './replica/requests/read-index.js';
 import { Tickets } from './replica/requests/tickets.js';
 import { Waits } from './serving/waits.js';
 import { WatchStreams } from './serving/watch-streams.js';
+import { Backups } from './upkeep/backups.js';
 
 /** What the member itself wants to know, within a turn of the loop. */
 export interface MemberEvents {
@@ -53,6 +54,7 @@ export interface MemberParts {
   readonly reads: ReadIndexRounds;
   readonly waits: Waits;
   readonly watches: WatchStreams;
+  readonly backups: Backups;
   readonly checkpoints: Checkpoints;
   readonly writes: Writes;
   readonly proposals: Proposals;
@@ -114,6 +116,7 @@ function makeState({ addon, opened, options, clock, log }: Given) {
     ),
     waits: new Waits(clock, options.requestTimeoutMs),
     watches: new WatchStreams(core, errors),
+    backups: new Backups(core, clock, log),
   };
 }
 

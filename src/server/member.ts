@@ -26,9 +26,11 @@ import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
 import type { TicketKind } from './replica/requests/tickets.js';
 import { type Caller, nobody } from './serving/caller.js';
+import type { Backups } from './upkeep/backups.js';
 
 export class Member {
   readonly lessor: Lessor;
+  readonly backups: Backups;
   readonly alarms: Alarms;
   readonly membership: Membership;
   readonly errors: ErrorTable;
@@ -77,6 +79,7 @@ export class Member {
     this.membership = this.#parts.membership;
     this.alarms = this.#parts.alarms;
     this.lessor = this.#parts.lessor;
+    this.backups = this.#parts.backups;
     this.#loop = this.#parts.loop;
     this.#firstElection = new FirstElection(
       {

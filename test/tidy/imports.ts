@@ -23,10 +23,11 @@ const cppLayers: Readonly<Record<string, readonly string[]>> = {
   engine: ['codec'],
   mvcc: ['engine'],
   wal: ['base'],
+  bbolt: ['base'],
   watch: ['mvcc'],
   intake: ['mvcc'],
   apply: ['mvcc', 'wal', 'intake'],
-  member: ['apply', 'watch', 'intake', 'wal'],
+  member: ['apply', 'watch', 'intake', 'wal', 'bbolt'],
   addon: ['member'],
 };
 

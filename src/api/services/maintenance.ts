@@ -9,7 +9,7 @@ import * as rpc from '../../base/proto/messages.js';
 import type { Member } from '../../server/member.js';
 import type { Upkeep } from '../../server/upkeep/upkeep.js';
 import type { Access } from '../access.js';
-import { type Service, unary } from './service.js';
+import { type Service, stream, unary } from './service.js';
 
 const AlarmAction = { Get: 0 } as const;
 const alarmNames = ['NONE', 'NOSPACE', 'CORRUPT'];
@@ -108,7 +108,6 @@ function defragment(member: Member, upkeep: Upkeep, request: Buffer): Promise<Bu
     : work();
 }
 
-/** Snapshot is missing here on purpose: it answers Unimplemented until it is built. */
 export function maintenanceService(member: Member, access: Access, upkeep: Upkeep): Service {
   const asAdmin = (handle: UnaryHandler) =>
     unary(async (context, request) => {
@@ -125,6 +124,11 @@ export function maintenanceService(member: Member, access: Access, upkeep: Upkee
     Defragment: asAdmin((_context, request) => defragment(member, upkeep, request)),
     Hash: asAdmin((_context, request) => member.execute('Hash', request)),
     HashKV: asAdmin((_context, request) => member.execute('HashKv', request)),
+    Snapshot: stream(async (context, call) => {
+      rpc.snapshotRequest.decode(bytesOf((await call.receive()) ?? Buffer.alloc(0)));
+      await access.requireAdmin(context);
+      await member.backups.serve(call, context.signal, CLUSTER_VERSION);
+    }),
     MoveLeader: asAdmin(({ signal }, request) => moveLeader(member, signal, request)),
     Downgrade: asAdmin((_context, request) => downgrade(member, request)),
   };

@@ -155,6 +155,13 @@ export const statusResponse = etcd<StatusResponse>('StatusResponse');
 export const hashResponse = etcd<HashResponse>('HashResponse');
 export const hashKvRequest = etcd<{ readonly revision: bigint }>('HashKVRequest');
 export const hashKvResponse = etcd<HashKvResponse>('HashKVResponse');
+export const snapshotRequest = etcd<Empty>('SnapshotRequest');
+export interface SnapshotResponse extends WithHeader {
+  readonly remaining_bytes: bigint;
+  readonly blob: Buffer;
+  readonly version: string;
+}
+export const snapshotResponse = etcd<SnapshotResponse>('SnapshotResponse');
 export const moveLeaderRequest = etcd<{ readonly targetID: bigint }>('MoveLeaderRequest');
 export const moveLeaderResponse = etcd<WithHeader>('MoveLeaderResponse');
 export const downgradeRequest = etcd<DowngradeRequest>('DowngradeRequest');

@@ -1,7 +1,7 @@
 // The calls of the native core that FakeCore has no use for: exports of state, entries of other
 // members, stepping. A test that comes to one of them wants the simulator's core instead.
 
-import type { InstalledSnapshot, SnapshotExport } from '../../../src/storage/native.js';
+import type { Backup, InstalledSnapshot, SnapshotExport } from '../../../src/storage/native.js';
 
 function unsupported(name: string): never {
   throw new Error(`FakeCore has no ${name}`);
@@ -40,6 +40,15 @@ export class FakeCoreBase {
   }
   closeExport(): void {
     unsupported('closeExport');
+  }
+  openBackup(): Promise<Backup> {
+    return unsupported('openBackup');
+  }
+  readBackup(): Promise<Buffer | null> {
+    return unsupported('readBackup');
+  }
+  closeBackup(): void {
+    unsupported('closeBackup');
   }
   openImport(): Promise<number> {
     return unsupported('openImport');

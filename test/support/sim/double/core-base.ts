@@ -1,7 +1,7 @@
 // The calls of the native core that a simulated cluster has no use for: watches, leases, figures,
-// and the stepping of a real core. Base of the simulator's core.
+// backups, and the stepping of a real core. Base of the simulator's core.
 
-import type { CoreStatus } from '../../../../src/storage/native.js';
+import type { Backup, CoreStatus } from '../../../../src/storage/native.js';
 
 /** Figures that nothing in a simulation depends on. */
 const idleStatus: CoreStatus = {
@@ -42,6 +42,13 @@ export class CoreBase {
   watchRefuse(): void {}
   watchCredit(): void {}
   watchClose(): void {}
+  openBackup(): Promise<Backup> {
+    throw new Error('backups are not simulated');
+  }
+  async readBackup(): Promise<Buffer | null> {
+    return null;
+  }
+  closeBackup(): void {}
   step(): boolean {
     return false;
   }
