@@ -28,6 +28,7 @@ import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
 import { MembershipOperations } from '../server/membership/operations.js';
 import { nobody } from '../server/serving/caller.js';
+import { needRecentServer } from '../server/upkeep/downgrades.js';
 import { Upkeep } from '../server/upkeep/upkeep.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
@@ -135,6 +136,7 @@ export async function compose(
       made.peers = peers;
     });
     const member = await Member.open(addon, options, systemClock, log, makePeers);
+    needRecentServer(member.membership.version, config.member.clusterVersion);
     const operations = new MembershipOperations(member, peerHttp, systemClock);
     const leases = new Leases(member, peerHttp, systemClock);
     const upkeep = new Upkeep(member, config.upkeep, systemClock, log);

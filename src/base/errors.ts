@@ -41,6 +41,8 @@ export type SharedErrorCode =
   | 'DeadlineExceeded'
   | 'DowngradeVersionFormat'
   | 'DowngradeVersion'
+  | 'ClusterVersionNotFound'
+  | 'DowngradeInProcess'
   | 'UnknownMethod'
   | 'Internal';
 

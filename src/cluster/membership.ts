@@ -12,13 +12,13 @@ import {
   memberJson,
   memberOf,
 } from './members/member-json.js';
+import { ClusterVersions, type Downgrade } from './members/versions.js';
 
 export type { MemberContext, MemberInfo } from './members/member-json.js';
 export { decodeMemberContext, encodeMemberContext } from './members/member-json.js';
 
 const MEMBER_PREFIX = 'members/';
 const REMOVED_PREFIX = 'members_removed/';
-const VERSION_KEY = 'cluster_version';
 
 function row(key: string, text: string | null): MetaRow {
   return { key, value: text === null ? null : bytesOf(Buffer.from(text)) };
@@ -33,7 +33,7 @@ export class Membership {
   // Members that somebody told of and that the log has not told of yet.
   readonly #expected = new Map<bigint, MemberInfo>();
   readonly #listeners: (() => void)[] = [];
-  #version: string | null = null;
+  readonly #versions = new ClusterVersions();
 
   /** The membership that stored rows describe; empty for a directory that has just been made. */
   static restore(meta: ReadonlyMap<string, Buffer>): Membership {
@@ -46,7 +46,6 @@ export class Membership {
   reload(meta: ReadonlyMap<string, Buffer>): void {
     this.#members.clear();
     this.#removed.clear();
-    this.#version = null;
     this.#load(meta);
     this.#changed();
   }
@@ -81,7 +80,16 @@ export class Membership {
 
   /** `X.Y.0`, or null while no version has been agreed on. */
   get version(): string | null {
-    return this.#version;
+    return this.#versions.cluster;
+  }
+
+  /** `X.Y.0`: the version that state is kept for. */
+  get storageVersion(): string {
+    return this.#versions.storage;
+  }
+
+  get downgrade(): Downgrade {
+    return this.#versions.downgrade;
   }
 
   /** All members by ascending id. */
@@ -134,9 +142,16 @@ export class Membership {
   }
 
   setVersion(version: string): MetaRow[] {
-    this.#version = version;
+    const rows = this.#versions.setCluster(version);
     this.#changed();
-    return [row(VERSION_KEY, version)];
+    return rows;
+  }
+
+  /** @param target `X.Y.0`, or null when there is to be no downgrade */
+  setDowngrade(target: string | null): MetaRow[] {
+    const rows = this.#versions.setDowngrade(target);
+    this.#changed();
+    return rows;
   }
 
   #known(id: bigint): MemberInfo {
@@ -158,10 +173,9 @@ export class Membership {
         this.#members.set(id, memberOf(id, JSON.parse(value.toString())));
       } else if (key.startsWith(REMOVED_PREFIX)) {
         this.#removed.add(BigInt(`0x${key.slice(REMOVED_PREFIX.length)}`));
-      } else if (key === VERSION_KEY) {
-        this.#version = value.toString();
       }
     }
+    this.#versions.load(meta);
   }
 
   #changed(): void {

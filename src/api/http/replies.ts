@@ -2,7 +2,8 @@
 // other implementations send along, and what this member says of its versions.
 
 import type { HttpResponse } from '../../base/call.js';
-import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
+import { ETCD_VERSION } from '../../base/package.js';
+import type { Membership } from '../../cluster/membership.js';
 
 type Headers = Readonly<Record<string, string>>;
 
@@ -25,12 +26,15 @@ export function jsonReply(body: string, headers: Headers = {}): HttpResponse {
 }
 
 /** GET /version. */
-export function versionReply(clusterVersion: string | null): HttpResponse {
+export function versionReply({
+  version,
+  storageVersion,
+}: Pick<Membership, 'version' | 'storageVersion'>): HttpResponse {
   return jsonReply(
     JSON.stringify({
       etcdserver: ETCD_VERSION,
-      etcdcluster: clusterVersion ?? 'not_decided',
-      storage: CLUSTER_VERSION,
+      etcdcluster: version ?? 'not_decided',
+      storage: storageVersion,
     }),
   );
 }

@@ -160,9 +160,7 @@ class Router {
   ): Promise<HttpResponse | null> {
     const { member, options, requestLog } = this.#parts;
     if (path === '/version') {
-      return request.method === 'GET'
-        ? versionReply(member.membership.version)
-        : wrongMethod('GET');
+      return request.method === 'GET' ? versionReply(member.membership) : wrongMethod('GET');
     }
     if (path === '/debug/vars') {
       return request.method === 'GET' ? debugVars(member) : wrongMethod('GET');

@@ -43,7 +43,7 @@ function members({ member }: PeerParts): HttpResponse {
 }
 
 function version({ member }: PeerParts): HttpResponse {
-  const reply = versionReply(member.membership.version);
+  const reply = versionReply(member.membership);
   return { ...reply, headers: { ...reply.headers, [METASTORE_HEADER]: ownVersion } };
 }
 
@@ -58,8 +58,8 @@ async function downgradeEnabled({ member }: PeerParts): Promise<HttpResponse> {
     const { text } = member.errors.status(error);
     return refusal(500, `failed linearized read: ${text}`, header);
   }
-  // No downgrade can be asked for yet, so none is under way.
-  return { status: 200, headers: { 'content-type': 'text/plain', ...header }, body: 'false' };
+  const body = String(member.membership.downgrade.enabled);
+  return { status: 200, headers: { 'content-type': 'text/plain', ...header }, body };
 }
 
 const routes: Readonly<Record<string, Route>> = {

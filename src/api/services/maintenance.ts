@@ -4,9 +4,10 @@
 import { bytesOf } from '../../base/bytes.js';
 import type { CallContext, UnaryHandler } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
-import { CLUSTER_VERSION, ETCD_VERSION } from '../../base/package.js';
+import { ETCD_VERSION } from '../../base/package.js';
 import * as rpc from '../../base/proto/messages.js';
 import type { Member } from '../../server/member.js';
+import { type Downgrades, majorMinor } from '../../server/upkeep/downgrades.js';
 import type { Upkeep } from '../../server/upkeep/upkeep.js';
 import type { Access } from '../access.js';
 import { type Service, stream, unary } from './service.js';
@@ -36,9 +37,9 @@ function status(member: Member): Buffer {
     errors: statusErrors(member),
     dbSizeInUse: BigInt(core.dbSizeInUseBytes),
     isLearner: member.isLearner,
-    storageVersion: CLUSTER_VERSION,
+    storageVersion: member.membership.storageVersion,
     dbSizeQuota: BigInt(member.options.core.quotaBytes),
-    downgradeInfo: {},
+    downgradeInfo: member.membership.downgrade,
   });
 }
 
@@ -59,33 +60,23 @@ async function moveLeader(member: Member, signal: AbortSignal, request: Buffer):
 
 const Downgrade = { Validate: 0, Enable: 1, Cancel: 2 } as const;
 
-/** Major and minor number of `X.Y` or `X.Y.Z`, or null. */
-function majorMinor(version: string): readonly [number, number] | null {
-  const match = /^(\d+)\.(\d+)(?:\.\d+)?$/.exec(version);
-  return match === null ? null : [Number(match[1]), Number(match[2])];
-}
-
-async function downgrade(member: Member, bytes: Buffer): Promise<Buffer> {
+async function downgrade(member: Member, downgrades: Downgrades, bytes: Buffer): Promise<Buffer> {
   const { action, version } = rpc.downgradeRequest.decode(bytesOf(bytes));
-  if (action < Downgrade.Validate || action > Downgrade.Cancel) {
-    throw MetaStoreError.of('UnknownMethod');
+  switch (action) {
+    case Downgrade.Validate:
+      await downgrades.validate(version);
+      break;
+    case Downgrade.Enable:
+      await downgrades.enable(version);
+      break;
+    case Downgrade.Cancel:
+      await downgrades.cancel();
+      break;
+    default:
+      throw MetaStoreError.of('UnknownMethod');
   }
-  const [major, minor] = majorMinor(member.membership.version ?? '') ?? [0, 0];
-  if (action !== Downgrade.Cancel) {
-    await member.linearizable();
-    const target = majorMinor(version);
-    if (target === null) {
-      throw MetaStoreError.of('DowngradeVersionFormat');
-    }
-    if (target[0] !== major || target[1] !== minor - 1) {
-      throw MetaStoreError.of('DowngradeVersion');
-    }
-    if (action === Downgrade.Enable) {
-      throw MetaStoreError.of('NotImplemented');
-    }
-  }
-  const header = member.header();
-  return rpc.downgradeResponse.encode({ header, version: `${major}.${minor}` });
+  const agreed = majorMinor(member.membership.version ?? '')?.join('.') ?? '';
+  return rpc.downgradeResponse.encode({ header: member.header(), version: agreed });
 }
 
 /** Reading alarms is for every user; changing them is not. */
@@ -130,6 +121,6 @@ export function maintenanceService(member: Member, access: Access, upkeep: Upkee
       await member.backups.serve(call, context.signal, CLUSTER_VERSION);
     }),
     MoveLeader: asAdmin(({ signal }, request) => moveLeader(member, signal, request)),
-    Downgrade: asAdmin((_context, request) => downgrade(member, request)),
+    Downgrade: asAdmin((_context, request) => downgrade(member, upkeep.downgrades, request)),
   };
 }

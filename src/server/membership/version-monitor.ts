@@ -1,7 +1,7 @@
 // The version that a cluster has agreed on: the lowest of its members', as the leader finds by
 // asking them, so that no member is told to do what it cannot. Looked at when a member begins to
-// lead and every five seconds after, driven by Member's ticks. It never goes down here: that takes
-// a downgrade which an operator asks for.
+// lead and every four seconds after, driven by Member's ticks. It goes down only for a downgrade
+// that an operator has asked for.
 
 import { hexId } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
@@ -26,7 +26,7 @@ export interface VersionHost {
 /** The release of the member at these URLs, such as `3.7.1`. Rejects when it does not say. */
 export type FetchVersion = (peerUrls: readonly string[]) => Promise<string>;
 
-export const MONITOR_INTERVAL_MS = 5000;
+export const MONITOR_INTERVAL_MS = 4000;
 /** After an attempt that failed. */
 const RETRY_MS = 500;
 
@@ -44,13 +44,35 @@ function isBefore([a, b]: Version, [c, d]: Version): boolean {
   return a < c || (a === c && b < d);
 }
 
-/** The version to agree on now; null when it stays as it is. `lowest` is null while unknown. */
-export function nextClusterVersion(agreed: string | null, lowest: Version | null): string | null {
+function isNextBelow([a, b]: Version, [c, d]: Version): boolean {
+  return a === c && b === d - 1;
+}
+
+/**
+ * The version to agree on now; null when it stays as it is.
+ *
+ * @param lowest null while unknown
+ * @param target of the downgrade that is wanted; null for none
+ */
+export function nextClusterVersion(
+  agreed: string | null,
+  lowest: Version | null,
+  target: string | null = null,
+): string | null {
   if (agreed === null) {
     // Somebody cannot be asked yet: the cluster begins with what every member can do.
     return lowest === null ? MIN_CLUSTER_VERSION : `${lowest[0]}.${lowest[1]}.0`;
   }
   const from = parse(agreed);
+  const to = target === null ? null : parse(target);
+  if (target !== null) {
+    if (to === null || lowest === null || from === null) {
+      return null;
+    }
+    // Members that run it already say so; the others can still do what it can.
+    const isReady = isNextBelow(to, lowest) || (to[0] === lowest[0] && to[1] === lowest[1]);
+    return isNextBelow(to, from) && isReady ? `${to[0]}.${to[1]}.0` : null;
+  }
   if (lowest === null || from === null || lowest[0] !== from[0] || !isBefore(from, lowest)) {
     return null;
   }
@@ -119,7 +141,9 @@ export class VersionMonitor {
     const own = parse(options.clusterVersion);
     // With nobody to ask it is decided within the turn in which the member begins to lead.
     const lowest = others.length === 0 ? own : await this.#lowest(own, others);
-    const next = nextClusterVersion(membership.version, lowest);
+    const { enabled, targetVersion } = membership.downgrade;
+    const target = enabled ? targetVersion : null;
+    const next = nextClusterVersion(membership.version, lowest, target);
     if (next === null || !this.#host.isLeader) {
       return;
     }

@@ -6,6 +6,7 @@
 import { bytesOf, hexId } from '../../base/bytes.js';
 import type { SharedErrorCode } from '../../base/errors.js';
 import type { Logger } from '../../base/log/logger.js';
+import { ETCD_VERSION } from '../../base/package.js';
 import { internalRaftRequest } from '../../base/proto/messages.js';
 import { encodeConfState } from '../../cluster/conf-state.js';
 import {
@@ -90,6 +91,10 @@ export class ControlEntries {
     if (decoded.cluster_version_set !== null) {
       return this.#setVersion(decoded.cluster_version_set.ver);
     }
+    const downgrade = decoded.downgrade_info_set;
+    if (downgrade !== null) {
+      return this.#setDowngrade(downgrade.enabled ? downgrade.ver : null);
+    }
     // Written by a newer version: nothing here depends on it, and it must not stop apply.
     log.warn('ignored a request in the log that this version does not know');
     return [];
@@ -104,7 +109,23 @@ export class ControlEntries {
     } else if (from !== version) {
       log.info('updated cluster version', { ...self, from, to: version });
     }
-    return membership.setVersion(version);
+    const before = membership.storageVersion;
+    const rows = membership.setVersion(version);
+    if (before !== membership.storageVersion) {
+      log.info('updated storage version', { 'new-storage-version': membership.storageVersion });
+    }
+    return rows;
+  }
+
+  #setDowngrade(target: string | null): MetaRow[] {
+    const { membership, log } = this.#parts;
+    if (target !== null) {
+      log.info('The server is ready to downgrade', {
+        'target-version': target,
+        'server-version': ETCD_VERSION,
+      });
+    }
+    return membership.setDowngrade(target);
   }
 
   #confChange(index: number, type: number, request: Buffer): Decision {

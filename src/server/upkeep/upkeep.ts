@@ -7,12 +7,12 @@ import type { Logger } from '../../base/log/logger.js';
 import { compactionRequest } from '../../base/proto/kv-messages.js';
 import type { Methods } from '../../storage/native.js';
 import { autoCompaction, autoCompactionTickMs, type Compactable } from './auto-compaction.js';
+import { type DowngradeHost, Downgrades } from './downgrades.js';
 import type { UpkeepOptions } from './options.js';
 import { ServingStatus } from './serving-status.js';
 
 /** What is needed of the member. */
-export interface UpkeepHost {
-  readonly isLeader: boolean;
+export interface UpkeepHost extends DowngradeHost {
   /** The newest revision of its own state. */
   readonly revision: number;
   execute(method: keyof Methods, request: Buffer): Promise<Buffer>;
@@ -20,6 +20,7 @@ export interface UpkeepHost {
 
 export class Upkeep {
   readonly serving: ServingStatus;
+  readonly downgrades: Downgrades;
   readonly options: UpkeepOptions;
   readonly #host: UpkeepHost;
   readonly #clock: Clock;
@@ -29,6 +30,7 @@ export class Upkeep {
   constructor(host: UpkeepHost, options: UpkeepOptions, clock: Clock, log: Logger) {
     this.options = options;
     this.serving = new ServingStatus(log);
+    this.downgrades = new Downgrades(host, log);
     this.#host = host;
     this.#clock = clock;
     this.#log = log;
@@ -37,6 +39,7 @@ export class Upkeep {
   /** The member takes part in its cluster from now on. */
   start(): void {
     this.#startCompactions();
+    this.#every(this.options.downgradeCheckMs, () => this.downgrades.check());
   }
 
   /** The member serves clients from now on. */
@@ -61,6 +64,13 @@ export class Upkeep {
   stop(): void {
     for (const stop of this.#stops.splice(0)) {
       stop();
+    }
+  }
+
+  /** Calls so often; 0 is never. */
+  #every(intervalMs: number, work: () => Promise<void>): void {
+    if (intervalMs > 0) {
+      this.#stops.push(this.#clock.every(intervalMs, () => void work()));
     }
   }
 

@@ -2,7 +2,7 @@
 // Called by upkeep.test.ts.
 
 import { sleep, waitFor } from '../../support/wait.js';
-import { calls, type Message } from '../support/calls.js';
+import { ask, calls, type Message } from '../support/calls.js';
 import type { Scenario, Transcript } from './transcript.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -15,6 +15,15 @@ async function grant(transcript: Transcript, ...ids: readonly bigint[]): Promise
   for (const ID of ids) {
     await transcript.call(`grant ${ID}`, calls.leaseGrant, { TTL: 600n, ID });
   }
+}
+
+/** Waits until there are so many keys: a call has begun to wait, or what it left is gone. */
+async function keysAre(transcript: Transcript, prefix: string, count: bigint): Promise<void> {
+  const request = { key: bytes(prefix), range_end: bytes(`${prefix.slice(0, -1)}0`) };
+  await waitFor(`${count} keys below ${prefix}`, async () => {
+    const { message } = await ask(transcript.client, calls.range, request);
+    return message?.count === count;
+  });
 }
 
 async function keysBelow(transcript: Transcript, prefix: string): Promise<void> {
@@ -32,13 +41,13 @@ async function locks(transcript: Transcript): Promise<void> {
   await transcript.call('lock without a name', calls.lock, lock(0x4dn, ''));
   await transcript.call('lock by a negative lease', calls.lock, lock(-0x4dn, 'negative'));
   await transcript.call('lock by an unknown lease', calls.lock, lock(0x99n, 'other'));
-  await transcript.call('lock with a deadline', calls.lock, lock(0x4en), 1000);
-  await sleep(arriveMs);
+  await transcript.call('lock with a deadline', calls.lock, lock(0x4en), 3000);
+  await keysAre(transcript, 'lock/', 1n);
   await keysBelow(transcript, 'lock/');
   const second = transcript.begin('second', calls.lock, lock(0x4en));
-  await sleep(arriveMs);
+  await keysAre(transcript, 'lock/', 2n);
   const third = transcript.begin('third', calls.lock, lock(0x4fn));
-  await sleep(arriveMs);
+  await keysAre(transcript, 'lock/', 3n);
   await keysBelow(transcript, 'lock/');
   await transcript.call('unlock', calls.unlock, { key: bytes('lock/4d') });
   await second.end();
@@ -54,7 +63,7 @@ async function lostSession(transcript: Transcript): Promise<void> {
   await grant(transcript, 0x51n, 0x52n);
   await transcript.call('lock', calls.lock, { name: bytes('lost'), lease: 0x51n });
   const waiting = transcript.begin('waiting', calls.lock, { name: bytes('lost'), lease: 0x52n });
-  await sleep(arriveMs);
+  await keysAre(transcript, 'lost/', 2n);
   await transcript.call('revoke', calls.leaseRevoke, { ID: 0x52n });
   await transcript.call('unlock', calls.unlock, { key: bytes('lost/51') });
   await waiting.end();
@@ -79,8 +88,8 @@ async function elections(transcript: Transcript): Promise<void> {
   await transcript.call('campaign again', calls.campaign, campaign(0x61n, 'two'));
   await transcript.call('leader', calls.leader, name('el'));
   await transcript.call('campaign by an unknown lease', calls.campaign, campaign(0x99n, 'x'));
-  await transcript.call('campaign with a deadline', calls.campaign, campaign(0x62n, 'late'), 1000);
-  await sleep(arriveMs);
+  await transcript.call('campaign with a deadline', calls.campaign, campaign(0x62n, 'late'), 3000);
+  await keysAre(transcript, 'el/', 1n);
   await keysBelow(transcript, 'el/');
   await transcript.call('proclaim nothing', calls.proclaim, { value: bytes('x') });
   await transcript.call('resign nothing', calls.resign, {});
@@ -91,7 +100,7 @@ async function elections(transcript: Transcript): Promise<void> {
   const current = { leader: leaderKey(2n), value: bytes('three') };
   await transcript.call('proclaim', calls.proclaim, current);
   const second = transcript.begin('second', calls.campaign, campaign(0x62n, 'second'));
-  await sleep(arriveMs);
+  await keysAre(transcript, 'el/', 2n);
   await keysBelow(transcript, 'el/');
   await transcript.call('resign', calls.resign, { leader: leaderKey(2n) });
   await second.end();
@@ -115,7 +124,7 @@ async function observed(transcript: Transcript): Promise<void> {
   await transcript.call('campaign again', calls.campaign, campaign(0x71n, 'two'));
   await said(2);
   const second = transcript.begin('second', calls.campaign, campaign(0x72n, 'second'));
-  await sleep(arriveMs);
+  await keysAre(transcript, 'ob/', 2n);
   await transcript.call('revoke', calls.leaseRevoke, { ID: 0x71n });
   await second.end();
   await said(3);

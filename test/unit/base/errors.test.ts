@@ -55,6 +55,8 @@ t.test('every meaning that TypeScript raises has a row', async (t) => {
     DeadlineExceeded: true,
     DowngradeVersionFormat: true,
     DowngradeVersion: true,
+    ClusterVersionNotFound: true,
+    DowngradeInProcess: true,
     UnknownMethod: true,
     Internal: true,
     UnknownHealthService: true,

@@ -245,7 +245,9 @@ t.test('the cluster version, and requests from the future', async (t) => {
     lines.map(({ msg, level }) => [level, msg]),
     [
       ['info', 'set initial cluster version'],
+      ['info', 'updated storage version'],
       ['info', 'updated cluster version'],
+      ['info', 'updated storage version'],
       ['warn', /does not know/],
     ],
   );

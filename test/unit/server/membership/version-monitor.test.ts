@@ -58,6 +58,18 @@ t.test('the version to agree on', async (t) => {
   t.equal(nextClusterVersion('odd', [3, 7]), null);
 });
 
+t.test('the version to agree on while a downgrade is wanted', async (t) => {
+  t.equal(nextClusterVersion('3.7.0', [3, 7], '3.6.0'), '3.6.0');
+  t.equal(nextClusterVersion('3.6.0', [3, 7], '3.6.0'), null, 'there, and not up again');
+  t.equal(nextClusterVersion('3.7.0', [3, 6], '3.6.0'), '3.6.0', 'a member runs it already');
+  t.equal(nextClusterVersion('3.7.0', null, '3.6.0'), null, 'not while somebody is silent');
+  t.equal(nextClusterVersion('3.7.0', [3, 7], '3.5.0'), null, 'one step at a time');
+  t.equal(nextClusterVersion('3.7.0', [3, 8], '3.6.0'), null);
+  t.equal(nextClusterVersion('3.7.0', [3, 7], '2.6.0'), null);
+  t.equal(nextClusterVersion('3.7.0', [3, 7], 'odd'), null);
+  t.equal(nextClusterVersion('3.6.0', [3, 7], null), '3.7.0', 'given up');
+});
+
 t.test('a single member decides in the turn in which it begins to lead', async (t) => {
   const { monitor, proposed } = made(0);
   monitor.leads(0);
@@ -68,7 +80,7 @@ t.test('a single member decides in the turn in which it begins to lead', async (
   t.equal(proposed.length, 1);
 });
 
-t.test('the lowest of all members counts, learners too; every five seconds', async (t) => {
+t.test('the lowest of all members counts, learners too; every four seconds', async (t) => {
   const versions = new Map([
     ['http://p:2', '3.6.4'],
     ['http://p:3', '3.5.1'],
@@ -82,10 +94,10 @@ t.test('the lowest of all members counts, learners too; every five seconds', asy
   await settle();
   t.same(proposed, ['3.5.0']);
   versions.set('http://p:3', '3.7.1');
-  monitor.tick(4999);
+  monitor.tick(3999);
   await settle();
   t.equal(asked, 2);
-  monitor.tick(5000);
+  monitor.tick(4000);
   await settle();
   t.same(proposed, ['3.5.0', '3.6.0']);
   versions.set('http://p:2', '3.8.0');
