@@ -118,7 +118,7 @@ export function maintenanceService(member: Member, access: Access, upkeep: Upkee
     Snapshot: stream(async (context, call) => {
       rpc.snapshotRequest.decode(bytesOf((await call.receive()) ?? Buffer.alloc(0)));
       await access.requireAdmin(context);
-      await member.backups.serve(call, context.signal, CLUSTER_VERSION);
+      await member.backups.serve(call, context.signal, member.membership.storageVersion);
     }),
     MoveLeader: asAdmin(({ signal }, request) => moveLeader(member, signal, request)),
     Downgrade: asAdmin((_context, request) => downgrade(member, upkeep.downgrades, request)),
