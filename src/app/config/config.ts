@@ -92,6 +92,13 @@ function discoveryOptions(flags: Flags): DiscoveryOptions {
     keepaliveTimeoutMs: flags.number('discovery-keepalive-timeout'),
     user: flags.text('discovery-user'),
     password: flags.text('discovery-password'),
+    tls: {
+      insecureTransport: flags.bool('discovery-insecure-transport'),
+      insecureSkipVerify: flags.bool('discovery-insecure-skip-tls-verify'),
+      certFile: flags.text('discovery-cert'),
+      keyFile: flags.text('discovery-key'),
+      caFile: flags.text('discovery-cacert'),
+    },
   };
 }
 
@@ -126,9 +133,14 @@ function startRequest(flags: Flags, dataDir: string, advertised: readonly string
     }
     return { kind: 'discover', discovery: discoveryOptions(flags) };
   }
+  const token = flags.text('initial-cluster-token');
+  const domain = flags.text('discovery-srv');
+  if (domain !== '') {
+    const serviceName = flags.text('discovery-srv-name');
+    return { kind: 'dns', domain, serviceName, existing, token };
+  }
   const own = advertised.map((url) => `${flags.text('name')}=${url}`).join(',');
   const members = parseInitialCluster(flags.text('initial-cluster') || own);
-  const token = flags.text('initial-cluster-token');
   return { kind: existing ? 'existing' : 'new', members, token };
 }
 

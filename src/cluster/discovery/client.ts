@@ -5,6 +5,7 @@ import grpc from '@grpc/grpc-js';
 import { bytesOf } from '../../base/bytes.js';
 import { Codec, type Partially } from '../../base/proto/codec.js';
 import * as kv from '../../base/proto/kv-messages.js';
+import { RegistryCredentials, type RegistryTls } from './credentials.js';
 import type { RegistryClient, RegistryEntry } from './registry.js';
 
 /** Durations in milliseconds. */
@@ -16,6 +17,7 @@ export interface RegistryOptions {
   readonly keepaliveTimeoutMs: number;
   readonly user: string;
   readonly password: string;
+  readonly tls: RegistryTls;
 }
 
 interface AuthenticateRequest {
@@ -48,7 +50,7 @@ function prefixEnd(prefix: string): Uint8Array {
 
 /** An endpoint as grpc-js names places. */
 function targetOf(endpoint: string): string {
-  return endpoint.replace(/^http:\/\//i, '').replace(/^unix:\/\//i, 'unix:');
+  return endpoint.replace(/^https?:\/\//i, '').replace(/^unixs?:\/\//i, 'unix:');
 }
 
 function withDeadline(timeoutMs: number): { deadline: number } {
@@ -57,12 +59,15 @@ function withDeadline(timeoutMs: number): { deadline: number } {
 
 export class GrpcRegistry implements RegistryClient {
   readonly #options: RegistryOptions;
+  readonly #credentials: RegistryCredentials;
   #client: grpc.Client | null = null;
   #metadata = new grpc.Metadata();
   #next = 0;
 
+  /** @throws Error when the files for TLS are not what they should be */
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#credentials = new RegistryCredentials(options.tls);
   }
 
   async get(key: string): Promise<string | null> {
@@ -202,7 +207,7 @@ export class GrpcRegistry implements RegistryClient {
 
   async #dial(endpoint: string): Promise<grpc.Client> {
     const { dialTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs } = this.#options;
-    const client = new grpc.Client(targetOf(endpoint), grpc.credentials.createInsecure(), {
+    const client = new grpc.Client(targetOf(endpoint), this.#credentials.of(endpoint), {
       'grpc.keepalive_time_ms': keepaliveTimeMs,
       'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
       'grpc.max_receive_message_length': -1,

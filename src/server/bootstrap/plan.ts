@@ -2,6 +2,7 @@
 // The flags are read by src/app, `prepareStart` turns what they ask for into a plan (asking other
 // servers where it must), and the member's assembly carries the plan out.
 
+import type { RegistryTls } from '../../cluster/discovery/credentials.js';
 import { bootstrapMemberId, clusterId } from '../../cluster/ids.js';
 import type { MemberInfo } from '../../cluster/membership.js';
 
@@ -48,7 +49,7 @@ export type BootstrapPlan = NewClusterPlan | JoinPlan | RestartPlan;
 /** A cluster whose members find each other through keys of another one. Durations in ms. */
 export interface DiscoveryOptions {
   readonly token: string;
-  /** `host:port`, or with the scheme `http://` or `unix://` before it. */
+  /** `host:port`, or with the scheme `http://`, `https://`, `unix://` or `unixs://` before it. */
   readonly endpoints: readonly string[];
   readonly dialTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -57,6 +58,7 @@ export interface DiscoveryOptions {
   /** `user` or `user:password`; '' for no authentication. */
   readonly user: string;
   readonly password: string;
+  readonly tls: RegistryTls;
 }
 
 /** What the flags ask for when nothing but them and the data directory has been looked at. */
@@ -66,6 +68,14 @@ export type StartRequest =
   | {
       readonly kind: 'existing';
       readonly members: readonly InitialMember[];
+      readonly token: string;
+    }
+  /** The members are those that SRV records of the domain name. */
+  | {
+      readonly kind: 'dns';
+      readonly domain: string;
+      readonly serviceName: string;
+      readonly existing: boolean;
       readonly token: string;
     }
   | { readonly kind: 'discover'; readonly discovery: DiscoveryOptions }

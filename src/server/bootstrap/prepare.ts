@@ -2,15 +2,9 @@
 // servers where it must, notes it in the data directory, and gives what a member is opened with.
 
 import { hexId } from '../../base/bytes.js';
-import { systemClock } from '../../base/clock.js';
 import type { Logger } from '../../base/log/logger.js';
 import { CLUSTER_VERSION } from '../../base/package.js';
-import { GrpcRegistry } from '../../cluster/discovery/client.js';
-import {
-  DiscoveryError,
-  discoverMembers,
-  type RegisteredMember,
-} from '../../cluster/discovery/registry.js';
+import { membersBySrv } from '../../cluster/discovery/srv.js';
 import {
   askCluster,
   checkCompatible,
@@ -23,6 +17,7 @@ import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
 import type { MemberOptions } from '../options.js';
 import { readStartRecord, type StartRecord, writeStartRecord } from './directory.js';
+import { discoverCluster, sortedUrls } from './discover.js';
 import { forceNewCluster } from './force-new.js';
 import {
   type DiscoveryOptions,
@@ -34,11 +29,6 @@ import {
 
 /** How long other members may take to say that they know this one already. */
 const BOOTSTRAPPED_TIMEOUT_MS = 1000;
-
-function sortedUrls(members: readonly InitialMember[]): string {
-  const each = members.flatMap(({ name, peerUrls }) => peerUrls.map((url) => `${name}=${url}`));
-  return each.sort().join(',');
-}
 
 function localMember(members: readonly InitialMember[], name: string): InitialMember {
   const own = members.find((member) => member.name === name);
@@ -153,56 +143,15 @@ async function joinCluster(
   return { identity, plan: { kind: 'join', members: cluster.members } };
 }
 
-function checkDistinct(members: readonly RegisteredMember[]): void {
-  const names = new Set<string>();
-  for (const { name, peerUrls } of members) {
-    const secure = peerUrls.find((url) => /^(https|unixs):/i.test(url));
-    if (secure !== undefined) {
-      throw new Error(
-        `discovery cluster: TLS is not supported by this version of MetaStore yet (${secure})`,
-      );
-    }
-    if (names.has(name)) {
-      throw new Error(`discovery cluster has several members with the name "${name}"`);
-    }
-    names.add(name);
-  }
-  const all = members.flatMap(({ peerUrls }) => peerUrls);
-  if (new Set(all).size !== all.length) {
-    throw new Error(`discovery cluster ${sortedUrls(members)} has duplicate url`);
-  }
-}
-
-/** Finds the other members of a new cluster through the registry that another cluster keeps. */
-async function discoverCluster(
-  { name, peerUrls }: StartConfig,
+/** A new cluster of members that found each other through the registry of another one. */
+async function discoveredCluster(
+  self: StartConfig,
   discovery: DiscoveryOptions,
   questions: Questions,
 ): Promise<StartRecord> {
-  const { token, endpoints } = discovery;
-  const log = questions.log.child('discovery');
-  const fields = { 'discovery-token': token, 'discovery-endpoints': endpoints.join(',') };
-  questions.log.info('Bootstrapping cluster using v3 discovery.');
-  const client = new GrpcRegistry(discovery);
-  const self = { name, peerUrls };
-  const memberId = hexId(bootstrapMemberId(peerUrls, token));
-  let members: RegisteredMember[];
-  try {
-    members = await discoverMembers({ client, token, memberId, self, clock: systemClock, log });
-  } catch (error) {
-    const { message } = error as Error;
-    questions.log.error('discovery failed to join cluster', {
-      ...fields,
-      cluster: '',
-      error: message,
-    });
-    throw new DiscoveryError(`failed to join discovery cluster (${message})`);
-  } finally {
-    client.close();
-  }
-  const cluster = members.map((member) => sortedUrls([member])).join(',');
-  questions.log.info('discovery joined cluster successfully', { ...fields, cluster });
-  checkDistinct(members);
+  const { name, peerUrls } = self;
+  const { token } = discovery;
+  const members = await discoverCluster({ name, peerUrls }, discovery, questions.log);
   const plan = { kind: 'new', members, token } as const;
   const record = { identity: newIdentity(members, name, token), plan };
   await checkNotBootstrapped(record, name, questions);
@@ -210,7 +159,7 @@ async function discoverCluster(
 }
 
 /** What the start of a directory without a log sets out to do. */
-function makePlan(config: StartConfig, questions: Questions): Promise<StartRecord> {
+async function makePlan(config: StartConfig, questions: Questions): Promise<StartRecord> {
   const { request } = config;
   switch (request.kind) {
     case 'new':
@@ -218,7 +167,15 @@ function makePlan(config: StartConfig, questions: Questions): Promise<StartRecor
     case 'existing':
       return joinCluster(config.name, request.members, request.token, questions);
     case 'discover':
-      return discoverCluster(config, request.discovery, questions);
+      return discoveredCluster(config, request.discovery, questions);
+    case 'dns': {
+      const { domain, serviceName, token } = request;
+      const question = { domain, serviceName, self: config, log: questions.log };
+      const members = await membersBySrv(question);
+      return request.existing
+        ? joinCluster(config.name, members, token, questions)
+        : newCluster(config, { kind: 'new', members, token }, questions);
+    }
     default:
       throw new Error('a directory with a log has its plan already');
   }

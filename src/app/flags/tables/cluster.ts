@@ -1,7 +1,7 @@
 // The table of flags, second part: the cluster that a member makes or joins, and how it compacts.
 // Names and defaults are those of etcd 3.7.
 
-import { accepted, effective, type FlagRow, later } from '../row.js';
+import { accepted, effective, type FlagRow } from '../row.js';
 
 const discoveryHelp: Readonly<Record<string, string>> = {
   token: 'its name in the cluster that keeps the registry',
@@ -12,6 +12,11 @@ const discoveryHelp: Readonly<Record<string, string>> = {
   'keepalive-timeout': 'time that a ping may take',
   user: 'user, or user:password',
   password: 'password of the user',
+  'insecure-transport': 'clear text where no scheme and no file says otherwise',
+  'insecure-skip-tls-verify': 'take any certificate of the other cluster',
+  cert: 'certificate of this member for TLS',
+  key: 'key of that certificate',
+  cacert: 'authorities that the other cluster is verified by',
 };
 
 function discovery(
@@ -27,7 +32,8 @@ function discovery(
 }
 
 function discoveryTls(name: string, kind: 'string' | 'bool', defaultText: string): FlagRow {
-  return later(`discovery-${name}`, kind, defaultText, 'discovery of a new cluster over TLS', {
+  const help = `discovery of a new cluster: ${discoveryHelp[name] ?? name}`;
+  return effective(`discovery-${name}`, kind, defaultText, help, {
     configKey: `discovery-config.client.secure.${name}`,
   });
 }
@@ -69,8 +75,8 @@ export const clusterFlags: readonly FlagRow[] = [
     configKey: null,
     choices: ['exit', 'proxy'],
   }),
-  later('discovery-srv', 'string', '', 'DNS domain of SRV records'),
-  later('discovery-srv-name', 'string', '', 'suffix of the SRV service name'),
+  effective('discovery-srv', 'string', '', 'domain whose DNS SRV records name the members'),
+  effective('discovery-srv-name', 'string', '', 'suffix of the service name of SRV records'),
   effective(
     'strict-reconfig-check',
     'bool',

@@ -3,14 +3,14 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../src/base/log/logger.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
 import {
   type Discovery,
   discoverMembers,
   type RegistryClient,
   type RegistryEntry,
-} from '../../../src/cluster/discovery/registry.js';
-import { ManualClock } from '../../support/fakes/manual-clock.js';
+} from '../../../../src/cluster/discovery/registry.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 
 const SIZE = '/_etcd/registry/t/_config/size';
 const MEMBERS = '/_etcd/registry/t/members/';
