@@ -11,6 +11,7 @@
 #include "addon/values/args.h"
 #include "addon/values/convert.h"
 #include "apply/completions.h"
+#include "auth/caller.h"
 #include "base/datagram.h"
 #include "intake/admission.h"
 #include "intake/raft_request.h"
@@ -161,6 +162,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["routes"] = Constants(env, kRoutes);
   exports["completions"] = Constants(env, kCompletions);
   exports["entryFormat"] = Napi::Number::New(env, intake::kEntryFormat);
+  exports["currentAuthRevision"] =
+      Napi::Number::New(env, static_cast<double>(auth::kCurrentAuthRevision));
   exports["syncSecondsBounds"] = ToNumbers(env, wal::kSyncSecondsBounds);
   exports["batchEntriesBounds"] = ToNumbers(env, wal::kBatchEntriesBounds);
   exports["sendDatagram"] = Napi::Function::New(env, Send, "sendDatagram");

@@ -65,6 +65,8 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("setCommitted", &Self::SetCommitted),
                          InstanceMethod("submit", &Self::Submit),
                          InstanceMethod("submitInternal", &Self::SubmitInternal),
+                         InstanceMethod("setAuth", &Self::SetAuth),
+                         InstanceMethod("checkRange", &Self::CheckRange),
                          InstanceMethod("takeProposals", &Self::TakeProposals),
                          InstanceMethod("takeForwards", &Self::TakeForwards),
                          InstanceMethod("returnForwards", &Self::ReturnForwards),
@@ -100,7 +102,6 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("nextId", &Self::NextId),
                          InstanceMethod("watchOpen", &Self::WatchOpen),
                          InstanceMethod("watchRequest", &Self::WatchRequest),
-                         InstanceMethod("watchRefuse", &Self::WatchRefuse),
                          InstanceMethod("watchCredit", &Self::WatchCredit),
                          InstanceMethod("watchClose", &Self::WatchClose),
                          InstanceMethod("drain", &Self::Drain),
@@ -161,15 +162,14 @@ Napi::Value MemberCoreObject::Submit(const Info& info) {
   const uint64_t ticket = args.Index(0, "ticket");
   const uint64_t method = args.Index(1, "method");
   const std::string_view request = args.Bytes(2, "request");
-  const std::string user_name = args.Text(3, "userName");
-  const uint64_t auth_revision = args.Index(4, "authRevision");
-  if (!args.ok()) return env.Undefined();
+  auth::HeldCaller caller;
+  if (!ReadCaller(&args, 3, env, &caller)) return env.Undefined();
   if (method >= static_cast<uint64_t>(intake::Method::kCount)) {
     ThrowType(env, "method is not one of the addon's methods");
     return env.Undefined();
   }
-  return RouteOrCode(env, core->Submit(ticket, static_cast<intake::Method>(method), request,
-                                       {user_name, auth_revision}));
+  return RouteOrCode(
+      env, core->Submit(ticket, static_cast<intake::Method>(method), request, caller.view()));
 }
 
 Napi::Value MemberCoreObject::SubmitInternal(const Info& info) {
@@ -181,8 +181,10 @@ Napi::Value MemberCoreObject::SubmitInternal(const Info& info) {
   Args args(info);
   const uint64_t ticket = args.Index(0, "ticket");
   const std::string_view request = args.Bytes(1, "request");
+  const std::string user_name = args.Text(2, "userName");
+  const uint64_t auth_revision = args.Index(3, "authRevision");
   if (!args.ok()) return env.Undefined();
-  return RouteOrCode(env, core->SubmitInternal(ticket, request));
+  return RouteOrCode(env, core->SubmitInternal(ticket, request, {user_name, auth_revision}));
 }
 
 Napi::Value MemberCoreObject::TakeProposals(const Info& info) {

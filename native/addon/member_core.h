@@ -26,6 +26,8 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value SetCommitted(const Info& info);
   Napi::Value Submit(const Info& info);
   Napi::Value SubmitInternal(const Info& info);
+  Napi::Value SetAuth(const Info& info);
+  Napi::Value CheckRange(const Info& info);
   Napi::Value TakeProposals(const Info& info);
   Napi::Value DropProposals(const Info& info);
   Napi::Value TakeForwards(const Info& info);
@@ -61,7 +63,6 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value NextId(const Info& info);
   Napi::Value WatchOpen(const Info& info);
   Napi::Value WatchRequest(const Info& info);
-  Napi::Value WatchRefuse(const Info& info);
   Napi::Value WatchCredit(const Info& info);
   Napi::Value WatchClose(const Info& info);
   Napi::Value Drain(const Info& info);

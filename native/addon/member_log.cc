@@ -1,4 +1,4 @@
-// Methods of member_core.h that drive the log, apply and the watch streams.
+// Methods of member_core.h that drive the log, apply, permissions and the watch streams.
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,6 +16,19 @@ Napi::Value Throw(Napi::Env env, const metastore::Status& status) {
 }
 
 constexpr size_t kInfoFields = 3;
+
+/// A table of permissions from its bytes; throws a TypeError or the table's own error.
+bool ReadTable(const Napi::Value& value, apply::PermissionTable* out) {
+  std::string_view bytes;
+  if (!ToBytes(value, "auth", &bytes)) return false;
+  auto table = auth::Table::Parse(bytes);
+  if (table.ok()) {
+    *out = std::move(*table);
+    return true;
+  }
+  Throw(value.Env(), table.status());
+  return false;
+}
 
 }  // namespace
 
@@ -88,8 +101,33 @@ Napi::Value MemberCoreObject::ControlDone(const Info& info) {
   }
   std::string_view reply;
   if (!info[3].IsNull() && !ToBytes(info[3], "reply", &reply)) return env.Undefined();
-  core->ControlDone(index, std::move(rows), code, std::string(reply));
+  apply::PermissionTable table;
+  if (!info[4].IsNull() && !ReadTable(info[4], &table)) return env.Undefined();
+  core->ControlDone(index, std::move(rows), code, std::string(reply), std::move(table));
   return env.Undefined();
+}
+
+Napi::Value MemberCoreObject::SetAuth(const Info& info) {
+  member::MemberCore* core = OpenCore();
+  apply::PermissionTable table;
+  if (ReadTable(info[0], &table) && core != nullptr) core->SetAuth(std::move(table));
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::CheckRange(const Info& info) {
+  const Napi::Env env = info.Env();
+  member::MemberCore* core = OpenCore();
+  Args args(info);
+  const std::string user_name = args.Text(0, "userName");
+  const uint64_t auth_revision = args.Index(1, "authRevision");
+  const bool is_write = args.Bool(2, "isWrite");
+  const std::string_view key = args.Bytes(3, "key");
+  const std::string_view end = args.Bytes(4, "end");
+  if (!args.ok()) return env.Undefined();
+  const Code code = core == nullptr
+                        ? Code::kStopped
+                        : core->CheckRange({user_name, auth_revision}, is_write, key, end);
+  return Napi::Number::New(env, static_cast<int>(code));
 }
 
 Napi::Value MemberCoreObject::Checkpoint(const Info& info) {
@@ -121,18 +159,10 @@ Napi::Value MemberCoreObject::WatchRequest(const Info& info) {
   Args args(info);
   const uint64_t stream = args.Index(0, "stream");
   const std::string_view request = args.Bytes(1, "request");
-  if (core == nullptr || !args.ok()) return env.Undefined();
-  const metastore::Status status = core->hub().Request(stream, request);
+  auth::HeldCaller caller;
+  if (!ReadCaller(&args, 2, env, &caller) || core == nullptr) return env.Undefined();
+  const metastore::Status status = core->hub().Request(stream, request, caller.view());
   return Napi::Number::New(env, static_cast<int>(status.code()));
-}
-
-Napi::Value MemberCoreObject::WatchRefuse(const Info& info) {
-  member::MemberCore* core = OpenCore();
-  Args args(info);
-  const uint64_t stream = args.Index(0, "stream");
-  std::string reason = args.Text(1, "reason");
-  if (core != nullptr && args.ok()) core->hub().Refuse(stream, std::move(reason));
-  return info.Env().Undefined();
 }
 
 Napi::Value MemberCoreObject::WatchCredit(const Info& info) {

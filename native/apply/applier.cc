@@ -40,6 +40,10 @@ void Applier::Step() {
 
 void Applier::RunOnce(uint64_t target) {
   const uint64_t from = applied_.load() + 1;
+  runner_.Use(parts_.tables->Get());
+  if (!runner_.knows_permissions()) {
+    return Fail(Status(Code::kInternal, "entries before setAuth has told users and roles"), from);
+  }
   const uint64_t to = std::min(target, from + options_.max_run_entries - 1);
   entries_.clear();
   Status status = parts_.log->Read(from, to, options_.max_run_bytes, &entries_);
@@ -106,14 +110,14 @@ void Applier::Halt(const wal::Entry& entry, const intake::RaftRequest& request) 
 }
 
 void Applier::ControlDone(uint64_t index, std::vector<MetaChange> meta, Code code,
-                          std::string reply) {
-  parts_.executor->Post([this, index, meta = std::move(meta), code, reply = std::move(reply)] {
-    FinishControl(index, meta, code, reply);
-  });
+                          std::string reply, PermissionTable table) {
+  parts_.executor->Post(
+      [this, index, meta = std::move(meta), code, reply = std::move(reply),
+       table = std::move(table)] { FinishControl(index, meta, code, reply, table); });
 }
 
 void Applier::FinishControl(uint64_t index, std::vector<MetaChange> meta, Code code,
-                            const std::string& reply) {
+                            const std::string& reply, const PermissionTable& table) {
   if (failed_) return;
   if (index == 0 || index != halted_at_) {
     return Fail(Status(Code::kInternal, "controlDone for an entry at which apply does not stand"),
@@ -121,6 +125,9 @@ void Applier::FinishControl(uint64_t index, std::vector<MetaChange> meta, Code c
   }
   Status status = CommitControl(std::move(meta));
   if (!status.ok()) return Fail(std::move(status), index);
+  // Behind the commit and before any other: a state that is newer than this entry is only seen
+  // together with this table.
+  if (table != nullptr) parts_.tables->Set(table);
   halted_at_ = 0;
   if (halted_request_ != 0) {
     const auto ticket = parts_.tickets->Take(halted_request_);

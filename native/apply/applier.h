@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "apply/completions.h"
 #include "apply/runner.h"
 #include "apply/shared_header.h"
+#include "auth/slot.h"
 #include "base/executor.h"
 #include "base/status.h"
 #include "intake/queues.h"
@@ -40,6 +42,7 @@ struct ApplierParts {
   intake::Tickets* tickets = nullptr;
   CompletionQueue* completions = nullptr;
   const SharedHeader* header = nullptr;
+  auth::TableSlot* tables = nullptr;
   Executor* executor = nullptr;
   /// On the apply thread, after the index has been applied and can be read.
   std::function<void(uint64_t index)> on_applied;
@@ -54,6 +57,8 @@ struct MetaChange {
   std::optional<std::string> value;
 };
 
+using PermissionTable = std::shared_ptr<const auth::Table>;
+
 class Applier {
  public:
   /// `applied` is the index that the store holds at the start.
@@ -61,8 +66,11 @@ class Applier {
 
   /// Entries up to `index` are committed, and durable in the local log. Any thread.
   void ApplyTo(uint64_t index);
-  /// Ends the control entry at `index`. Any thread; a failure when apply does not stand there.
-  void ControlDone(uint64_t index, std::vector<MetaChange> meta, Code code, std::string reply);
+  /// Ends the control entry at `index`. Any thread; a failure when apply does not stand there. The
+  /// table of permissions, unless null, is the current one from this entry on: neither a read of
+  /// this index nor a later entry meets the one before.
+  void ControlDone(uint64_t index, std::vector<MetaChange> meta, Code code, std::string reply,
+                   PermissionTable table);
   /// One step of physical compaction between runs; `done(more)` on the apply thread, not called
   /// after a failure or stop.
   void CompactStep(std::function<void(bool more)> done);
@@ -88,7 +96,7 @@ class Applier {
   Status ApplyRun(size_t count);
   void Halt(const wal::Entry& entry, const intake::RaftRequest& request);
   void FinishControl(uint64_t index, std::vector<MetaChange> meta, Code code,
-                     const std::string& reply);
+                     const std::string& reply, const PermissionTable& table);
   Status CommitControl(std::vector<MetaChange> meta);
   /// Makes the run visible to readers and TypeScript.
   void Publish(uint64_t index);

@@ -23,6 +23,13 @@ void CollectTxnKeys(const std::vector<codec::RequestOp>& ops, std::vector<std::s
   }
 }
 
+/// For checks of callers: as the running entries see it.
+auto KeysOf(Store* store) {
+  return [store](int64_t lease, std::vector<std::string>* keys) {
+    return store->RunningKeys(lease, keys);
+  };
+}
+
 }  // namespace
 
 bool IsStorageFailure(Code code) {
@@ -95,21 +102,29 @@ Status Runner::Write(const RaftRequest& request, CompletionBatch* batch, Operati
 Status Runner::Put(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
   codec::PutRequest put;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &put));
-  return Write(request, batch, [&](std::string* reply) { return store_->Put(put, header, reply); });
+  return Write(request, batch, [&](std::string* reply) -> Status {
+    METASTORE_RETURN_IF_ERROR(CheckOf(request).Put(put, KeysOf(store_)));
+    return store_->Put(put, header, reply);
+  });
 }
 
 Status Runner::DeleteRange(const RaftRequest& request, const HeaderInfo& header,
                            CompletionBatch* batch) {
   codec::DeleteRangeRequest deletion;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &deletion));
-  return Write(request, batch,
-               [&](std::string* reply) { return store_->DeleteRange(deletion, header, reply); });
+  return Write(request, batch, [&](std::string* reply) -> Status {
+    METASTORE_RETURN_IF_ERROR(CheckOf(request).DeleteRange(deletion));
+    return store_->DeleteRange(deletion, header, reply);
+  });
 }
 
 Status Runner::Txn(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
   codec::TxnRequest txn;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &txn));
-  return Write(request, batch, [&](std::string* reply) { return store_->Txn(txn, header, reply); });
+  return Write(request, batch, [&](std::string* reply) -> Status {
+    METASTORE_RETURN_IF_ERROR(CheckOf(request).Txn(txn, KeysOf(store_)));
+    return store_->Txn(txn, header, reply);
+  });
 }
 
 Status Runner::Compact(const RaftRequest& request, const HeaderInfo& header,
@@ -117,7 +132,8 @@ Status Runner::Compact(const RaftRequest& request, const HeaderInfo& header,
   codec::CompactionRequest compaction;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &compaction));
   std::string reply;
-  Status status = store_->Compact(compaction, header, &reply);
+  Status status = CheckOf(request).Admin();
+  if (status.ok()) status = store_->Compact(compaction, header, &reply);
   if (!status.ok() || !compaction.physical) {
     Answer(request, status.code(), reply, batch);
   } else if (const MaybeTicket ticket = TakeTicket(request); ticket.has_value()) {
@@ -147,7 +163,8 @@ Status Runner::LeaseRevoke(const RaftRequest& request, const HeaderInfo& header,
   METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &revoke));
   bool done = false;
   Status status = Write(request, batch, [&](std::string* reply) {
-    Status outcome = store_->LeaseRevoke(revoke, header, reply);
+    Status outcome = CheckOf(request).Lease(revoke.id, KeysOf(store_));
+    if (outcome.ok()) outcome = store_->LeaseRevoke(revoke, header, reply);
     done = outcome.ok();
     return outcome;
   });

@@ -6,12 +6,14 @@
 #define METASTORE_APPLY_RUNNER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "apply/completions.h"
+#include "auth/check.h"
 #include "base/status.h"
 #include "intake/queues.h"
 #include "intake/raft_request.h"
@@ -32,6 +34,9 @@ class Runner {
 
   /// Another store from now on.
   void Use(Store* store) { store_ = store; }
+  /// The table of permissions that the next run is held to; null while auth is off.
+  void Use(std::shared_ptr<const auth::Table> table) { table_ = std::move(table); }
+  bool knows_permissions() const { return table_ == nullptr || table_->known(); }
 
   /// Carries out a native request and appends its completions to *batch. An error means that this
   /// process cannot go on: bytes that no member can have proposed, or a failing engine.
@@ -62,6 +67,11 @@ class Runner {
   Status Alarm(const intake::RaftRequest& request, const HeaderInfo& header,
                CompletionBatch* batch);
 
+  /// Whoever proposed the request, held against the run's table.
+  auth::Check CheckOf(const intake::RaftRequest& request) const {
+    const intake::RequestHeader& header = request.header;
+    return auth::Check(table_.get(), {header.user_name, header.auth_revision});
+  }
   MaybeTicket TakeTicket(const intake::RaftRequest& request);
   void Answer(const intake::RaftRequest& request, Code code, std::string_view reply,
               CompletionBatch* batch);
@@ -70,6 +80,7 @@ class Runner {
   Status Write(const intake::RaftRequest& request, CompletionBatch* batch, Operation operation);
 
   Store* store_;
+  std::shared_ptr<const auth::Table> table_;
   intake::Tickets* const tickets_;
   bool compacted_ = false;
   std::vector<HeldReply> held_;

@@ -25,6 +25,8 @@ enum class Code : uint16_t {
 int GrpcCode(Code code);
 /// The exact text that a client sees for a code.
 std::string_view CodeText(Code code);
+/// A code as clients of gRPC print it: "rpc error: code = <gRPC name> desc = <text>".
+std::string GrpcText(Code code);
 /// The code's name as in errors.def, e.g. "EmptyKey".
 std::string_view CodeName(Code code);
 

@@ -6,7 +6,6 @@
 #include "codec/requests.h"
 #include "codec/wire.h"
 #include "intake/check.h"
-#include "intake/raft_request.h"
 
 namespace metastore::intake {
 namespace {
@@ -17,6 +16,12 @@ Result<Admitted> Take(Route route) {
   Admitted admitted;
   admitted.route = route;
   return admitted;
+}
+
+/// Of what TypeScript has checked itself: it hands on a caller without a right only by mistake.
+Result<Admitted> TakeFor(const Caller& caller) {
+  if (caller.refusal != Code::kOk) return caller.refusal;
+  return Take(Route::kServing);
 }
 
 }  // namespace
@@ -40,8 +45,11 @@ Result<Admitted> Admission::Admit(Method method, std::string_view request, const
       return propose(kFieldCompaction);
     case Method::kLeaseGrant:
       return AdmitLeaseGrant(request, caller, backlog);
-    case Method::kLeaseRevoke:
+    case Method::kLeaseRevoke: {
+      const Code code = RequireUser(caller);
+      if (code != Code::kOk) return code;
       return propose(kFieldLeaseRevoke);
+    }
     case Method::kLeaseCheckpoint:
       return propose(kFieldLeaseCheckpoint);
     case Method::kAlarm:
@@ -49,45 +57,64 @@ Result<Admitted> Admission::Admit(Method method, std::string_view request, const
     case Method::kHashKv: {
       codec::HashKvRequest decoded;
       METASTORE_RETURN_IF_ERROR(codec::Decode(request, &decoded));
-      return Take(Route::kServing);
+      return TakeFor(caller);
     }
     case Method::kHash:
     case Method::kDefragment:  // messages without fields
       if (!codec::IsMessage(request)) return Code::kUnmarshal;
-      return Take(Route::kServing);
+      return TakeFor(caller);
     case Method::kCount:
       break;
   }
   return Code::kUnknownMethod;
 }
 
-Result<Admitted> Admission::AdmitInternal(std::string_view message, uint64_t backlog) const {
+Result<Admitted> Admission::AdmitInternal(std::string_view message, const Caller& caller,
+                                          uint64_t backlog) const {
   RaftRequest decoded;
   METASTORE_RETURN_IF_ERROR(DecodeMessage(message, &decoded));
   if (decoded.field == 0 || decoded.header.id != 0) return Code::kUnmarshal;
   METASTORE_RETURN_IF_ERROR(CheckBody(decoded.field, decoded.body));
+  const Code code = CheckBacklog(caller, backlog);
+  if (code != Code::kOk) return code;
   Admitted admitted;
   admitted.route = Route::kProposed;
   admitted.request_id = ids_->Next();
-  admitted.payload = EncodeInternalEntry({admitted.request_id, {}, 0}, message);
-  return Limit(std::move(admitted), backlog);
+  admitted.payload = EncodeInternalEntry(HeaderOf(admitted.request_id, caller), message);
+  return Limit(std::move(admitted));
+}
+
+RequestHeader Admission::HeaderOf(uint64_t request_id, const Caller& caller) const {
+  // What "as fresh as the check" means ends here: the entry is held to a number.
+  const bool current = caller.auth_revision == auth::kCurrentAuthRevision;
+  return {request_id, caller.user_name, current ? tables_->revision() : caller.auth_revision};
+}
+
+Code Admission::RequireUser(const Caller& caller) const {
+  if (caller.refusal != Code::kOk) return caller.refusal;
+  if (!caller.user_name.empty() || tables_->Get() == nullptr) return Code::kOk;
+  return Code::kUserEmpty;
+}
+
+Code Admission::CheckBacklog(const Caller& caller, uint64_t backlog) const {
+  return backlog > limits_.max_apply_backlog ? Code::kTooManyRequests : caller.refusal;
 }
 
 Result<Admitted> Admission::Propose(uint32_t field, std::string_view body, std::string_view suffix,
                                     const Caller& caller, uint64_t backlog) const {
+  const Code code = CheckBacklog(caller, backlog);
+  if (code != Code::kOk) return code;
   Admitted admitted;
   admitted.route = Route::kProposed;
   admitted.request_id = ids_->Next();
-  admitted.payload = EncodeEntry({admitted.request_id, caller.user_name, caller.auth_revision},
-                                 field, body, suffix);
-  return Limit(std::move(admitted), backlog);
+  admitted.payload = EncodeEntry(HeaderOf(admitted.request_id, caller), field, body, suffix);
+  return Limit(std::move(admitted));
 }
 
 /// The size that counts is that of the InternalRaftRequest, without the format byte.
-Result<Admitted> Admission::Limit(Admitted admitted, uint64_t backlog) const {
+Result<Admitted> Admission::Limit(Admitted admitted) const {
   const auto size_bytes = static_cast<int64_t>(admitted.payload.size()) - 1;
   if (size_bytes > limits_.max_request_bytes) return Code::kRequestTooLarge;
-  if (backlog > limits_.max_apply_backlog) return Code::kTooManyRequests;
   return admitted;
 }
 
@@ -135,6 +162,8 @@ Result<Admitted> Admission::AdmitLeaseGrant(std::string_view request, const Call
   codec::LeaseGrantRequest decoded;
   METASTORE_RETURN_IF_ERROR(codec::Decode(request, &decoded));
   if (OverQuota(kLeaseGrantCost)) return Code::kNoSpace;
+  const Code code = RequireUser(caller);
+  if (code != Code::kOk) return code;
   const std::string chosen = decoded.id == 0 ? LeaseIdField(ids_->NextLeaseId()) : std::string();
   return Propose(kFieldLeaseGrant, request, chosen, caller, backlog);
 }

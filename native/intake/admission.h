@@ -1,8 +1,8 @@
 // Admission: the one gate that every KV and Lease request passes, whatever its transport.
 //
-// It decodes, validates in the documented order (quota, then the request's own rules, then size and
-// backlog) and says how the request goes on. Called by MemberCore on any thread; it holds no state
-// of its own besides the limits.
+// It decodes, validates in the documented order (quota, then the request's own rules, then backlog,
+// who asks, and size) and says how the request goes on. Called by MemberCore on any thread; it
+// holds no state of its own besides the limits.
 #ifndef METASTORE_INTAKE_ADMISSION_H_
 #define METASTORE_INTAKE_ADMISSION_H_
 
@@ -10,8 +10,11 @@
 #include <string>
 #include <string_view>
 
+#include "auth/caller.h"
+#include "auth/slot.h"
 #include "base/status.h"
 #include "intake/id_generator.h"
+#include "intake/raft_request.h"
 #include "mvcc/store.h"
 
 namespace metastore::intake {
@@ -54,29 +57,33 @@ struct Admitted {
   std::string payload;
 };
 
-/// Who asks, for the header of a proposal. Empty and 0 without auth.
-struct Caller {
-  std::string_view user_name;
-  uint64_t auth_revision = 0;
-};
+/// Who asks; goes into the header of a proposal. Empty and 0 without auth.
+using auth::Caller;
 
 class Admission {
  public:
-  /// `stores` and `ids` must outlive the admission.
-  Admission(const AdmissionLimits& limits, const StoreSlot* stores, IdGenerator* ids)
-      : limits_(limits), stores_(stores), ids_(ids) {}
+  /// All must outlive the admission.
+  Admission(const AdmissionLimits& limits, const StoreSlot* stores, IdGenerator* ids,
+            const auth::TableSlot* tables)
+      : limits_(limits), stores_(stores), ids_(ids), tables_(tables) {}
 
   /// The first check that fails as an error, or how the request goes on. `backlog` is the number of
-  /// entries committed but not applied. Accepts any bytes.
+  /// entries committed but not applied. Accepts any bytes. A proposal that is refused because of
+  /// its caller is refused here; a read of KV only behind its wait, by whoever serves it.
   Result<Admitted> Admit(Method method, std::string_view request, const Caller& caller,
                          uint64_t backlog) const;
   /// An InternalRaftRequest without header, built by TypeScript.
-  Result<Admitted> AdmitInternal(std::string_view message, uint64_t backlog) const;
+  Result<Admitted> AdmitInternal(std::string_view message, const Caller& caller,
+                                 uint64_t backlog) const;
 
  private:
   Result<Admitted> Propose(uint32_t field, std::string_view body, std::string_view suffix,
                            const Caller& caller, uint64_t backlog) const;
-  Result<Admitted> Limit(Admitted admitted, uint64_t backlog) const;
+  Result<Admitted> Limit(Admitted admitted) const;
+  /// What an entry is to say of the caller.
+  RequestHeader HeaderOf(uint64_t request_id, const Caller& caller) const;
+  Code RequireUser(const Caller& caller) const;
+  Code CheckBacklog(const Caller& caller, uint64_t backlog) const;
   bool OverQuota(int64_t cost_bytes) const {
     return stores_->With([&](const Store& store) { return store.OverQuota(cost_bytes); });
   }
@@ -93,6 +100,7 @@ class Admission {
   const AdmissionLimits limits_;
   const StoreSlot* const stores_;
   IdGenerator* const ids_;
+  const auth::TableSlot* const tables_;
 };
 
 }  // namespace metastore::intake

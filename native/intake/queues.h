@@ -134,6 +134,7 @@ struct PendingRead {
   /// Set instead of a method for the keys of one lease.
   std::optional<int64_t> lease_keys;
   std::string request;
+  auth::HeldCaller caller = {};
 };
 using ReadBatch = std::vector<PendingRead>;
 

@@ -46,7 +46,8 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
     applier_->Defragment(ticket);
     return intake::Route::kServing;
   }
-  intake::PendingRead read{ticket, method, std::nullopt, std::string(request)};
+  intake::PendingRead read{ticket, method, std::nullopt, std::string(request),
+                           auth::HeldCaller(caller)};
   Code code = AdmitRead(read);
   if (code != Code::kOk) return code;
   if (admitted->route == intake::Route::kReadWaits) {
@@ -60,9 +61,10 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
   return admitted->route;
 }
 
-Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::string_view request) {
+Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::string_view request,
+                                                 const intake::Caller& caller) {
   if (refusing()) return Code::kStopped;
-  auto admitted = admission_->AdmitInternal(request, Backlog());
+  auto admitted = admission_->AdmitInternal(request, caller, Backlog());
   if (!admitted.ok()) return admitted.status().code();
   return Queue(ticket, std::move(*admitted));
 }
@@ -183,8 +185,16 @@ Status MemberCore::EntryData(uint64_t index, std::shared_ptr<const std::string>*
 }
 
 void MemberCore::ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
-                             std::string reply) {
-  applier_->ControlDone(index, std::move(meta), code, std::move(reply));
+                             std::string reply, apply::PermissionTable table) {
+  applier_->ControlDone(index, std::move(meta), code, std::move(reply), std::move(table));
+}
+
+Code MemberCore::CheckRange(const auth::Caller& caller, bool is_write, std::string_view key,
+                            std::string_view range_end) const {
+  if (caller.refusal != Code::kOk) return caller.refusal;
+  const apply::PermissionTable table = tables_.Get();
+  const auth::Check check(table.get(), caller);
+  return is_write ? check.Write(key, range_end) : check.Read(key, range_end);
 }
 
 Status MemberCore::TruncateLog(uint64_t index) {

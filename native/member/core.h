@@ -18,6 +18,8 @@
 #include "apply/applier.h"
 #include "apply/completions.h"
 #include "apply/shared_header.h"
+#include "auth/check.h"
+#include "auth/slot.h"
 #include "base/executor.h"
 #include "base/status.h"
 #include "intake/admission.h"
@@ -63,7 +65,8 @@ class MemberCore {
   /// Any thread. The result comes as a completion unless this fails.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller);
-  Result<intake::Route> SubmitInternal(intake::Ticket ticket, std::string_view request);
+  Result<intake::Route> SubmitInternal(intake::Ticket ticket, std::string_view request,
+                                       const intake::Caller& caller);
   /// Any thread. Keys attached to a lease, each behind its u32 length, as the ticket's result.
   void LeaseKeys(intake::Ticket ticket, int64_t lease);
 
@@ -102,7 +105,14 @@ class MemberCore {
 
   void Apply(uint64_t index) { applier_->ApplyTo(index); }
   void ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
-                   std::string reply);
+                   std::string reply, apply::PermissionTable table);
+
+  /// The permissions that the state has, after a start and after an install, before anything is
+  /// applied.
+  void SetAuth(apply::PermissionTable table) { tables_.Set(std::move(table)); }
+  /// Any thread. Whether the caller may read or write the keys, by the current table.
+  Code CheckRange(const auth::Caller& caller, bool is_write, std::string_view key,
+                  std::string_view range_end) const;
 
   void Checkpoint() { upkeep_->Checkpoint(); }
   /// kInternal unless a checkpoint covers the index; then Completion 'truncated' follows.
@@ -166,6 +176,7 @@ class MemberCore {
   const intake::QueueLimits queue_limits_;
   apply::CompletionQueue completions_;
   apply::SharedHeader header_;
+  auth::TableSlot tables_;
   intake::IdGenerator ids_;
   intake::Tickets tickets_;
   intake::ProposalQueue proposals_;

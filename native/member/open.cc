@@ -135,6 +135,7 @@ Status MemberCore::OpenStore(const MemberOptions& options, MemberCore* core,
   hub.progress_notify_ms = options.watch_progress_notify_ms;
   hub.fragment_bytes = static_cast<uint64_t>(options.limits.max_request_bytes) + (512u << 10);
   hub.executor = options.executors.watch;
+  hub.tables = &core->tables_;
   core->hub_ = watch::WatchHub::Create(hub, core->watch_sink_.get());
   auto store = Store::Open(options.store, std::move(engine), core->hub_.get());
   if (!store.ok()) return store.TakeStatus();
@@ -181,14 +182,14 @@ Executor* MemberCore::Own(Executor* given, const std::string& name) {
 void MemberCore::Start(const MemberOptions& options, const RecoveredState& recovered,
                        uint64_t image_index) {
   const auto on_failure = [this](const Status& status) { OnFailure(status); };
-  admission_ = std::make_unique<intake::Admission>(options.limits, &stores_, &ids_);
+  admission_ = std::make_unique<intake::Admission>(options.limits, &stores_, &ids_, &tables_);
   apply_executor_ = Own(options.executors.apply, "apply");
   upkeep_executor_ = Own(options.executors.upkeep, "upkeep");
   read_executors_ = options.executors.readers;
   for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
     read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
   }
-  readers_ = std::make_unique<Readers>(&stores_, log_.get(), &header_, &completions_,
+  readers_ = std::make_unique<Readers>(&stores_, &tables_, log_.get(), &header_, &completions_,
                                        read_executors_, on_failure);
   apply::ApplierParts parts;
   parts.log = log_.get();
@@ -197,6 +198,7 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   parts.tickets = &tickets_;
   parts.completions = &completions_;
   parts.header = &header_;
+  parts.tables = &tables_;
   parts.executor = apply_executor_;
   parts.on_applied = [this](uint64_t index) { readers_->Serve(reads_.TakeReady(index)); };
   parts.on_compacted = [this] { upkeep_->ScheduleCompaction(); };

@@ -99,6 +99,9 @@ class Store {
   virtual Status LeaseRevoke(const codec::LeaseRevokeRequest& request, const HeaderInfo& header,
                              std::string* reply) = 0;
   virtual Status LeaseCheckpoint(const codec::LeaseCheckpointRequest& request) = 0;
+  /// Appends the keys attached to a lease as the running entries see them, ascending; none for an
+  /// unknown lease.
+  virtual Status RunningKeys(int64_t lease, std::vector<std::string>* keys) = 0;
   virtual Status Alarm(const codec::AlarmRequest& request, const HeaderInfo& header,
                        std::string* reply) = 0;
   /// Rows of the caller's own (membership, conf state, cluster version), atomically with the run.

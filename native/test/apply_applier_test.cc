@@ -73,6 +73,7 @@ class Bench {
     parts.tickets = &tickets;
     parts.completions = &completions_;
     parts.header = &header_;
+    parts.tables = &tables_;
     parts.executor = &executor;
     parts.on_applied = [this](uint64_t index) { readable.push_back(index); };
     parts.on_compacted = [this] { compactions += 1; };
@@ -114,6 +115,7 @@ class Bench {
   std::unique_ptr<Store> store_;
   CompletionQueue completions_{[] {}};
   SharedHeader header_;
+  auth::TableSlot tables_;
 };
 
 std::vector<LogEntry> Puts(int count, size_t value_bytes = 10) {
@@ -191,7 +193,7 @@ TEST(Applier, ControlEntriesStandAloneWhereverTheyAre) {
   bench.RunAll();
   EXPECT_TRUE(bench.Drain().empty());
 
-  bench.applier->ControlDone(1, {{"row", "one"}}, Code::kOk, "");
+  bench.applier->ControlDone(1, {{"row", "one"}}, Code::kOk, "", nullptr);
   bench.RunAll();
   records = bench.Drain();
   ASSERT_EQ(records.size(), 2u);
@@ -201,14 +203,14 @@ TEST(Applier, ControlEntriesStandAloneWhereverTheyAre) {
             "\x01"
             "conf change");
 
-  bench.applier->ControlDone(2, {{"row", std::nullopt}, {"other", "two"}}, Code::kOk, "");
+  bench.applier->ControlDone(2, {{"row", std::nullopt}, {"other", "two"}}, Code::kOk, "", nullptr);
   bench.RunAll();
   records = bench.Drain();
   ASSERT_EQ(records.size(), 3u);
   EXPECT_EQ(records[1].NumberAt(0), 3u);  // the put between two control entries is committed first
   EXPECT_EQ(records[2].NumberAt(0), 4u);
 
-  bench.applier->ControlDone(4, {}, Code::kOk, "reply");
+  bench.applier->ControlDone(4, {}, Code::kOk, "reply", nullptr);
   bench.RunAll();
   records = bench.Drain();
   ASSERT_EQ(records.size(), 3u);

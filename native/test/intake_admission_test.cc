@@ -32,7 +32,7 @@ class AdmissionTest : public ::testing::Test {
     auto store = Store::Open(options, NewMemoryEngine(), &sink_);
     ASSERT_TRUE(store.ok());
     stores_.Set(std::move(*store));
-    admission_ = std::make_unique<Admission>(limits, &stores_, &ids_);
+    admission_ = std::make_unique<Admission>(limits, &stores_, &ids_, &tables_);
   }
 
   Code CodeOf(Method method, const std::string& request, uint64_t backlog = 0) {
@@ -47,6 +47,7 @@ class AdmissionTest : public ::testing::Test {
   NullSink sink_;
   IdGenerator ids_{kMember, 1700000000000};
   StoreSlot stores_;
+  auth::TableSlot tables_;
   std::unique_ptr<Admission> admission_;
 };
 
@@ -115,13 +116,14 @@ TEST_F(AdmissionTest, QuotaComesBeforeValidation) {
   EXPECT_EQ(CodeOf(Method::kLeaseRevoke, Number(1, 1)), Code::kOk);
 }
 
-TEST_F(AdmissionTest, SizeThenBacklog) {
+TEST_F(AdmissionTest, BacklogThenSize) {
   AdmissionLimits limits;
   limits.max_request_bytes = 1000;
   limits.max_apply_backlog = 5;
   Open(0, limits);
   const std::string large = Put("k", std::string(2000, 'v'));
-  EXPECT_EQ(CodeOf(Method::kPut, large, 6), Code::kRequestTooLarge);
+  EXPECT_EQ(CodeOf(Method::kPut, large, 5), Code::kRequestTooLarge);
+  EXPECT_EQ(CodeOf(Method::kPut, large, 6), Code::kTooManyRequests);
   EXPECT_EQ(CodeOf(Method::kPut, Put("k", "v"), 6), Code::kTooManyRequests);
   EXPECT_EQ(CodeOf(Method::kPut, Put("k", "v"), 5), Code::kOk);
   EXPECT_EQ(CodeOf(Method::kRange, Range("k"), 6), Code::kOk);
@@ -270,16 +272,16 @@ TEST_F(AdmissionTest, AlarmRefusesUnknownActions) {
 TEST_F(AdmissionTest, InternalRequestsMustBeWhole) {
   Open(0);
   const std::string attributes = Field(1301, Number(1, 5));
-  auto admitted = admission_->AdmitInternal(attributes, 0);
+  auto admitted = admission_->AdmitInternal(attributes, {}, 0);
   ASSERT_TRUE(admitted.ok());
   RaftRequest decoded;
   ASSERT_TRUE(DecodeEntry(admitted->payload, &decoded).ok());
   EXPECT_EQ(decoded.field, 1301u);
   EXPECT_NE(decoded.header.id, 0u);
   EXPECT_FALSE(IsNativeField(decoded.field));
-  EXPECT_EQ(admission_->AdmitInternal("", 0).status().code(), Code::kUnmarshal);
-  EXPECT_EQ(admission_->AdmitInternal(Field(9, "\x08"), 0).status().code(), Code::kUnmarshal);
-  EXPECT_EQ(admission_->AdmitInternal(attributes + Field(100, Number(1, 5)), 0).status().code(),
+  EXPECT_EQ(admission_->AdmitInternal("", {}, 0).status().code(), Code::kUnmarshal);
+  EXPECT_EQ(admission_->AdmitInternal(Field(9, "\x08"), {}, 0).status().code(), Code::kUnmarshal);
+  EXPECT_EQ(admission_->AdmitInternal(attributes + Field(100, Number(1, 5)), {}, 0).status().code(),
             Code::kUnmarshal);
 }
 

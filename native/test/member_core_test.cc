@@ -100,7 +100,7 @@ TEST_P(MemberCoreTest, ControlEntriesHaltApplyAndKeepTheirRows) {
     TinyVoter voter(Options());
     ASSERT_TRUE(voter.Open().ok());
     voter.answer_controls = false;
-    ASSERT_TRUE(voter.core().SubmitInternal(900, attributes).ok());
+    ASSERT_TRUE(voter.core().SubmitInternal(900, attributes, {}).ok());
     ASSERT_EQ(voter.Submit(901, Method::kPut, PutRequest("after", "1")), Code::kOk);
     ASSERT_TRUE(voter.DriveUntil([&] { return voter.controls.size() == 1; }));
     // The entry behind it waits, though it is committed.
@@ -111,7 +111,7 @@ TEST_P(MemberCoreTest, ControlEntriesHaltApplyAndKeepTheirRows) {
     EXPECT_EQ(control.NumberAt(8), voter.term());
     EXPECT_EQ(control.body.substr(control.body.size() - attributes.size()), attributes);
     voter.core().ControlDone(control.NumberAt(0), {{"members/1", "one"}, {"gone", std::nullopt}},
-                             Code::kMemberExists, "");
+                             Code::kMemberExists, "", nullptr);
     EXPECT_EQ(voter.WaitFor(900).code, Code::kMemberExists);
     EXPECT_EQ(voter.WaitFor(901).code, Code::kOk);
     // A conf change without data, as Raft proposes to leave a joint configuration.
@@ -143,7 +143,7 @@ TEST_P(MemberCoreTest, WrongControlDoneIsFatal) {
   ASSERT_TRUE(voter.Open().ok());
   ASSERT_EQ(voter.Put("a", "1").code, Code::kOk);
   ASSERT_EQ(voter.Submit(800, Method::kPut, PutRequest("b", "1")), Code::kOk);
-  voter.core().ControlDone(5, {}, Code::kOk, "");
+  voter.core().ControlDone(5, {}, Code::kOk, "", nullptr);
   ASSERT_FALSE(voter.DriveUntil([&] { return voter.results.contains(800); }));
   EXPECT_NE(voter.fatal.find("index 5"), std::string::npos) << voter.fatal;
   EXPECT_EQ(voter.Submit(801, Method::kRange, Bytes(1, "a")), Code::kStopped);

@@ -56,10 +56,11 @@ void FillState(TinyVoter* voter, int puts) {
   const std::string raise = Number(1, 1) + Number(2, 0xbad) + Number(3, 1);
   ASSERT_EQ(voter->Call(Method::kAlarm, raise).code, Code::kOk);
   voter->answer_controls = false;
-  ASSERT_TRUE(voter->core().SubmitInternal(900'001, Field(1301, Number(1, 5))).ok());
+  ASSERT_TRUE(voter->core().SubmitInternal(900'001, Field(1301, Number(1, 5)), {}).ok());
   ASSERT_TRUE(voter->DriveUntil([&] { return voter->controls.size() == 1; }));
   voter->core().ControlDone(voter->controls[0].NumberAt(0),
-                            {{"conf_state", "voters"}, {"members/1", "one"}}, Code::kOk, "");
+                            {{"conf_state", "voters"}, {"members/1", "one"}}, Code::kOk, "",
+                            nullptr);
   voter->answer_controls = true;
   ASSERT_EQ(voter->WaitFor(900'001).code, Code::kOk);
 }

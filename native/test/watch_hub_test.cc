@@ -202,9 +202,10 @@ TEST_F(WatchHubTest, MalformedBytes) {
 
 TEST_F(WatchHubTest, RefusalsKeepTheStreamsOrder) {
   const std::string reason =
-      "rpc error: code = PermissionDenied desc = etcdserver: permission denied";
+      "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token";
+  const auth::Caller refused{.refusal = Code::kInvalidAuthToken};
   ASSERT_TRUE(h.hub->Request(1, CreateBytes({.key = "a"})).ok());
-  h.hub->Refuse(1, reason);
+  ASSERT_TRUE(h.hub->Request(1, CreateBytes({.key = "a"}), refused).ok());
   ASSERT_TRUE(h.hub->Request(1, CreateBytes({.key = "b"})).ok());
   h.Run();
   ExpectCreated(h.Must(1), 0, 1);

@@ -112,8 +112,9 @@ class Scene {
       model.AskedProgress();
       ASSERT_TRUE(h_.hub->Request(stream, ProgressBytes()).ok());
     } else {
-      model.Refused("not for you");
-      h_.hub->Refuse(stream, "not for you");
+      model.Refused(GrpcText(Code::kPermissionDenied));
+      const auth::Caller refused{.refusal = Code::kPermissionDenied};
+      ASSERT_TRUE(h_.hub->Request(stream, CreateBytes({.key = Key()}), refused).ok());
     }
   }
 

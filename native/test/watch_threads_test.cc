@@ -80,7 +80,8 @@ class Client {
     } else if (what == 2) {
       EXPECT_TRUE(hub_->Request(id_, ProgressBytes()).ok());
     } else {
-      hub_->Refuse(id_, "no");
+      const auth::Caller refused{.refusal = Code::kPermissionDenied};
+      EXPECT_TRUE(hub_->Request(id_, CreateBytes({.key = "k1"}), refused).ok());
     }
   }
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "auth/check.h"
 #include "base/check.h"
 #include "watch/events/codec.h"
 #include "watch/mailbox.h"
@@ -62,7 +63,10 @@ class Timer {
 class Hub final : public WatchHub {
  public:
   Hub(const HubOptions& options, StreamSink* sink)
-      : executor_(options.executor), mailbox_(options), sequencer_(options, sink, &counters_) {
+      : executor_(options.executor),
+        tables_(options.tables),
+        mailbox_(options),
+        sequencer_(options, sink, &counters_) {
     if (executor_ != nullptr) return;
     own_executor_ = std::make_unique<ThreadExecutor>("watch");
     executor_ = own_executor_.get();
@@ -79,18 +83,18 @@ class Hub final : public WatchHub {
   }
   void Open(StreamId stream) override { WakeIf(mailbox_.PutOpen(stream)); }
   void Close(StreamId stream) override { WakeIf(mailbox_.PutClose(stream)); }
-  Status Request(StreamId stream, std::string_view bytes) override {
+  using WatchHub::Request;
+  Status Request(StreamId stream, std::string_view bytes, const auth::Caller& caller) override {
     Incoming incoming;
     METASTORE_RETURN_IF_ERROR(Decode(bytes, &incoming.request));
     incoming.bytes = bytes.size();
-    return PutRequest(stream, std::move(incoming));
-  }
-  void Refuse(StreamId stream, std::string reason) override {
-    Incoming incoming;
-    incoming.refused = true;
-    incoming.reason = std::move(reason);
-    // Beyond the bound it is dropped; the caller learns of the bound by the next Request.
-    (void)PutRequest(stream, std::move(incoming));
+    if (incoming.request.kind == RequestKind::kCreate) {
+      incoming.permission = PermissionOf(incoming.request.create, caller);
+    }
+    bool wake = false;
+    Status status = mailbox_.PutRequest(stream, std::move(incoming), &wake);
+    WakeIf(wake);
+    return status;
   }
   void Credit(StreamId stream, uint64_t bytes) override { Put(CreditCommand{stream, bytes}); }
   void Tick() override { Put(TickCommand{}); }
@@ -119,11 +123,11 @@ class Hub final : public WatchHub {
 
  private:
   void Put(Command command) { WakeIf(mailbox_.Put(std::move(command))); }
-  Status PutRequest(StreamId stream, Incoming incoming) {
-    bool wake = false;
-    Status status = mailbox_.PutRequest(stream, std::move(incoming), &wake);
-    WakeIf(wake);
-    return status;
+  Code PermissionOf(const CreateRequest& create, const auth::Caller& caller) const {
+    if (caller.refusal != Code::kOk || tables_ == nullptr) return caller.refusal;
+    const std::shared_ptr<const auth::Table> table = tables_->Get();
+    const std::string_view key = create.key.empty() ? kLeastKey : std::string_view(create.key);
+    return auth::Check(table.get(), caller).Read(key, create.range_end);
   }
   void WakeIf(bool wake) {
     if (wake) executor_->Post([this] { Drain(); });
@@ -171,6 +175,7 @@ class Hub final : public WatchHub {
   Counters counters_;
   std::unique_ptr<ThreadExecutor> own_executor_;
   Executor* executor_;
+  const auth::TableSlot* const tables_;
   Mailbox mailbox_;
   std::mutex running_;   // held by the hub's tasks, so that Stop can wait for one
   Sequencer sequencer_;  // guarded by running_, as are the following

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "auth/caller.h"
+#include "auth/slot.h"
 #include "base/executor.h"
 #include "base/status.h"
 #include "mvcc/events.h"
@@ -43,6 +45,8 @@ struct HubOptions {
   /// Requests of one stream that may wait, by number and by bytes; more are refused.
   size_t stream_requests = 16384;
   uint64_t stream_request_bytes = 4u << 20;
+  /// Who may watch what, if there is anything to be asked.
+  const auth::TableSlot* tables = nullptr;
   /// 64 random bits; draws each stream's share of the progress interval. Injected by tests.
   std::function<uint64_t()> random;
 };
@@ -82,11 +86,10 @@ class WatchHub : public PublicationSink {
   virtual void Open(StreamId stream) = 0;
   /// Protobuf bytes of one WatchRequest; kUnmarshal when they are not one, kTooManyRequests when
   /// more than the stated number waits because the client does not read (the stream is then to be
-  /// ended by the transport).
-  virtual Status Request(StreamId stream, std::string_view bytes) = 0;
-  /// A create_request that the caller has decided to refuse: answers created+canceled with the
-  /// reason, watch id -1, in the stream's order.
-  virtual void Refuse(StreamId stream, std::string reason) = 0;
+  /// ended by the transport). Who may not watch what a create_request names is told so in the
+  /// stream's order, as for other creates that fail; permissions are those of this moment.
+  virtual Status Request(StreamId stream, std::string_view bytes, const auth::Caller& caller) = 0;
+  Status Request(StreamId stream, std::string_view bytes) { return Request(stream, bytes, {}); }
   /// The transport has written messages of this many bytes.
   virtual void Credit(StreamId stream, uint64_t bytes) = 0;
   virtual void Close(StreamId stream) = 0;

@@ -147,6 +147,11 @@ export class ErrorTable {
     return position;
   }
 
+  /** The native code of why a caller is refused; 0 for null. */
+  refusalCode(refusal: MetaStoreError | null): number {
+    return refusal === null ? 0 : (this.#position.get(refusal.code) ?? this.codeOf('Internal'));
+  }
+
   /**
    * Status of anything that was thrown. Errors without a meaning become Unknown with their text.
    */

@@ -205,19 +205,22 @@ export class Member {
       return Promise.reject(MetaStoreError.of('Stopped'));
     }
     const ticket = this.#parts.tickets.next();
-    const number = this.#addon.methods[method];
     const { userName, authRevision } = caller;
-    const route = this.#core.submit(ticket, number, bytesOf(request), userName, authRevision);
+    const refusal = this.errors.refusalCode(caller.refusal);
+    const [number, bytes] = [this.#addon.methods[method], bytesOf(request)];
+    const route = this.#core.submit(ticket, number, bytes, userName, authRevision, refusal);
     return this.#routed(ticket, route);
   }
 
-  /** Proposes a request of this member's own. */
-  propose(request: Buffer): Promise<Buffer> {
+  /** Proposes a request that TypeScript decides; by default this member's own. */
+  propose(request: Buffer, caller: Caller = nobody): Promise<Buffer> {
     if (this.#stopping) {
       return Promise.reject(MetaStoreError.of('Stopped'));
     }
     const ticket = this.#parts.tickets.next();
-    return this.#routed(ticket, this.#core.submitInternal(ticket, bytesOf(request)));
+    const { userName, authRevision } = caller;
+    const bytes = bytesOf(request);
+    return this.#routed(ticket, this.#core.submitInternal(ticket, bytes, userName, authRevision));
   }
 
   /** The keys attached to a lease, as of some moment after the call. */

@@ -1,5 +1,6 @@
-// Shapes that cross the border besides its calls (native.ts): what is handed to the log, rows that
-// TypeScript stores, snapshots on their way between members.
+// Shapes that cross the border besides its calls (native.ts): what a core is opened with and what
+// it found, what is handed to the log, rows that TypeScript stores, snapshots on their way between
+// members, figures.
 
 /**
  * What append() takes: a run from the proposal queue, entries that another member sent (`offset` is
@@ -75,4 +76,90 @@ export interface InstalledSnapshot {
   readonly meta: ReadonlyMap<string, Buffer>;
   readonly leases: readonly LeaseInfo[];
   readonly alarms: readonly { readonly memberId: bigint; readonly alarm: number }[];
+}
+
+export interface OpenOptions {
+  readonly dataDir: string;
+  /** Directory of the log; by default <dataDir>/member/wal. */
+  readonly walDir: string | null;
+  readonly engine: 'memory' | 'rocksdb';
+  /** Identity for a directory that is created by this call; compared when it exists. */
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly unsafeNoFsync: boolean;
+  readonly quotaBytes: number;
+  readonly maxRequestBytes: number;
+  readonly maxTxnOps: number;
+  readonly minLeaseTtlSeconds: number;
+  readonly walSegmentBytes: number;
+  readonly compactionBatchLimit: number;
+  readonly compactionSleepMs: number;
+  readonly watchProgressNotifyMs: number;
+  /** Proposals and reads that may wait, in operations and bytes; past them TooManyRequests. */
+  readonly maxQueuedOperations: number;
+  readonly maxQueuedBytes: number;
+  /** Committed but not applied entries above which proposals are refused (5000). */
+  readonly maxApplyBacklog: number;
+  readonly rocks: {
+    readonly blockCacheBytes: number;
+    readonly writeBufferBytes: number;
+    readonly metadataCacheBytes: number;
+    readonly backgroundJobs: number;
+    readonly bloomBitsPerKey: number;
+  };
+  /** Tests only: '' for the operating system's files, 'lossy:<seed>' to lose what is not synced. */
+  readonly fileLayer: string;
+  /**
+   * Tests only: nothing runs by itself. Background work happens in MemberCore.step(), and crash()
+   * loses what was not synced, so that one thread can run a whole cluster from a seed.
+   */
+  readonly stepped: boolean;
+}
+
+export interface Recovered {
+  readonly created: boolean;
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly term: number;
+  readonly vote: bigint;
+  readonly commit: number;
+  /** The log holds entries after (startIndex, startTerm] up to lastIndex. */
+  readonly startIndex: number;
+  readonly startTerm: number;
+  readonly lastIndex: number;
+  /** Applied to the state that was loaded; entries after it are to be applied again. */
+  readonly appliedIndex: number;
+  readonly appliedTerm: number;
+  readonly tornBytes: number;
+  readonly openMs: number;
+  /** Meta rows written by TypeScript earlier (putMeta), by name without their prefix. */
+  readonly meta: ReadonlyMap<string, Buffer>;
+  readonly leases: readonly LeaseInfo[];
+  readonly alarms: readonly { readonly memberId: bigint; readonly alarm: number }[];
+  readonly revision: number;
+}
+
+export interface CoreStatus {
+  readonly revision: number;
+  readonly compactRevision: number;
+  readonly appliedIndex: number;
+  readonly durableAppliedIndex: number;
+  readonly dbSizeBytes: number;
+  readonly dbSizeInUseBytes: number;
+  readonly logStartIndex: number;
+  readonly logLastIndex: number;
+  readonly logBytes: number;
+  readonly logSegments: number;
+  readonly logSyncs: number;
+  readonly logEntries: number;
+  /** Buckets are accumulated: each counts all values up to its bound. */
+  readonly logSyncSeconds: { readonly buckets: readonly number[]; readonly sum: number };
+  readonly logBatchEntries: { readonly buckets: readonly number[]; readonly sum: number };
+  readonly queuedOperations: number;
+  readonly queuedBytes: number;
+  readonly watchStreams: number;
+  readonly watchers: number;
+  readonly slowWatchers: number;
+  readonly watchEvents: number;
+  readonly engine: readonly (readonly [string, number])[];
 }

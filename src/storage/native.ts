@@ -8,10 +8,12 @@
 import type {
   AppendRun,
   Backup,
+  CoreStatus,
   HardStateRecord,
   InstalledSnapshot,
-  LeaseInfo,
   MetaRow,
+  OpenOptions,
+  Recovered,
   SnapshotExport,
   SnapshotKind,
   StepExecutor,
@@ -77,6 +79,8 @@ export interface Addon {
   readonly completions: CompletionKinds;
   /** Leading byte of a normal entry's payload: the InternalRaftRequest follows it. */
   readonly entryFormat: number;
+  /** Stands for the revision of users and roles at the moment of a check. */
+  readonly currentAuthRevision: number;
   readonly syncSecondsBounds: readonly number[];
   readonly batchEntriesBounds: readonly number[];
   /**
@@ -91,67 +95,6 @@ export interface Addon {
    * WrongFormat, Io, ...) and whose message says what and where.
    */
   open(options: OpenOptions, onWake: () => void): Promise<OpenedCore>;
-}
-
-export interface OpenOptions {
-  readonly dataDir: string;
-  /** Directory of the log; by default <dataDir>/member/wal. */
-  readonly walDir: string | null;
-  readonly engine: 'memory' | 'rocksdb';
-  /** Identity for a directory that is created by this call; compared when it exists. */
-  readonly clusterId: bigint;
-  readonly memberId: bigint;
-  readonly unsafeNoFsync: boolean;
-  readonly quotaBytes: number;
-  readonly maxRequestBytes: number;
-  readonly maxTxnOps: number;
-  readonly minLeaseTtlSeconds: number;
-  readonly walSegmentBytes: number;
-  readonly compactionBatchLimit: number;
-  readonly compactionSleepMs: number;
-  readonly watchProgressNotifyMs: number;
-  /** Proposals and reads that may wait, in operations and bytes; past them TooManyRequests. */
-  readonly maxQueuedOperations: number;
-  readonly maxQueuedBytes: number;
-  /** Committed but not applied entries above which proposals are refused (5000). */
-  readonly maxApplyBacklog: number;
-  readonly rocks: {
-    readonly blockCacheBytes: number;
-    readonly writeBufferBytes: number;
-    readonly metadataCacheBytes: number;
-    readonly backgroundJobs: number;
-    readonly bloomBitsPerKey: number;
-  };
-  /** Tests only: '' for the operating system's files, 'lossy:<seed>' to lose what is not synced. */
-  readonly fileLayer: string;
-  /**
-   * Tests only: nothing runs by itself. Background work happens in MemberCore.step(), and crash()
-   * loses what was not synced, so that one thread can run a whole cluster from a seed.
-   */
-  readonly stepped: boolean;
-}
-
-export interface Recovered {
-  readonly created: boolean;
-  readonly clusterId: bigint;
-  readonly memberId: bigint;
-  readonly term: number;
-  readonly vote: bigint;
-  readonly commit: number;
-  /** The log holds entries after (startIndex, startTerm] up to lastIndex. */
-  readonly startIndex: number;
-  readonly startTerm: number;
-  readonly lastIndex: number;
-  /** Applied to the state that was loaded; entries after it are to be applied again. */
-  readonly appliedIndex: number;
-  readonly appliedTerm: number;
-  readonly tornBytes: number;
-  readonly openMs: number;
-  /** Meta rows written by TypeScript earlier (putMeta), by name without their prefix. */
-  readonly meta: ReadonlyMap<string, Buffer>;
-  readonly leases: readonly LeaseInfo[];
-  readonly alarms: readonly { readonly memberId: bigint; readonly alarm: number }[];
-  readonly revision: number;
 }
 
 export interface OpenedCore {
@@ -173,7 +116,11 @@ export interface MemberCore {
   /**
    * Admits one request: decodes, validates in the stated order, checks limits, quota and queues.
    * Returns a route (>= 0), or -(error code). `ticket` comes back with its result. `userName` and
-   * `authRevision` go into the proposal's header ('' and 0 without auth).
+   * `authRevision` go into the proposal's header ('' and 0 without auth, Addon.currentAuthRevision
+   * for what is as fresh as the check). `refusal` says why nobody could be identified (0 for
+   * somebody, or when nobody asks): a proposal is refused with it behind the backlog and before its
+   * size, a read of KV behind its wait. LeaseGrant and LeaseRevoke are refused without a user while
+   * auth is on.
    */
   submit(
     ticket: number,
@@ -181,9 +128,34 @@ export interface MemberCore {
     request: Uint8Array,
     userName: string,
     authRevision: number,
+    refusal: number,
   ): number;
   /** Queues an internal request that TypeScript encoded: an InternalRaftRequest without header. */
-  submitInternal(ticket: number, request: Uint8Array): number;
+  submitInternal(
+    ticket: number,
+    request: Uint8Array,
+    userName: string,
+    authRevision: number,
+  ): number;
+
+  /**
+   * The permissions that belong to the state, as a table (native/auth/table.h). Called after open()
+   * and after installSnapshot(), before the next apply(): entries are held to it. Later changes
+   * come with controlDone(). Throws an Error with the code Unmarshal for other bytes.
+   */
+  setAuth(table: Uint8Array): void;
+  /**
+   * Whether somebody may read or write `key` (an empty `end`), all keys from `key` on (`end` one
+   * zero byte) or [key, end) now: 0, or UserEmpty, AuthOldRevision, PermissionDenied; after close()
+   * Stopped.
+   */
+  checkRange(
+    userName: string,
+    authRevision: number,
+    isWrite: boolean,
+    key: Uint8Array,
+    end: Uint8Array,
+  ): number;
 
   /**
    * Takes what waits in the proposal queue, up to the limits; the payload sizes in bytes. The
@@ -268,13 +240,16 @@ export interface MemberCore {
   apply(index: number): void;
   /**
    * Ends a control entry: writes the meta rows atomically with its applied index, completes the
-   * ticket of whoever proposed it with the reply or code, and goes on.
+   * ticket of whoever proposed it with the reply or code, and goes on. `auth` is the table of
+   * permissions from this index on (as for setAuth, which throws alike), null when the entry does
+   * not change it: reads of this index and later entries are held to it.
    */
   controlDone(
     index: number,
     meta: readonly MetaRow[],
     code: number,
     reply: Uint8Array | null,
+    auth: Uint8Array | null,
   ): void;
 
   /** Makes applied state durable without the log (image or flush); Completion 'checkpoint'. */
@@ -331,9 +306,18 @@ export interface MemberCore {
   nextId(): bigint;
 
   watchOpen(stream: number): void;
-  /** Protobuf bytes of one WatchRequest; 0, or an error code that ends the stream. */
-  watchRequest(stream: number, request: Uint8Array): number;
-  watchRefuse(stream: number, reason: string): void;
+  /**
+   * Protobuf bytes of one WatchRequest; 0, or an error code that ends the stream. Who asks counts
+   * for a create_request: with a `refusal`, or without permission now, it is answered as other
+   * creates that fail, and the stream goes on.
+   */
+  watchRequest(
+    stream: number,
+    request: Uint8Array,
+    userName: string,
+    authRevision: number,
+    refusal: number,
+  ): number;
   watchCredit(stream: number, bytes: number): void;
   watchClose(stream: number): void;
 
@@ -351,29 +335,4 @@ export interface MemberCore {
   step(executor: StepExecutor): boolean;
   /** Only with `stepped`: as a power cut. The directory can be opened again afterwards. */
   crash(): void;
-}
-
-export interface CoreStatus {
-  readonly revision: number;
-  readonly compactRevision: number;
-  readonly appliedIndex: number;
-  readonly durableAppliedIndex: number;
-  readonly dbSizeBytes: number;
-  readonly dbSizeInUseBytes: number;
-  readonly logStartIndex: number;
-  readonly logLastIndex: number;
-  readonly logBytes: number;
-  readonly logSegments: number;
-  readonly logSyncs: number;
-  readonly logEntries: number;
-  /** Buckets are accumulated: each counts all values up to its bound. */
-  readonly logSyncSeconds: { readonly buckets: readonly number[]; readonly sum: number };
-  readonly logBatchEntries: { readonly buckets: readonly number[]; readonly sum: number };
-  readonly queuedOperations: number;
-  readonly queuedBytes: number;
-  readonly watchStreams: number;
-  readonly watchers: number;
-  readonly slowWatchers: number;
-  readonly watchEvents: number;
-  readonly engine: readonly (readonly [string, number])[];
 }

@@ -103,6 +103,12 @@ bool ReadCode(Args* args, size_t i, Napi::Env env, Code* code) {
   return true;
 }
 
+bool ReadCaller(Args* args, size_t i, Napi::Env env, auth::HeldCaller* caller) {
+  caller->user_name = args->Text(i, "userName");
+  caller->auth_revision = args->Index(i + 1, "authRevision");
+  return ReadCode(args, i + 2, env, &caller->refusal);
+}
+
 Napi::Value Fields::Raw(const char* name) {
   const Napi::Value value = object_.Get(name);
   if (value.IsEmpty()) {  // a getter threw

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "auth/caller.h"
 #include "base/status.h"
 
 namespace metastore::addon {
@@ -81,6 +82,9 @@ class Fields {
 
 /// The argument as a code of the error table; outside of it is a mistake of the caller.
 bool ReadCode(Args* args, size_t i, Napi::Env env, Code* code);
+
+/// Three arguments from the `i`th on: userName, authRevision, refusal.
+bool ReadCaller(Args* args, size_t i, Napi::Env env, auth::HeldCaller* caller);
 
 /// Throws a TypeError.
 void ThrowType(Napi::Env env, const std::string& text);

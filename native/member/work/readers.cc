@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "auth/check.h"
 #include "base/bytes.h"
 #include "codec/replies.h"
 #include "codec/requests.h"
@@ -54,30 +55,30 @@ Status ServeHash(const Store& store, const intake::PendingRead& read, const View
   return Status::Ok();
 }
 
-Status ServeOne(const Store& store, const intake::PendingRead& read, const View& view,
-                const HeaderInfo& header, std::string* reply) {
-  if (read.lease_keys.has_value()) {
-    return ServeLeaseKeys(store, view, *read.lease_keys, reply);
-  }
+/// Of a transaction without writes: nothing in it names a lease.
+constexpr auto kNoLeases = [](int64_t, std::vector<std::string>*) { return Status::Ok(); };
+
+Status ServeKv(const Store& store, const intake::PendingRead& read, const auth::Check& check,
+               const View& view, const HeaderInfo& header, std::string* reply) {
   if (read.method == intake::Method::kRange) {
     codec::RangeRequest range;
     METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &range));
+    METASTORE_RETURN_IF_ERROR(check.Range(range));
     return store.Range(view, range, header, reply);
   }
-  if (read.method == intake::Method::kTxn) {
-    codec::TxnRequest txn;
-    METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &txn));
-    return store.ReadOnlyTxn(view, txn, header, reply);
-  }
-  return ServeHash(store, read, view, header, reply);
+  codec::TxnRequest txn;
+  METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &txn));
+  METASTORE_RETURN_IF_ERROR(check.Txn(txn, kNoLeases));
+  return store.ReadOnlyTxn(view, txn, header, reply);
 }
 
 }  // namespace
 
-Readers::Readers(const StoreSlot* stores, wal::Wal* log, const apply::SharedHeader* header,
-                 apply::CompletionQueue* completions, std::vector<Executor*> executors,
-                 std::function<void(const Status&)> on_failure)
+Readers::Readers(const StoreSlot* stores, const auth::TableSlot* tables, wal::Wal* log,
+                 const apply::SharedHeader* header, apply::CompletionQueue* completions,
+                 std::vector<Executor*> executors, std::function<void(const Status&)> on_failure)
     : stores_(stores),
+      tables_(tables),
       log_(log),
       header_(header),
       completions_(completions),
@@ -186,14 +187,34 @@ Status Readers::ReadRun(const EntryRead& read, std::string* run) const {
 void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch) {
   const std::shared_ptr<const Store> store = stores_->Get();
   const ViewRef view = store->Pin();
+  // After the view: what the state holds is only read under permissions that are as new.
+  const std::shared_ptr<const auth::Table> table = tables_->Get();
   const HeaderInfo header = header_->Get();
   for (const intake::PendingRead& read : chunk) {
     batch->BeginResult(read.ticket);
-    Status status = stopping_.load() ? Status(Code::kStopped)
-                                     : ServeOne(*store, read, *view, header, batch->reply());
+    Status status = stopping_.load()
+                        ? Status(Code::kStopped)
+                        : ServeOne(*store, read, table.get(), *view, header, batch->reply());
     batch->EndResult(status.code());
     if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
   }
+}
+
+Status Readers::ServeOne(const Store& store, const intake::PendingRead& read,
+                         const auth::Table* table, const View& view, const HeaderInfo& header,
+                         std::string* reply) const {
+  if (read.lease_keys.has_value()) {
+    return ServeLeaseKeys(store, view, *read.lease_keys, reply);
+  }
+  if (read.method != intake::Method::kRange && read.method != intake::Method::kTxn) {
+    return ServeHash(store, read, view, header, reply);
+  }
+  if (read.caller.refusal != Code::kOk) return read.caller.refusal;
+  const auth::Check check(table, read.caller.view());
+  METASTORE_RETURN_IF_ERROR(ServeKv(store, read, check, view, header, reply));
+  // A right that has changed during the read may be one that has been taken away.
+  const bool changed = check.revision() != 0 && check.revision() != tables_->revision();
+  return changed ? Code::kAuthOldRevision : Code::kOk;
 }
 
 }  // namespace metastore::member

@@ -17,6 +17,7 @@
 
 #include "apply/completions.h"
 #include "apply/shared_header.h"
+#include "auth/slot.h"
 #include "base/executor.h"
 #include "base/status.h"
 #include "intake/queues.h"
@@ -36,9 +37,9 @@ struct EntryRead {
 class Readers {
  public:
   /// All must outlive the readers. `on_failure` runs on a read executor when engine or log fails.
-  Readers(const StoreSlot* stores, wal::Wal* log, const apply::SharedHeader* header,
-          apply::CompletionQueue* completions, std::vector<Executor*> executors,
-          std::function<void(const Status&)> on_failure);
+  Readers(const StoreSlot* stores, const auth::TableSlot* tables, wal::Wal* log,
+          const apply::SharedHeader* header, apply::CompletionQueue* completions,
+          std::vector<Executor*> executors, std::function<void(const Status&)> on_failure);
 
   /// Any thread. Each read ends with one result.
   void Serve(intake::ReadBatch reads);
@@ -64,8 +65,12 @@ class Readers {
   void ServeOneRun(const EntryRead& read, apply::CompletionBatch* batch);
   Status ReadRun(const EntryRead& read, std::string* run) const;
   void ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch);
+  /// A read of KV is held to the table, which was the current one when the view had been pinned.
+  Status ServeOne(const Store& store, const intake::PendingRead& read, const auth::Table* table,
+                  const View& view, const HeaderInfo& header, std::string* reply) const;
 
   const StoreSlot* const stores_;
+  const auth::TableSlot* const tables_;
   wal::Wal* const log_;
   const apply::SharedHeader* const header_;
   apply::CompletionQueue* const completions_;

@@ -139,6 +139,15 @@ Status StoreImpl::LeaseCheckpoint(const codec::LeaseCheckpointRequest& request) 
   return Status::Ok();
 }
 
+Status StoreImpl::RunningKeys(int64_t lease, std::vector<std::string>* keys) {
+  METASTORE_CHECK(run_.open(), "requests belong to a run");
+  if (!leases_.Find(lease)) return Status::Ok();
+  std::vector<Victim> attached;
+  METASTORE_RETURN_IF_ERROR(run_.AttachedVictims(lease, &attached));
+  for (const Victim& each : attached) keys->emplace_back(each.version->view().key);
+  return Status::Ok();
+}
+
 Status StoreImpl::Alarm(const codec::AlarmRequest& request, const HeaderInfo& header,
                         std::string* reply) {
   METASTORE_CHECK(run_.open(), "requests belong to a run");

@@ -37,6 +37,7 @@ class StoreImpl final : public Store {
   Status LeaseRevoke(const codec::LeaseRevokeRequest& request, const HeaderInfo& header,
                      std::string* reply) override;
   Status LeaseCheckpoint(const codec::LeaseCheckpointRequest& request) override;
+  Status RunningKeys(int64_t lease, std::vector<std::string>* keys) override;
   Status Alarm(const codec::AlarmRequest& request, const HeaderInfo& header,
                std::string* reply) override;
   void PutMeta(std::string key, std::optional<std::string> value) override;

@@ -105,19 +105,20 @@ class TinyVoter {
   uint64_t term() const { return term_; }
 
   /// Submits; the code of a refusal, else kOk.
-  Code Submit(uint64_t ticket, Method method, const std::string& request) {
-    auto route = core_->Submit(ticket, method, request, {"", 0});
+  Code Submit(uint64_t ticket, Method method, const std::string& request,
+              const auth::Caller& caller = {}) {
+    auto route = core_->Submit(ticket, method, request, caller);
     return route.ok() ? Code::kOk : route.status().code();
   }
-  Outcome Call(Method method, const std::string& request) {
+  Outcome Call(Method method, const std::string& request, const auth::Caller& caller = {}) {
     const uint64_t ticket = next_ticket_++;
-    const Code code = Submit(ticket, method, request);
+    const Code code = Submit(ticket, method, request, caller);
     if (code != Code::kOk) return {code, {}};
     return WaitFor(ticket);
   }
   Outcome CallInternal(const std::string& message) {
     const uint64_t ticket = next_ticket_++;
-    auto route = core_->SubmitInternal(ticket, message);
+    auto route = core_->SubmitInternal(ticket, message, {});
     if (!route.ok()) return {route.status().code(), {}};
     return WaitFor(ticket);
   }
@@ -202,7 +203,7 @@ class TinyVoter {
         break;
       }
       case apply::Kind::kControl:
-        if (answer_controls) core_->ControlDone(record.NumberAt(0), {}, Code::kOk, "done");
+        if (answer_controls) core_->ControlDone(record.NumberAt(0), {}, Code::kOk, "done", nullptr);
         controls.push_back(std::move(record));
         break;
       case apply::Kind::kFatal:

@@ -16,6 +16,9 @@
 
 namespace metastore::watch {
 
+/// What an empty key in a create request stands for: no key sorts before it.
+inline constexpr std::string_view kLeastKey{"\0", 1};
+
 struct CreateRequest {
   std::string key;
   std::string range_end;

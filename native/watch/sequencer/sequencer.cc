@@ -18,7 +18,7 @@ constexpr int64_t kLeastProgressIntervalMs = 100;
 
 // False for a range without keys.
 bool MakeSpan(CreateRequest* request, Span* span) {
-  span->start = request->key.empty() ? std::string(1, '\0') : std::move(request->key);
+  span->start = request->key.empty() ? std::string(kLeastKey) : std::move(request->key);
   std::string end = std::move(request->range_end);
   if (end.empty()) return true;
   if (end == std::string_view("\0", 1)) {
@@ -136,15 +136,11 @@ void Sequencer::Flush(Stream* stream) {
 
 void Sequencer::Process(Stream* stream, Incoming incoming) {
   handled_.emplace_back(stream->id, incoming.bytes);
-  if (incoming.refused) {
-    Reject(stream, incoming.reason);
-    return;
-  }
   switch (incoming.request.kind) {
     case RequestKind::kNone:
       return;
     case RequestKind::kCreate:
-      Create(stream, std::move(incoming.request.create));
+      Create(stream, std::move(incoming.request.create), incoming.permission);
       return;
     case RequestKind::kCancel:
       Cancel(stream, incoming.request.cancel_id);
@@ -161,8 +157,9 @@ void Sequencer::Reject(Stream* stream, std::string_view reason) {
   sender_.Send(stream, EncodeResponse(Header(NewestRevision()), fields, {}));
 }
 
-void Sequencer::Create(Stream* stream, CreateRequest request) {
+void Sequencer::Create(Stream* stream, CreateRequest request, Code permission) {
   if (request.start_revision < 0) return Reject(stream, kReasonCompacted);
+  if (permission != Code::kOk) return Reject(stream, GrpcText(permission));
   auto watcher = std::make_unique<Watcher>();
   if (!MakeSpan(&request, &watcher->span)) return Reject(stream, kReasonEmptyRange);
   int64_t id = request.watch_id;

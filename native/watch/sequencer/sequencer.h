@@ -63,7 +63,7 @@ class Sequencer {
   // sequencer.cc: streams and requests.
   Stream* Find(StreamId id);
   void Process(Stream* stream, Incoming incoming);
-  void Create(Stream* stream, CreateRequest request);
+  void Create(Stream* stream, CreateRequest request, Code permission);
   void Reject(Stream* stream, std::string_view reason);
   void Cancel(Stream* stream, int64_t watch_id);
   void Progress(Stream* stream);

@@ -50,11 +50,11 @@ struct Watcher {
   std::list<Watcher*>::iterator place;
 };
 
-/// A request in its stream's order: the client's, or the caller's refusal of one.
+/// A client's request in its stream's order.
 struct Incoming {
   WatchRequest request;
-  bool refused = false;
-  std::string reason;
+  /// Whether who asks may watch what a create request names; kOk for other requests.
+  Code permission = Code::kOk;
   size_t bytes = 0;  // what the gate counted for it
 };
 

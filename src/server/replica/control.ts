@@ -65,11 +65,11 @@ export class ControlEntries {
   decide(index: number, type: number, request: Buffer): void {
     const { core, membership, removedSelf } = this.#parts;
     if (type === EntryType.Normal) {
-      core.controlDone(index, this.#internal(request), 0, null);
+      core.controlDone(index, this.#internal(request), 0, null, null);
       return;
     }
     const decision = this.#confChange(index, type, request);
-    core.controlDone(index, decision.rows, 0, null);
+    core.controlDone(index, decision.rows, 0, null, null);
     if (decision.refusal === null) {
       this.changes.settle(decision.id, membership.list());
     } else {

@@ -6,6 +6,7 @@ import { bytesOf } from '../../base/bytes.js';
 import type { ServerStream } from '../../base/call.js';
 import { type ErrorTable, MetaStoreError } from '../../base/errors.js';
 import type { MemberCore } from '../../storage/native.js';
+import { nobody } from './caller.js';
 
 type WatchCore = Pick<MemberCore, 'watchOpen' | 'watchRequest' | 'watchCredit' | 'watchClose'>;
 
@@ -81,7 +82,8 @@ export class WatchStreams {
       if (request === null || !this.#open.has(id)) {
         return;
       }
-      const code = this.#core.watchRequest(id, bytesOf(request));
+      const { userName, authRevision } = nobody;
+      const code = this.#core.watchRequest(id, bytesOf(request), userName, authRevision, 0);
       if (code !== 0) {
         throw this.#errors.fromCode(code);
       }

@@ -10,7 +10,15 @@ function unsupported(name: string): never {
 export class FakeCoreBase {
   /** Calls of failHandedOver, for tests to look at. */
   readonly failedBefore: { readonly term: number; readonly code: number }[] = [];
+  /** Tables of permissions in the order given. */
+  readonly authTables: Buffer[] = [];
 
+  setAuth(table: Uint8Array): void {
+    this.authTables.push(Buffer.from(table));
+  }
+  checkRange(): number {
+    return 0;
+  }
   takeForwards(_maxOperations: number, _maxBytes: number, _term: number): Buffer | null {
     return null;
   }

@@ -286,6 +286,7 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
     meta: readonly MetaRow[],
     code: number,
     reply: Uint8Array | null,
+    auth: Uint8Array | null,
   ): void {
     assert(index === this.#haltedAt, 'apply stands at this entry');
     for (const { key, value } of meta) {
@@ -294,6 +295,9 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
       } else {
         this.meta.set(key, Buffer.from(value));
       }
+    }
+    if (auth !== null) {
+      this.setAuth(auth);
     }
     this.#haltedAt = 0;
     this.appliedIndex = index;
@@ -334,7 +338,6 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   watchRequest(): number {
     return 0;
   }
-  watchRefuse(): void {}
   watchCredit(): void {}
   watchClose(): void {}
 
@@ -396,6 +399,7 @@ export class FakeAddon implements Addon {
   readonly routes = routes;
   readonly completions = kinds;
   readonly entryFormat = 1;
+  readonly currentAuthRevision = Number.MAX_SAFE_INTEGER;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
 

@@ -12,18 +12,20 @@ import { nativeErrorRows } from '../../support/fakes/native-errors.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { openOptions } from './tiny-voter.js';
 
-const path = join(packageRoot, 'src', 'storage', 'native.ts');
-const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022);
+const sources = ['native.ts', 'native-types.ts'].map((file) => {
+  const path = join(packageRoot, 'src', 'storage', file);
+  return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022);
+});
 
 /** Names of an interface's members, in order. */
 function declared(name: string): string[] {
   const names: string[] = [];
-  source.forEachChild((node) => {
-    if (!ts.isInterfaceDeclaration(node) || node.name.text !== name) return;
+  for (const node of sources.flatMap(({ statements }) => [...statements])) {
+    if (!ts.isInterfaceDeclaration(node) || node.name.text !== name) continue;
     for (const member of node.members) {
       if (member.name !== undefined && ts.isIdentifier(member.name)) names.push(member.name.text);
     }
-  });
+  }
   return names;
 }
 
@@ -66,8 +68,15 @@ t.test('misuse is a TypeError', async (test) => {
     ['submit', 0.5, 0, bytes, '', 0],
     ['submit', 1, 99, bytes, '', 0],
     ['submit', 1, 0, 'text', '', 0],
-    ['submit', 1, 0, new Uint16Array(1), '', 0],
-    ['submit', 1, 0, bytes, 7, 0],
+    ['submit', 1, 0, new Uint16Array(1), '', 0, 0],
+    ['submit', 1, 0, bytes, 7, 0, 0],
+    ['submit', 1, 0, bytes, '', 0],
+    ['submit', 1, 0, bytes, '', 0, 9999],
+    ['submitInternal', 1, bytes],
+    ['submitInternal', 1, bytes, '', -1],
+    ['setAuth', null],
+    ['checkRange', '', 0, 'yes', bytes, bytes],
+    ['checkRange', '', 0, true, bytes, null],
     ['setHeader', 1, 2n, 3],
     ['setHeader', 1n << 64n, 2n, 3],
     ['setCommitted', 2 ** 53],
@@ -87,6 +96,8 @@ t.test('misuse is a TypeError', async (test) => {
     ['append', 1, [], null, 'yes'],
     ['controlDone', 1, [{ key: 1, value: null }], 0, null],
     ['controlDone', 1, [], 9999, null],
+    ['controlDone', 1, [], 0, null],
+    ['controlDone', 1, [], 0, null, 'table'],
     ['failAll', 9999],
     ['takeProposals', 1, 1],
     ['takeForwards', 1, 1, null],
@@ -99,8 +110,9 @@ t.test('misuse is a TypeError', async (test) => {
     ['readEntries', 1, 1],
     ['inspectEntries', null],
     ['leaseKeys', 1, 1],
-    ['watchRequest', 1, null],
-    ['watchRefuse', 1, null],
+    ['watchRequest', 1, null, '', 0, 0],
+    ['watchRequest', 1, bytes],
+    ['watchRequest', 1, bytes, '', 0, 9999],
   ];
   for (const [name, ...values] of wrong) {
     test.throws(() => call(name, ...values), TypeError, `${name} ${values.length}`);
@@ -132,7 +144,7 @@ t.test('misuse is a TypeError', async (test) => {
   test.equal(core.inspectEntries(bytes), null);
   const stopped = addon.errors.findIndex((row) => row.name === 'Stopped');
   test.equal(core.enqueueForwarded(bytes), -stopped);
-  test.equal(core.submit(1, addon.methods.Range, bytes, '', 0), -stopped);
+  test.equal(core.submit(1, addon.methods.Range, bytes, '', 0, 0), -stopped);
   test.equal(core.drain(), null);
 });
 

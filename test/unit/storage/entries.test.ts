@@ -63,7 +63,7 @@ t.test('proposals for the leader', async (test) => {
   const leader = await TinyVoter.open(addon, openOptions(tempDir('leader'), 'memory'));
   const { core } = await addon.open(openOptions(tempDir('follower'), 'memory'), () => {});
   test.equal(core.takeForwards(10, 1 << 20, 1), null);
-  for (const ticket of [1, 2, 3, 4]) core.submit(ticket, Put, put('key', 'value'), '', 0);
+  for (const ticket of [1, 2, 3, 4]) core.submit(ticket, Put, put('key', 'value'), '', 0, 0);
   const first = core.takeForwards(2, 1 << 20, 1);
   const second = core.takeForwards(1, 1 << 20, 1);
   if (first === null || second === null) throw new Error('there were four');

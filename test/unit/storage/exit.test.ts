@@ -22,7 +22,7 @@ function busyScript(dataDir: string, engine: string, last: string): string {
     const put = Buffer.from([0x0a, 1, 97, 0x12, 1, 98]);
     let next = 1;
     for (let turn = 0; turn < 50; turn += 1) {
-      for (let i = 0; i < 20; i += 1) core.submit(i, addon.methods.Put, put, '', 0);
+      for (let i = 0; i < 20; i += 1) core.submit(i, addon.methods.Put, put, '', 0, 0);
       const { length } = core.takeProposals(100, 1 << 20, 1);
       core.append(turn, [{ kind: 'queued', firstIndex: next, term: 1, count: length }], null, true);
       next += length;

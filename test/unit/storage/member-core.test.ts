@@ -95,8 +95,8 @@ for (const engine of ['memory', 'rocksdb'] as const) {
     const stream = 2 ** 40;
     voter.core.watchOpen(stream);
     const create = watchRequest.encode({ create_request: { key: bytes('w') } });
-    test.equal(voter.core.watchRequest(stream, create), 0);
-    test.not(voter.core.watchRequest(stream, Buffer.from([0xff])), 0);
+    test.equal(voter.core.watchRequest(stream, create, '', 0, 0), 0);
+    test.not(voter.core.watchRequest(stream, Buffer.from([0xff]), '', 0, 0), 0);
     await waitFor('created', () => voter.watched.length === 1);
     const granted = leaseGrantResponse.decode(
       await voter.call(methods.LeaseGrant, leaseGrantRequest.encode({ TTL: 60n })),

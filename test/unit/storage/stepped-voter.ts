@@ -194,7 +194,7 @@ export class SteppedVoter implements CompletionHandler {
 
   control(index: number): void {
     this.controls.push(index);
-    this.core.controlDone(index, [], 0, null);
+    this.core.controlDone(index, [], 0, null, null);
   }
 
   checkpoint(durableAppliedIndex: number): void {
@@ -221,7 +221,7 @@ export class SteppedVoter implements CompletionHandler {
   held(): void {}
 
   #submit(ticket: number, method: number, request: Uint8Array): void {
-    const route = this.core.submit(ticket, method, request, '', 0);
+    const route = this.core.submit(ticket, method, request, '', 0, 0);
     if (route < 0) throw new Error(`refused: ${this.#addon.errors[-route]?.name}`);
   }
 

@@ -103,12 +103,12 @@ export class TinyVoter implements CompletionHandler {
   /** Submits a request and drives the loop; the reply, or the MetaStoreError of its code. */
   call(method: number, request: Uint8Array): Promise<Buffer> {
     const ticket = this.#nextTicket++;
-    return this.await(ticket, this.core.submit(ticket, method, request, '', 0));
+    return this.await(ticket, this.core.submit(ticket, method, request, '', 0, 0));
   }
 
   callInternal(request: Uint8Array): Promise<Buffer> {
     const ticket = this.#nextTicket++;
-    return this.await(ticket, this.core.submitInternal(ticket, request));
+    return this.await(ticket, this.core.submitInternal(ticket, request, '', 0));
   }
 
   async await(ticket: number, route: number): Promise<Buffer> {
@@ -161,7 +161,7 @@ export class TinyVoter implements CompletionHandler {
 
   control(index: number, _term: number, type: number, request: Buffer): void {
     this.controls.push([index, type, request]);
-    this.core.controlDone(index, this.controlRows, 0, Buffer.from('decided'));
+    this.core.controlDone(index, this.controlRows, 0, Buffer.from('decided'), null);
   }
 
   lease(id: bigint, ttlSeconds: number): void {

@@ -35,11 +35,14 @@ export class CoreBase {
   async close(): Promise<void> {}
   setHeader(): void {}
   leaseKeys(): void {}
+  setAuth(): void {}
+  checkRange(): number {
+    return 0;
+  }
   watchOpen(): void {}
   watchRequest(): number {
     return 0;
   }
-  watchRefuse(): void {}
   watchCredit(): void {}
   watchClose(): void {}
   openBackup(): Promise<Backup> {

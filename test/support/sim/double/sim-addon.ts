@@ -24,6 +24,7 @@ export class SimAddon implements Addon {
   readonly routes = routes;
   readonly completions = kinds;
   readonly entryFormat = 1;
+  readonly currentAuthRevision = Number.MAX_SAFE_INTEGER;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
 

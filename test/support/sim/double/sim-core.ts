@@ -291,7 +291,8 @@ export class SimCore extends CoreBase implements MemberCore {
   }
 
   controlDone(...args: Parameters<MemberCore['controlDone']>): void {
-    this.#applier.controlDone(...args);
+    const [index, meta, code, reply] = args;
+    this.#applier.controlDone(index, meta, code, reply);
   }
 
   // ---- Checkpoints and snapshots. --------------------------------------------------------------
