@@ -12,7 +12,7 @@ import { Alarms } from '../state/alarms.js';
 import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
 import type { Addon, InstalledSnapshot, MemberCore, OpenedCore } from '../storage/native.js';
-import { beginLog, createRawNode } from './bootstrap/raft-node.js';
+import { beginLog, createRawNode, defaultRaftLimits } from './bootstrap/raft-node.js';
 import { Leadership } from './election/leadership.js';
 import { Prng } from './election/prng.js';
 
@@ -94,7 +94,8 @@ function makeState({ addon, opened, options, clock, log }: Given) {
   const { core, recovered } = opened;
   const errors = new ErrorTable(addon.errors);
   const storage = new LogStorage(core, recovered, restoreConfState(recovered.meta));
-  const settings = { electionTicks: options.electionTicks, preVote: options.preVote };
+  const { electionTicks, preVote, raft = defaultRaftLimits } = options;
+  const settings = { electionTicks, preVote, ...raft };
   const raw = createRawNode(recovered, storage, settings, new Prng(options.seed), log);
   const alarms = new Alarms();
   alarms.restore(recovered.alarms);

@@ -4,6 +4,7 @@
 import type { OpenOptions } from '../storage/native.js';
 
 import type { BootstrapPlan } from './bootstrap/plan.js';
+import type { RaftLimits } from './bootstrap/raft-node.js';
 import type { FetchVersion } from './membership/version-monitor.js';
 import type { CheckpointPolicy } from './replica/disk/checkpoints.js';
 
@@ -20,6 +21,8 @@ export interface MemberOptions {
   /** Heartbeats without a leader until an election. */
   readonly electionTicks: number;
   readonly preVote: boolean;
+  /** How much Raft has under way; the usual limits when left out. */
+  readonly raft?: RaftLimits;
   /** Whether a member that has just started may shorten its first election timeout. */
   readonly initialElectionTickAdvance: boolean;
   /** Whether changes of the membership are refused that would put the quorum at risk. */

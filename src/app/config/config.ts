@@ -20,13 +20,12 @@ import { enabledGates, features } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
 import { defaultHost } from '../flags/values/default-host.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
+import { grpcOptions, maxReceiveBytes, raftLimits } from './limits.js';
 import { upkeepOptions } from './upkeep.js';
 import { ConfigError, urlsOf } from './validate.js';
 
 const DEFAULT_QUOTA_BYTES = 2 * 2 ** 30;
 const WAL_SEGMENT_BYTES = 64 * 2 ** 20;
-/** A message may be this much larger than the request in it. */
-const MESSAGE_OVERHEAD_BYTES = 512 * 1024;
 const MAX_QUEUED_OPERATIONS = 100_000;
 const MAX_QUEUED_BYTES = 256 * 2 ** 20;
 const MAX_APPLY_BACKLOG = 5000;
@@ -190,10 +189,6 @@ function coreOptions(
   };
 }
 
-function maxReceiveBytes(flags: Flags): number {
-  return flags.number('max-request-bytes') + MESSAGE_OVERHEAD_BYTES;
-}
-
 function httpOptions(flags: Flags): HttpOptions {
   return {
     cors: flags.list('cors'),
@@ -234,6 +229,7 @@ export function buildConfig(
       heartbeatMs,
       electionTicks: Math.floor(electionMs / heartbeatMs),
       preVote: flags.bool('pre-vote'),
+      raft: raftLimits(flags),
       initialElectionTickAdvance: flags.bool('initial-election-tick-advance'),
       strictReconfigCheck: flags.bool('strict-reconfig-check'),
       maxLearners: flags.number('max-learners'),
@@ -250,12 +246,7 @@ export function buildConfig(
       seed: randomInt(2 ** 32),
     },
     upkeep: upkeepOptions(flags, gates),
-    grpc: {
-      maxReceiveBytes: maxReceiveBytes(flags),
-      maxConcurrentStreams: flags.number('max-concurrent-streams'),
-      keepaliveIntervalMs: flags.number('grpc-keepalive-interval'),
-      keepaliveTimeoutMs: flags.number('grpc-keepalive-timeout'),
-    },
+    grpc: grpcOptions(flags),
     observed: {
       extensive: flags.text('metrics') === 'extensive',
       warningUnaryMs: flags.number('warning-unary-request-duration'),
@@ -263,6 +254,6 @@ export function buildConfig(
     },
     http: httpOptions(flags),
     notesRequests: flags.text('log-level') === 'debug',
-    stopGraceMs: requestTimeoutMs,
+    stopGraceMs: flags.number('stop-grace') || requestTimeoutMs,
   };
 }

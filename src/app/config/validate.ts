@@ -6,6 +6,7 @@ import type { FlagRow } from '../flags/row.js';
 import type { Flags } from '../flags/sources.js';
 import { hasDefault } from '../flags/sources.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
+import { limitsProblem } from './limits.js';
 import { logProblem } from './log.js';
 
 /** A broken rule; `message` of the log line is `title`. */
@@ -179,7 +180,7 @@ export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): voi
       'advertise client URLs are not set',
     );
   }
-  check(flags, [checkModes, checkTracing]);
+  check(flags, [checkModes, checkTracing, limitsProblem]);
   const missing = checkLater(flags, table);
   if (missing !== null) {
     throw new ConfigError(missing);

@@ -12,16 +12,28 @@ import type { Prng } from '../election/prng.js';
 import type { LogStorage } from '../replica/disk/log-storage.js';
 import type { BootstrapPlan, InitialMember } from './plan.js';
 
-export interface RaftSettings {
+/** How much Raft has under way. */
+export interface RaftLimits {
+  /** Entries in one message to another member, in bytes; one entry goes alone if it is larger. */
+  readonly maxMessageBytes: number;
+  /** Messages with entries that one member has not answered yet. */
+  readonly maxInflightMessages: number;
+  /** Payloads that may be proposed and not yet applied; past them proposals are dropped. */
+  readonly maxUncommittedBytes: number;
+}
+
+export interface RaftSettings extends RaftLimits {
   readonly electionTicks: number;
   readonly preVote: boolean;
 }
 
-/** Settings that have no flag; the limits are the protocol's usual ones. */
-const MAX_MESSAGE_BYTES = 1 << 20;
-const MAX_INFLIGHT_MESSAGES = 512;
-/** Payloads that may be proposed and not yet applied; past them proposals are dropped. */
-const MAX_UNCOMMITTED_BYTES = 256 << 20;
+/** The protocol's usual ones. */
+export const defaultRaftLimits: RaftLimits = {
+  maxMessageBytes: 1 << 20,
+  maxInflightMessages: 512,
+  maxUncommittedBytes: 256 << 20,
+};
+
 /** What may be on its way through apply at once; the next is handed out as it is applied. */
 const MAX_APPLYING_BYTES = 64 << 20;
 
@@ -55,10 +67,10 @@ export function createRawNode(
     storage,
     applied: recovered.appliedIndex,
     asyncStorageWrites: true,
-    maxSizePerMsg: MAX_MESSAGE_BYTES,
+    maxSizePerMsg: settings.maxMessageBytes,
     maxCommittedSizePerReady: MAX_APPLYING_BYTES,
-    maxInflightMsgs: MAX_INFLIGHT_MESSAGES,
-    maxUncommittedEntriesSize: MAX_UNCOMMITTED_BYTES,
+    maxInflightMsgs: settings.maxInflightMessages,
+    maxUncommittedEntriesSize: settings.maxUncommittedBytes,
     checkQuorum: true,
     preVote: settings.preVote,
     // The others need not wait for a leader that is none of them any more.

@@ -9,6 +9,7 @@ import type { Handler, HandlerTable, StreamHandler, UnaryHandler } from '../../b
 import { type ErrorTable, MetaStoreError } from '../../base/errors.js';
 import { GrpcContext, GrpcStream } from './call.js';
 import { type HandlerEntry, withFallback } from './fallback.js';
+import { type Windows, withWindows } from './windows.js';
 
 export interface GrpcServerOptions {
   /** Largest request message, bytes. */
@@ -19,6 +20,11 @@ export interface GrpcServerOptions {
   readonly keepaliveIntervalMs: number;
   /** How long the answer to a ping may take; 0 disables. */
   readonly keepaliveTimeoutMs: number;
+  /** Largest message to a client, bytes; 0 or nothing for no limit. */
+  readonly maxSendBytes?: number;
+  /** A connection without calls is closed after this time; 0 or nothing for never. */
+  readonly idleMs?: number;
+  readonly windows?: Windows;
 }
 
 /**
@@ -50,7 +56,8 @@ function channelOptions(options: GrpcServerOptions): grpc.ServerOptions {
       : { 'grpc.max_concurrent_streams': maxConcurrentStreams };
   return {
     'grpc.max_receive_message_length': options.maxReceiveBytes + RECEIVE_SLACK_BYTES,
-    'grpc.max_send_message_length': -1,
+    'grpc.max_send_message_length': options.maxSendBytes || -1,
+    ...(options.idleMs ? { 'grpc.max_connection_idle_ms': options.idleMs } : {}),
     'grpc.enable_channelz': 0,
     ...pings,
     ...streams,
@@ -72,6 +79,7 @@ export class GrpcServer {
       this.#register(path, handler);
     }
     const known = new Set([...handlers.keys()].map((path) => path.split('/')[1] ?? ''));
+    withWindows(this.#server, options.windows ?? { streamBytes: 0, connectionBytes: 0 });
     withFallback(this.#server, (path) => this.#unknown(path, known));
     this.#injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
   }

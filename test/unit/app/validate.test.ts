@@ -61,6 +61,14 @@ t.test('broken rules and their texts', async (t) => {
       ['--discovery-endpoints=127.0.0.1:1'],
       'both --discovery-token and --discovery-endpoints must be set',
     ],
+    [
+      ['--raft-max-message-bytes=0'],
+      '--raft-max-message-bytes must be from 1 to 33554432 (set to 0)',
+    ],
+    [
+      ['--grpc-stream-window-bytes=100'],
+      '--grpc-stream-window-bytes must be from 65535 to 2147483647 (set to 100)',
+    ],
     [['--auto-compaction-mode='], 'undefined auto-compaction-mode'],
     [
       ['--discovery-fallback=proxy'],

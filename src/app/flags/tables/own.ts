@@ -3,7 +3,50 @@
 
 import { effective, type FlagRow } from '../row.js';
 
+const limits: readonly FlagRow[] = [
+  effective(
+    'grpc-max-receive-bytes',
+    'uint',
+    '0',
+    'largest message of a client; 0: max-request-bytes and 512 KiB more',
+  ),
+  effective('grpc-max-send-bytes', 'uint', '0', 'largest message to a client; 0: no limit'),
+  effective(
+    'grpc-stream-window-bytes',
+    'uint',
+    '0',
+    'flow control window of a stream; 0: the default of HTTP/2',
+  ),
+  effective(
+    'grpc-connection-window-bytes',
+    'uint',
+    '0',
+    'flow control window of a connection; 0: the default of HTTP/2',
+  ),
+  effective(
+    'grpc-idle-timeout',
+    'duration',
+    '0s',
+    'close connections without calls after this time; 0: never',
+  ),
+  effective(
+    'stop-grace',
+    'duration',
+    '0s',
+    'time that a stop waits for calls under way; 0: the time that a request may take',
+  ),
+  effective('raft-max-message-bytes', 'uint', '1048576', 'entries in one message, in bytes'),
+  effective('raft-max-inflight-messages', 'uint', '512', 'messages that a member has not answered'),
+  effective(
+    'raft-max-uncommitted-bytes',
+    'uint',
+    '268435456',
+    'entries proposed and not applied, above which proposals are refused; 0: no limit',
+  ),
+];
+
 export const ownFlags: readonly FlagRow[] = [
+  ...limits,
   effective(
     'snapshot-transfer-rate-bytes',
     'uint',

@@ -1,0 +1,62 @@
+// What this server lets operators choose beside etcd's flags: sizes of messages and windows, how
+// much Raft has under way, how long a stop may take. Read by the validation and by buildConfig.
+
+import type { RaftLimits } from '../../server/bootstrap/raft-node.js';
+import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
+import type { Flags } from '../flags/sources.js';
+
+/** A message may be this much larger than the request in it. */
+const MESSAGE_OVERHEAD_BYTES = 512 * 1024;
+
+/** Smallest and largest values; 0 means the default where it is not in the range. */
+const ranges: Readonly<Record<string, readonly [number, number]>> = {
+  // A message must fit the queue of what goes to another member.
+  'raft-max-message-bytes': [1, 32 * 2 ** 20],
+  'raft-max-inflight-messages': [1, 65_536],
+  // HTTP/2 begins with windows of 65535 bytes and ends at 2^31 - 1.
+  'grpc-stream-window-bytes': [65_535, 2 ** 31 - 1],
+  'grpc-connection-window-bytes': [65_535, 2 ** 31 - 1],
+  'grpc-max-receive-bytes': [1024, 2 ** 31 - 1],
+  'grpc-max-send-bytes': [1024, 2 ** 31 - 1],
+};
+
+/** The first of these flags that has a value out of its range, or null. */
+export function limitsProblem(flags: Flags): string | null {
+  for (const [name, [least, most]] of Object.entries(ranges)) {
+    const value = flags.number(name);
+    const isDefault = value === 0 && name.startsWith('grpc-');
+    if (!isDefault && (value < least || value > most)) {
+      return `--${name} must be from ${least} to ${most} (set to ${value})`;
+    }
+  }
+  return null;
+}
+
+export function raftLimits(flags: Flags): RaftLimits {
+  return {
+    maxMessageBytes: flags.number('raft-max-message-bytes'),
+    maxInflightMessages: flags.number('raft-max-inflight-messages'),
+    maxUncommittedBytes: flags.number('raft-max-uncommitted-bytes'),
+  };
+}
+
+/** The largest message of a client, whichever way it comes. */
+export function maxReceiveBytes(flags: Flags): number {
+  const given = flags.number('grpc-max-receive-bytes');
+  return given || flags.number('max-request-bytes') + MESSAGE_OVERHEAD_BYTES;
+}
+
+export function grpcOptions(flags: Flags): GrpcServerOptions {
+  return {
+    maxReceiveBytes: maxReceiveBytes(flags),
+    maxSendBytes: flags.number('grpc-max-send-bytes'),
+    maxConcurrentStreams: flags.number('max-concurrent-streams'),
+    keepaliveIntervalMs: flags.number('grpc-keepalive-interval'),
+    keepaliveTimeoutMs: flags.number('grpc-keepalive-timeout'),
+    idleMs: flags.number('grpc-idle-timeout'),
+    windows: {
+      streamBytes: flags.number('grpc-stream-window-bytes'),
+      connectionBytes: flags.number('grpc-connection-window-bytes'),
+    },
+  };
+}
