@@ -10,6 +10,7 @@
 #include "addon/member_core.h"
 #include "addon/values/args.h"
 #include "addon/values/convert.h"
+#include "addon/values/network.h"
 #include "apply/completions.h"
 #include "auth/caller.h"
 #include "base/datagram.h"
@@ -167,6 +168,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["syncSecondsBounds"] = ToNumbers(env, wal::kSyncSecondsBounds);
   exports["batchEntriesBounds"] = ToNumbers(env, wal::kBatchEntriesBounds);
   exports["sendDatagram"] = Napi::Function::New(env, Send, "sendDatagram");
+  exports["network"] = ToNetwork(env);
   exports["open"] = Napi::Function::New(env, Open, "open");
   return exports;
 }

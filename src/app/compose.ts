@@ -16,6 +16,7 @@ import { observeMember } from '../api/metrics/member.js';
 import { RequestStats } from '../api/metrics/request-stats.js';
 import { peerRouter } from '../api/peer/router.js';
 import { buildHandlers } from '../api/table.js';
+import type { HttpHandler } from '../base/call.js';
 import { systemClock } from '../base/clock.js';
 import type { Logger } from '../base/log/logger.js';
 import { Metrics } from '../base/metrics/metrics.js';
@@ -32,8 +33,11 @@ import { needRecentServer } from '../server/upkeep/downgrades.js';
 import { Upkeep } from '../server/upkeep/upkeep.js';
 import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
+import { Http2Streams } from '../transport/http2.js';
+import { bounded } from '../transport/limits.js';
 import type { ServerConfig } from './config/config.js';
-import { Ports } from './listen/ports.js';
+import { Listening } from './listen/listening.js';
+import type { Services } from './listen/ports.js';
 
 /** A server whose ports are open and whose data is recovered; it serves nobody yet. */
 export interface Server {
@@ -105,6 +109,27 @@ function httpSide(
   });
 }
 
+/** What other members are served: what they are made with while they are made, it waits. */
+function peerServices(
+  made: { readonly peers: Peers | null },
+  http1: HttpHandler,
+  log: Logger,
+): Services {
+  const grpc = (socket: Socket) => made.peers?.grpcServer.accept(socket);
+  const json = new Http2Streams(http1, log);
+  return { grpc, shared: grpc, json: (socket) => json.accept(socket), http1 };
+}
+
+function clientServices(grpc: GrpcServer, json: Http2Streams, http: HttpSide): Services {
+  return {
+    grpc: (socket) => grpc.accept(socket),
+    shared: (socket) => grpc.acceptShared(socket),
+    json: (socket) => json.accept(socket),
+    http1: http.handler,
+    upgrade: http.upgrade,
+  };
+}
+
 /**
  * Opens ports and data; other members are served when it resolves. Whatever was opened is closed
  * again when something fails.
@@ -119,12 +144,8 @@ export async function compose(
   const addon = loadAddon();
   const metrics = new Metrics();
   addProcessMetrics(metrics);
-  const clientPorts = new Ports('client');
-  const peerPorts = new Ports('peer');
+  const listening = await Listening.open(config.listen, config.dataDir, addon.network, log);
   try {
-    await peerPorts.open(config.listenPeerUrls, log);
-    peerPorts.announce();
-    await clientPorts.open(config.listenClientUrls, log);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const started = await prepareStart(addon, config.member.core, config.start, log);
     const peerHttp = new PeerHttp();
@@ -140,10 +161,8 @@ export async function compose(
     const operations = new MembershipOperations(member, peerHttp, systemClock);
     const leases = new Leases(member, peerHttp, systemClock);
     const upkeep = new Upkeep(member, config.upkeep, systemClock, log);
-    peerPorts.serve({
-      http2: (socket) => made.peers?.grpcServer.accept(socket),
-      http1: peerRouter({ member, operations, leases, log }),
-    });
+    const peerRequests = peerRouter({ member, operations, leases, log });
+    listening.servePeers(peerServices(made, peerRequests, log));
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
@@ -151,21 +170,22 @@ export async function compose(
     const calls = meterCalls(config, metrics, member, log);
     const apiParts = { member, operations, leases, access, calls, upkeep };
     const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;
-    const served = buildHandlers(apiParts, streams);
+    const served = bounded(buildHandlers(apiParts, streams), config.bounds);
     const handlers = requestLog?.tracked(served) ?? served;
-    const grpc = new GrpcServer(handlers, member.errors, config.grpc);
     const authEnabled = () => access.enabled;
     const http = httpSide(config, { member, handlers, requestLog, authEnabled, log }, metrics);
+    const json = new Http2Streams(http.handler, log);
+    const grpc = new GrpcServer(handlers, member.errors, config.grpc, json);
+    const services = clientServices(grpc, json, http);
+    listening.serveMetrics(services);
     return {
       member,
       upkeep,
-      serve: () => {
-        const http2 = (socket: Socket) => grpc.accept(socket);
-        clientPorts.serve({ http2, http1: http.handler, upgrade: http.upgrade });
-      },
+      serve: () => listening.serveClients(services),
       stopServing: async () => {
-        const closed = clientPorts.close();
-        const drained = grpc.stop(config.stopGraceMs);
+        const closed = listening.closeClients();
+        const drained = grpc.stop(config.stopGraceMs).then(() => json.cut());
+        json.drain();
         stopPolling();
         upkeep.stop();
         streams.stop();
@@ -173,11 +193,11 @@ export async function compose(
       },
       closePeerPorts: () => {
         peerHttp.close();
-        return peerPorts.close();
+        return listening.closePeers();
       },
     };
   } catch (error) {
-    await Promise.all([clientPorts.close(), peerPorts.close()]);
+    await listening.close();
     throw error;
   }
 }

@@ -5,6 +5,7 @@
 // code completes them through one queue that is drained once per wake-up. Nothing here blocks on
 // disk. Indexes, terms and revisions are numbers (below 2^53, checked natively); ids are bigints.
 
+import type { NativeNetwork } from './native-network.js';
 import type {
   AppendRun,
   Backup,
@@ -83,6 +84,8 @@ export interface Addon {
   readonly currentAuthRevision: number;
   readonly syncSecondsBounds: readonly number[];
   readonly batchEntriesBounds: readonly number[];
+  /** What transports need of the system and of Node's OpenSSL. */
+  readonly network: NativeNetwork;
   /**
    * Sends one datagram to a socket file, or to `@name` in Linux' abstract namespace; without bytes
    * it only looks whether somebody listens. The answer is 0, or the errno of what failed.

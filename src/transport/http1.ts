@@ -5,20 +5,23 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
+import { readBody } from './body.js';
+import { commonNameOf } from './tls/certificates.js';
 
 /**
- * Headers may take this long, and a connection may wait as long for its next request: clients keep
- * pools of them. Bodies may take for ever, as those of streams do.
+ * Headers may take only so long; a connection may wait much longer for its next request, as clients
+ * keep pools of them. Bodies may take for ever, as those of streams do.
  */
-const HEADERS_TIMEOUT_MS = 300_000;
 const timeouts = {
-  headersTimeout: HEADERS_TIMEOUT_MS,
-  keepAliveTimeout: HEADERS_TIMEOUT_MS,
+  headersTimeout: 30_000,
+  keepAliveTimeout: 300_000,
   requestTimeout: 0,
+  connectionsCheckingInterval: 5000,
 };
 
 export class Http1Server {
@@ -107,8 +110,8 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest 
     url,
     headers,
     peer: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
-    secure: false,
-    commonName: null,
+    secure: socket instanceof TLSSocket,
+    commonName: commonNameOf(socket),
     signal,
     // What nobody reads of a body is discarded with the answer.
     body: (limitBytes) => readBody(incoming, limitBytes),
@@ -138,26 +141,4 @@ async function sendPieces(
     }
   }
   response.end();
-}
-
-/** The whole body, or null once it is larger than the limit; the rest is then left unread. */
-function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer | null> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const take = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > limitBytes) {
-        request.off('data', take);
-        request.resume();
-        resolve(null);
-        return;
-      }
-      chunks.push(chunk);
-    };
-    request.on('data', take);
-    request.once('end', () => resolve(Buffer.concat(chunks.map(bytesOf))));
-    request.once('error', reject);
-    request.once('close', () => reject(new Error('the client went away in the middle of a body')));
-  });
 }

@@ -1,46 +1,77 @@
-// One listening port for everything: a connection's first bytes tell HTTP/2 (gRPC, which opens with
-// the preface "PRI") from HTTP/1. The bytes looked at are put back before the connection is handed
-// on.
+// One listening port for everything: a connection's first byte tells TLS from clear text; then its
+// first bytes, or what the handshake agreed on, tell HTTP/2 from HTTP/1. The bytes looked at are
+// put back before the connection is handed on.
 
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
 import { Http1Server } from './http1.js';
+import type { ConnectionLimit } from './limits.js';
+import type { TlsAcceptor } from './tls/acceptor.js';
 
 /** The first bytes of an HTTP/2 connection (RFC 9113 §3.4), as far as HTTP/1 never begins so. */
 const PREFACE = Buffer.from('PRI');
+/** The first byte of a TLS connection: a record of type handshake. */
+const HANDSHAKE = 0x16;
 /** How long a client may take for its first bytes. */
 const FIRST_BYTES_TIMEOUT_MS = 10_000;
 const TCP_KEEPALIVE_MS = 30_000;
 /** Connections that may wait to be accepted. */
 const BACKLOG = 4096;
+/** One line in so long about connections that found no place. */
+const REFUSAL_LOG_INTERVAL_MS = 1000;
 
 export interface PortHandlers {
   /** Takes a connection that speaks HTTP/2. */
-  readonly http2: (socket: Socket) => void;
-  readonly http1: HttpHandler;
+  readonly http2: (socket: Socket, isSecure: boolean) => void;
+  /** Null where HTTP/1 is not spoken: clear text is HTTP/2 then, whatever it looks like. */
+  readonly http1: HttpHandler | null;
   /** Without one, a client's wish for another protocol is passed over. */
   readonly upgrade?: HttpUpgrade;
 }
 
-/** Where to listen: a host (empty for all) and port, or the file of a socket. */
-export type Address = { readonly host: string; readonly port: number } | { readonly path: string };
+/** Where to listen: a host (empty for all) and port, the file of a socket, or a bound socket. */
+export type Address =
+  | { readonly host: string; readonly port: number }
+  | { readonly path: string }
+  | { readonly fd: number };
+
+export interface PortOptions {
+  /** Whether clear text is served. */
+  readonly clear: boolean;
+  /** Makes what ends encryption; null where there is none. */
+  readonly secure: ((take: (socket: TLSSocket) => void) => TlsAcceptor) | null;
+  /** Bounds the open connections of this and other ports. */
+  readonly limit: ConnectionLimit | null;
+  /** Who connects, for the log. */
+  readonly side: 'client' | 'peer';
+}
+
+const clearText: PortOptions = { clear: true, secure: null, limit: null, side: 'client' };
 
 export class SharedPort {
   readonly #handlers: PortHandlers;
   readonly #log: Logger;
+  readonly #options: PortOptions;
   readonly #listener: NetServer;
+  readonly #acceptor: TlsAcceptor | null;
   readonly #http: Http1Server;
   // Connections that nobody has taken yet, or that speak HTTP/1.
   readonly #own = new Set<Socket>();
   #open = false;
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(handlers: PortHandlers, log: Logger) {
+  /** @throws TlsError when TLS is wanted and cannot be had */
+  constructor(handlers: PortHandlers, log: Logger, options: PortOptions = clearText) {
     this.#handlers = handlers;
     this.#log = log;
+    this.#options = options;
+    this.#acceptor = options.secure?.((socket) => this.#takeSecure(socket)) ?? null;
     this.#http = new Http1Server(
-      (request) => handlers.http1(request),
+      (request) => (handlers.http1 ?? refuse)(request),
       (request, socket, head) => handlers.upgrade?.(request, socket, head) ?? false,
       log,
     );
@@ -55,11 +86,7 @@ export class SharedPort {
   async listen(address: Address): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#listener.once('error', reject);
-      const place =
-        'path' in address
-          ? { path: address.path }
-          : { port: address.port, ...(address.host === '' ? {} : { host: address.host }) };
-      this.#listener.listen({ ...place, backlog: BACKLOG }, () => {
+      this.#listener.listen({ ...placeOf(address), backlog: BACKLOG }, () => {
         this.#listener.removeListener('error', reject);
         this.#listener.on('error', (error) => this.#log.error('listener failed', { error }));
         resolve();
@@ -84,6 +111,7 @@ export class SharedPort {
   /** Accepts no more connections and ends those that are not HTTP/2. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    this.#acceptor?.close();
     for (const socket of this.#own) {
       socket.destroy();
     }
@@ -93,13 +121,35 @@ export class SharedPort {
   }
 
   #accept(socket: Socket): void {
+    const { limit } = this.#options;
+    if (limit !== null && !limit.take()) {
+      this.#refuse(socket, limit.max);
+      return;
+    }
     this.#own.add(socket);
     socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
     socket.on('error', () => socket.destroy());
-    socket.once('close', () => this.#own.delete(socket));
+    socket.once('close', () => {
+      this.#own.delete(socket);
+      limit?.give();
+    });
     if (this.#open) {
       this.#sniff(socket);
     }
+  }
+
+  /** A connection beyond the limit is closed at once: whatever it says would cost memory. */
+  #refuse(socket: Socket, max: number): void {
+    const now = performance.now();
+    if (now - this.#refusedAtMs >= REFUSAL_LOG_INTERVAL_MS) {
+      this.#refusedAtMs = now;
+      this.#log.warn(`rejected connection on ${this.#options.side} endpoint`, {
+        'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+        error: `too many open connections, the limit is ${max}`,
+      });
+    }
+    socket.on('error', () => undefined);
+    socket.destroy();
   }
 
   #sniff(socket: Socket): void {
@@ -112,25 +162,69 @@ export class SharedPort {
         return;
       }
       seen = Buffer.concat([bytesOf(seen), bytesOf(chunk)]);
+      const isSecure = this.#acceptor !== null && seen[0] === HANDSHAKE;
       const length = Math.min(seen.length, PREFACE.length);
       const matches = seen.compare(bytesOf(PREFACE), 0, length, 0, length) === 0;
-      if (matches && length < PREFACE.length) {
+      if (!isSecure && matches && length < PREFACE.length) {
         return;
       }
       socket.removeListener('readable', look);
       clearTimeout(timer);
       socket.unshift(bytesOf(seen));
-      this.#handOn(socket, matches);
+      if (isSecure || !this.#options.clear) {
+        this.#startTls(socket, isSecure);
+      } else {
+        this.#takeClear(socket, matches);
+      }
     };
     socket.on('readable', look);
   }
 
-  #handOn(socket: Socket, isHttp2: boolean): void {
-    if (isHttp2) {
+  #startTls(socket: Socket, isHandshake: boolean): void {
+    if (this.#acceptor !== null && isHandshake) {
+      this.#acceptor.accept(socket);
+      return;
+    }
+    this.#log.warn(`rejected connection on ${this.#options.side} endpoint`, {
+      'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
+      'server-name': '',
+      error: 'tls: first record does not look like a TLS handshake',
+    });
+    socket.destroy();
+  }
+
+  #takeClear(socket: Socket, isHttp2: boolean): void {
+    if (isHttp2 || this.#handlers.http1 === null) {
       this.#own.delete(socket);
-      this.#handlers.http2(socket);
+      this.#handlers.http2(socket, false);
     } else {
       this.#http.accept(socket);
     }
   }
+
+  #takeSecure(socket: TLSSocket): void {
+    // The connection below ends with this one, and is not to be ended before it.
+    const { _parent: raw } = socket as unknown as { _parent?: Socket };
+    if (socket.alpnProtocol === 'h2') {
+      if (raw !== undefined) {
+        this.#own.delete(raw);
+      }
+      this.#handlers.http2(socket, true);
+    } else if (this.#handlers.http1 === null) {
+      socket.destroy();
+    } else {
+      socket.on('error', () => socket.destroy());
+      this.#http.accept(socket);
+    }
+  }
 }
+
+function placeOf(address: Address) {
+  if ('port' in address) {
+    return { port: address.port, ...(address.host === '' ? {} : { host: address.host }) };
+  }
+  return address;
+}
+
+/** Never called: where HTTP/1 is not spoken no connection gets so far. */
+const refuse: HttpHandler = async () => ({ status: 503, headers: {}, body: '' });

@@ -29,7 +29,8 @@ const cppLayers: Readonly<Record<string, readonly string[]>> = {
   intake: ['mvcc', 'auth'],
   apply: ['mvcc', 'wal', 'intake'],
   member: ['apply', 'watch', 'intake', 'wal', 'bbolt'],
-  addon: ['member'],
+  net: [],
+  addon: ['member', 'net'],
 };
 
 /** `folder` itself and everything that it may reach by the table. */

@@ -16,10 +16,13 @@ import type { MemberOptions } from '../../server/options.js';
 import type { UpkeepOptions } from '../../server/upkeep/options.js';
 import type { OpenOptions } from '../../storage/native.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
+import type { RequestBounds } from '../../transport/limits.js';
 import { enabledGates, features } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
 import { defaultHost } from '../flags/values/default-host.js';
-import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
+import { parseUrl } from '../flags/values/urls.js';
+import type { ListenConfig } from '../listen/listening.js';
+import { tlsFilesOf } from '../listen/tls.js';
 import { grpcOptions, maxReceiveBytes, raftLimits } from './limits.js';
 import { upkeepOptions } from './upkeep.js';
 import { ConfigError, urlsOf } from './validate.js';
@@ -46,8 +49,8 @@ export interface ObservedOptions {
 
 export interface ServerConfig {
   readonly dataDir: string;
-  readonly listenClientUrls: readonly ServiceUrl[];
-  readonly listenPeerUrls: readonly ServiceUrl[];
+  readonly listen: ListenConfig;
+  readonly bounds: RequestBounds;
   /** How the member comes to be; `prepareStart` makes it a plan and puts the ids into `core`. */
   readonly start: StartConfig;
   readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved' | 'bootstrap'>;
@@ -70,11 +73,6 @@ function parseInitialCluster(text: string): InitialMember[] {
     const url = parseUrl(equals < 0 ? '' : part.slice(equals + 1).trim());
     if (typeof url === 'string') {
       throw new ConfigError(`error setting up initial cluster: ${url}`, 'discovery failed');
-    }
-    if (url.scheme === 'https' || url.scheme === 'unixs') {
-      throw new ConfigError(
-        `--initial-cluster: TLS is not supported by this version of MetaStore yet (${url.text})`,
-      );
     }
     urls.set(name, [...(urls.get(name) ?? []), url.text]);
   }
@@ -110,7 +108,9 @@ function advertisedUrls(flags: Flags, name: string, listenName: string): readonl
   const [listen] = urlsOf(flags, listenName);
   const isUntold = !flags.given(name) && urls.length === 1 && urls[0]?.host === 'localhost';
   const host = isUntold && listen?.host === '0.0.0.0' ? defaultHost() : null;
-  return host === null ? urls.map(({ text }) => text) : [`http://${host}:${listen?.port}`];
+  return host === null
+    ? urls.map(({ text }) => text)
+    : [`${listen?.scheme}://${host}:${listen?.port}`];
 }
 
 /** What the flags ask for; in a directory that has a log they mean nothing, and are not read. */
@@ -200,6 +200,19 @@ function httpOptions(flags: Flags): HttpOptions {
   };
 }
 
+function listenConfig(flags: Flags): ListenConfig {
+  return {
+    clientUrls: urlsOf(flags, 'listen-client-urls'),
+    clientHttpUrls: urlsOf(flags, 'listen-client-http-urls'),
+    metricsUrls: urlsOf(flags, 'listen-metrics-urls'),
+    peerUrls: urlsOf(flags, 'listen-peer-urls'),
+    clientTls: tlsFilesOf(flags, 'client'),
+    peerTls: tlsFilesOf(flags, 'peer'),
+    reusePort: flags.bool('socket-reuse-port'),
+    maxConnections: flags.number('max-connections'),
+  };
+}
+
 /**
  * The configuration that validated flags stand for.
  *
@@ -218,8 +231,11 @@ export function buildConfig(
   const gates = enabledGates(flags.text('feature-gates'));
   return {
     dataDir,
-    listenClientUrls: urlsOf(flags, 'listen-client-urls'),
-    listenPeerUrls: urlsOf(flags, 'listen-peer-urls'),
+    listen: listenConfig(flags),
+    bounds: {
+      maxRequests: flags.number('max-concurrent-requests') || Number.POSITIVE_INFINITY,
+      maxMemoryBytes: flags.number('max-memory-bytes') || Number.POSITIVE_INFINITY,
+    },
     start: { name, peerUrls, request: startRequest(flags, dataDir, peerUrls) },
     member: {
       name,

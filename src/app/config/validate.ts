@@ -6,6 +6,7 @@ import type { FlagRow } from '../flags/row.js';
 import type { Flags } from '../flags/sources.js';
 import { hasDefault } from '../flags/sources.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
+import { tlsFlagsProblem } from '../listen/tls.js';
 import { limitsProblem } from './limits.js';
 import { logProblem } from './log.js';
 
@@ -123,12 +124,17 @@ function isIpOrLocalhost(host: string): boolean {
   return host === '' || host === 'localhost' || /^[\d.]+$/.test(host) || host.includes(':');
 }
 
+/** Flags whose URLs are listened on, in the order in which they are looked at. */
+const listenFlags = [
+  'listen-peer-urls',
+  'listen-client-urls',
+  'listen-client-http-urls',
+  'listen-metrics-urls',
+] as const;
+
 function checkUrls(flags: Flags): string | null {
-  for (const name of ['listen-peer-urls', 'listen-client-urls']) {
+  for (const name of listenFlags) {
     for (const url of urlsOf(flags, name)) {
-      if (url.scheme === 'https' || url.scheme === 'unixs') {
-        return `--${name}: TLS is not supported by this version of MetaStore yet (${url.text})`;
-      }
       if (url.path === '' && !isIpOrLocalhost(url.host)) {
         return `expected IP in URL for binding (${url.text})`;
       }
@@ -149,12 +155,6 @@ function checkUrls(flags: Flags): string | null {
       return (
         `--initial-advertise-peer-urls "${given}" must be "host:port" ` +
         `(unexpected empty host (${url.text}))`
-      );
-    }
-    if (url.scheme === 'https' || url.scheme === 'unixs') {
-      return (
-        '--initial-advertise-peer-urls: TLS is not supported by this version of MetaStore yet ' +
-        `(${url.text})`
       );
     }
   }
@@ -180,7 +180,7 @@ export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): voi
       'advertise client URLs are not set',
     );
   }
-  check(flags, [checkModes, checkTracing, limitsProblem]);
+  check(flags, [checkModes, checkTracing, limitsProblem, tlsFlagsProblem]);
   const missing = checkLater(flags, table);
   if (missing !== null) {
     throw new ConfigError(missing);

@@ -31,7 +31,7 @@ export function failStart(log: RootLogger, config: ServerConfig, error: unknown)
     process.exit(1);
   }
   const hint = advice[code];
-  log.fatal('discovery failed', {
+  log.fatal(error instanceof ListenError ? error.title : 'discovery failed', {
     error: message,
     'data-dir': config.dataDir,
     ...(hint === undefined ? {} : { advice: hint }),

@@ -47,15 +47,6 @@ function endRemoved(log: RootLogger, config: ServerConfig, running: Server | nul
   );
 }
 
-function logServing(log: RootLogger, config: ServerConfig): void {
-  for (const url of config.listenClientUrls) {
-    log.info('serving client traffic insecurely; this is strongly discouraged!', {
-      traffic: 'grpc+http',
-      address: url.path === '' ? `${url.host}:${url.port}` : url.path,
-    });
-  }
-}
-
 /**
  * Runs a server until a signal ends it. Never returns in an orderly way: the process exits.
  *
@@ -110,7 +101,6 @@ export async function runServer(
   server.upkeep.serves();
   log.info('ready to serve client requests');
   server.serve();
-  logServing(log, config);
   notifyReady(process.env.NOTIFY_SOCKET, loadAddon().sendDatagram, log);
   if (console) {
     process.stderr.write(bannerText(config));

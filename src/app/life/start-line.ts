@@ -62,9 +62,9 @@ function memberFields(config: ServerConfig, flags: Flags): LogFields {
     'max-snapshots': flags.number('max-snapshots'),
     'snapshot-catchup-entries': member.checkpoints.catchupEntries,
     'initial-advertise-peer-urls': member.peerUrls,
-    'listen-peer-urls': config.listenPeerUrls.map((url) => url.text),
+    'listen-peer-urls': config.listen.peerUrls.map((url) => url.text),
     'advertise-client-urls': member.clientUrls,
-    'listen-client-urls': config.listenClientUrls.map((url) => url.text),
+    'listen-client-urls': config.listen.clientUrls.map((url) => url.text),
     'listen-metrics-urls': flags.list('listen-metrics-urls'),
     'local-address': '',
     cors: flags.list('cors'),
@@ -147,10 +147,10 @@ function warn(log: Logger, { member }: ServerConfig): void {
 /** Says what is started, and with which settings. Passwords are not among them. */
 export function logStart(log: Logger, config: ServerConfig, flags: Flags): void {
   log.info('configuring peer listeners', {
-    'listen-peer-urls': config.listenPeerUrls.map((url) => url.text),
+    'listen-peer-urls': config.listen.peerUrls.map((url) => url.text),
   });
   log.info('configuring client listeners', {
-    'listen-client-urls': config.listenClientUrls.map((url) => url.text),
+    'listen-client-urls': config.listen.clientUrls.map((url) => url.text),
   });
   log.info('starting an etcd server', {
     ...processFields(),

@@ -5,6 +5,7 @@ import type grpc from '@grpc/grpc-js';
 
 import type { CallContext, ServerStream } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
+import { lastName } from '../tls/certificates.js';
 
 /** What all four kinds of calls of the library have in common. */
 type AnyCall = grpc.ServerUnaryCall<Buffer, Buffer> | grpc.ServerDuplexStream<Buffer, Buffer>;
@@ -56,9 +57,9 @@ export class GrpcContext implements CallContext {
     return this.#call.getPeer();
   }
 
-  /** Filled in where connections are encrypted. */
   get commonName(): string | null {
-    return null;
+    const subject: unknown = this.#call.getAuthContext().sslPeerCertificate?.subject?.CN;
+    return lastName(subject);
   }
 
   metadata(name: string): string | undefined {

@@ -7,8 +7,10 @@ import grpc from '@grpc/grpc-js';
 
 import type { Handler, HandlerTable, StreamHandler, UnaryHandler } from '../../base/call.js';
 import { type ErrorTable, MetaStoreError } from '../../base/errors.js';
+import { boundSilence, type Http2Streams } from '../http2.js';
 import { GrpcContext, GrpcStream } from './call.js';
 import { type HandlerEntry, withFallback } from './fallback.js';
+import { http2ServersOf, splitStreams } from './split.js';
 import { type Windows, withWindows } from './windows.js';
 
 export interface GrpcServerOptions {
@@ -69,9 +71,17 @@ export class GrpcServer {
   readonly #errors: ErrorTable;
   readonly #options: GrpcServerOptions;
   readonly #injector: Injector;
+  // For connections whose requests may be gRPC or not.
+  readonly #sharing: Injector;
   #stopped = false;
 
-  constructor(handlers: HandlerTable, errors: ErrorTable, options: GrpcServerOptions) {
+  /** @param http answers requests that are not gRPC, on connections taken by acceptShared */
+  constructor(
+    handlers: HandlerTable,
+    errors: ErrorTable,
+    options: GrpcServerOptions,
+    http: Http2Streams,
+  ) {
     this.#errors = errors;
     this.#options = options;
     this.#server = new grpc.Server(channelOptions(options));
@@ -81,12 +91,25 @@ export class GrpcServer {
     const known = new Set([...handlers.keys()].map((path) => path.split('/')[1] ?? ''));
     withWindows(this.#server, options.windows ?? { streamBytes: 0, connectionBytes: 0 });
     withFallback(this.#server, (path) => this.#unknown(path, known));
-    this.#injector = this.#server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+    const credentials = grpc.ServerCredentials.createInsecure();
+    this.#injector = this.#server.createConnectionInjector(credentials);
+    this.#sharing = this.#server.createConnectionInjector(credentials);
+    const [plain, sharing] = http2ServersOf(this.#server);
+    plain?.on('session', boundSilence);
+    sharing?.on('session', boundSilence);
+    if (sharing !== undefined) {
+      splitStreams(sharing, (stream, headers) => http.serve(stream, headers));
+    }
   }
 
-  /** Takes over a connection that speaks HTTP/2. */
+  /** Takes over a connection that speaks HTTP/2, for gRPC alone. */
   accept(socket: Socket): void {
     this.#injector.injectConnection(socket);
+  }
+
+  /** Takes over a connection that speaks HTTP/2, for gRPC and other requests. */
+  acceptShared(socket: Socket): void {
+    this.#sharing.injectConnection(socket);
   }
 
   /**

@@ -20,6 +20,7 @@ import type {
 import { kinds, methods, routes } from '../sim/double/records.js';
 import { FakeCoreBase } from './fake-core-base.js';
 import { nativeErrorRows } from './native-errors.js';
+import { noNetwork } from './no-network.js';
 
 interface Proposal {
   readonly ticket: number;
@@ -400,6 +401,7 @@ export class FakeAddon implements Addon {
   readonly completions = kinds;
   readonly entryFormat = 1;
   readonly currentAuthRevision = Number.MAX_SAFE_INTEGER;
+  readonly network = noNetwork;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
 

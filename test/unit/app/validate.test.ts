@@ -89,18 +89,8 @@ t.test('broken rules and their texts', async (t) => {
         'logRotationConfig.Logger.maxage of type int',
     ],
     [
-      ['--listen-peer-urls=https://127.0.0.1:1'],
-      '--listen-peer-urls: TLS is not supported by this version of MetaStore yet ' +
-        '(https://127.0.0.1:1)',
-    ],
-    [
       ['--listen-peer-urls=http://a.example:1'],
       'expected IP in URL for binding (http://a.example:1)',
-    ],
-    [
-      ['--initial-advertise-peer-urls=https://127.0.0.1:1'],
-      '--initial-advertise-peer-urls: TLS is not supported by this version of MetaStore yet ' +
-        '(https://127.0.0.1:1)',
     ],
     [
       ['--initial-advertise-peer-urls=http://:1'],
@@ -112,7 +102,16 @@ t.test('broken rules and their texts', async (t) => {
       '--advertise-client-urls "http://:1" must be in the format "host:port", ' +
         '"unix:/path/to/socket" or "unixs:/path/to/socket" (unexpected empty host (http://:1))',
     ],
-    [['--cert-file=a'], '--cert-file is not supported by this version of MetaStore yet'],
+    [
+      ['--tls-min-version=TLS1.3', '--tls-max-version=TLS1.2'],
+      'min version (TLS1.3) is greater than max version (TLS1.2)',
+    ],
+    [['--tls-min-version=TLS9'], 'unexpected TLS version "TLS9" (must be one of: TLS1.2, TLS1.3)'],
+    [['--tls-max-version=x'], 'unexpected TLS version "x" (must be one of: TLS1.2, TLS1.3)'],
+    [
+      ['--tls-min-version=TLS1.3', '--cipher-suites=TLS_AES_128_GCM_SHA256'],
+      'cipher suites cannot be configured when only TLS1.3 is enabled',
+    ],
   ];
   for (const [args, message] of broken) {
     t.throws(() => validate(flagsOf(...args), flagTable), { name: 'ConfigError', message });
@@ -135,7 +134,7 @@ t.test('defaults that depend on other flags', async (t) => {
       token: 'etcd-cluster',
     },
   });
-  t.match(config.listenPeerUrls, [{ host: 'localhost', port: 2380 }]);
+  t.match(config.listen.peerUrls, [{ host: 'localhost', port: 2380 }]);
   t.equal(config.member.core.engine, 'rocksdb');
   t.equal(config.member.core.quotaBytes, 2 ** 31);
   t.equal(config.member.core.minLeaseTtlSeconds, 2);

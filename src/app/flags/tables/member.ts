@@ -2,7 +2,7 @@
 // background. Names and defaults are those of etcd 3.7.
 
 import { featureGatesProblem } from '../feature-gates.js';
-import { accepted, effective, type FlagRow, later } from '../row.js';
+import { accepted, effective, type FlagRow } from '../row.js';
 
 const ownKeepalive = 'connections between members are kept alive by pings of their own';
 
@@ -22,8 +22,8 @@ export const memberFlags: readonly FlagRow[] = [
   ),
   effective('listen-peer-urls', 'urls', 'http://localhost:2380', 'where other members connect'),
   effective('listen-client-urls', 'urls', 'http://localhost:2379', 'where clients are served'),
-  later('listen-client-http-urls', 'urls', '', 'where HTTP clients alone are served'),
-  later('listen-metrics-urls', 'urls', '', 'where metrics and health alone are served'),
+  effective('listen-client-http-urls', 'urls', '', 'where HTTP alone is served to clients'),
+  effective('listen-metrics-urls', 'urls', '', 'where metrics and health alone are served'),
   accepted('max-snapshots', 'uint', '5', 'old snapshots are removed as soon as they are replaced'),
   accepted('max-wals', 'uint', '5', 'log segments are removed as soon as nothing needs them'),
   accepted('memory-mlock', 'bool', 'false', 'data is not mapped into memory'),
@@ -37,7 +37,7 @@ export const memberFlags: readonly FlagRow[] = [
   accepted('grpc-keepalive-min-time', 'duration', '5s', 'this transport tolerates any pings'),
   effective('grpc-keepalive-interval', 'duration', '2h0m0s', 'idle time before a ping; 0: never'),
   effective('grpc-keepalive-timeout', 'duration', '20s', 'time that a ping may take; 0: no pings'),
-  later('socket-reuse-port', 'bool', 'false', 'listen with SO_REUSEPORT', {
+  effective('socket-reuse-port', 'bool', 'false', 'listen with SO_REUSEPORT', {
     configKey: 'socket-options.reuse-port',
   }),
   accepted('socket-reuse-address', 'bool', 'false', 'listeners have SO_REUSEADDR in any case', {

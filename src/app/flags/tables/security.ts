@@ -4,45 +4,64 @@
 import { accepted, effective, type FlagRow, ignored, later } from '../row.js';
 import { originsProblem } from '../values/urls.js';
 
-function clientTls(name: string, kind: 'string' | 'bool' | 'list', key: string | null): FlagRow {
-  return later(name, kind, kind === 'bool' ? 'false' : '', 'TLS towards clients', {
+type Kind = 'string' | 'bool' | 'list';
+
+function clientTls(name: string, kind: Kind, key: string | null, help: string): FlagRow {
+  return effective(name, kind, kind === 'bool' ? 'false' : '', help, {
     configKey: key === null ? null : `client-transport-security.${key}`,
   });
 }
 
-function peerTls(name: string, kind: 'string' | 'bool' | 'list', key: string | null): FlagRow {
-  return later(`peer-${name}`, kind, kind === 'bool' ? 'false' : '', 'TLS between members', {
+function peerTls(name: string, kind: Kind, key: string | null, help: string): FlagRow {
+  return effective(`peer-${name}`, kind, kind === 'bool' ? 'false' : '', help, {
     configKey: key === null ? null : `peer-transport-security.${key}`,
   });
 }
 
-const noTls = 'there is no TLS yet';
+const tlsFlags: readonly FlagRow[] = [
+  clientTls('cert-file', 'string', 'cert-file', 'certificate that clients are shown'),
+  clientTls('key-file', 'string', 'key-file', 'its key'),
+  clientTls('client-cert-auth', 'bool', 'client-cert-auth', 'clients must show a certificate'),
+  clientTls('client-cert-file', 'string', 'client-cert-file', 'certificate for calls to itself'),
+  clientTls('client-key-file', 'string', 'client-key-file', 'its key'),
+  clientTls('client-crl-file', 'string', null, 'DER list of revoked certificates of clients'),
+  clientTls(
+    'client-cert-allowed-hostname',
+    'list',
+    'allowed-hostname',
+    'names of which a client certificate must have one',
+  ),
+  clientTls('trusted-ca-file', 'string', 'trusted-ca-file', 'authorities of clients'),
+  clientTls('auto-tls', 'bool', 'auto-tls', 'make a certificate for clients'),
+  peerTls('cert-file', 'string', 'cert-file', 'certificate that other members are shown'),
+  peerTls('key-file', 'string', 'key-file', 'its key'),
+  peerTls('client-cert-auth', 'bool', 'client-cert-auth', 'members must show a certificate'),
+  peerTls('client-cert-file', 'string', 'client-cert-file', 'certificate for calls to members'),
+  peerTls('client-key-file', 'string', 'client-key-file', 'its key'),
+  peerTls('trusted-ca-file', 'string', 'trusted-ca-file', 'authorities of other members'),
+  peerTls('cert-allowed-cn', 'list', 'allowed-cn', 'common names that members may have'),
+  peerTls(
+    'cert-allowed-hostname',
+    'list',
+    'allowed-hostname',
+    'names of which a certificate of a member must have one',
+  ),
+  peerTls('auto-tls', 'bool', 'auto-tls', 'make a certificate for other members'),
+  peerTls('crl-file', 'string', null, 'DER list of revoked certificates of members'),
+  peerTls(
+    'skip-client-san-verification',
+    'bool',
+    'skip-client-san-verification',
+    'members need not have an address that their certificate names',
+  ),
+  effective('self-signed-cert-validity', 'uint', '1', 'years that made certificates are valid'),
+  effective('cipher-suites', 'list', '', 'cipher suites of TLS 1.2, by their IANA names'),
+  effective('tls-min-version', 'string', 'TLS1.2', 'TLS1.2 or TLS1.3'),
+  effective('tls-max-version', 'string', '', 'TLS1.2 or TLS1.3; by default the newest'),
+];
 
 export const securityFlags: readonly FlagRow[] = [
-  clientTls('cert-file', 'string', 'cert-file'),
-  clientTls('key-file', 'string', 'key-file'),
-  clientTls('client-cert-auth', 'bool', 'client-cert-auth'),
-  clientTls('client-cert-file', 'string', 'client-cert-file'),
-  clientTls('client-key-file', 'string', 'client-key-file'),
-  clientTls('client-crl-file', 'string', null),
-  clientTls('client-cert-allowed-hostname', 'list', 'allowed-hostname'),
-  clientTls('trusted-ca-file', 'string', 'trusted-ca-file'),
-  clientTls('auto-tls', 'bool', 'auto-tls'),
-  peerTls('cert-file', 'string', 'cert-file'),
-  peerTls('key-file', 'string', 'key-file'),
-  peerTls('client-cert-auth', 'bool', 'client-cert-auth'),
-  peerTls('client-cert-file', 'string', 'client-cert-file'),
-  peerTls('client-key-file', 'string', 'client-key-file'),
-  peerTls('trusted-ca-file', 'string', 'trusted-ca-file'),
-  peerTls('cert-allowed-cn', 'list', 'allowed-cn'),
-  peerTls('cert-allowed-hostname', 'list', 'allowed-hostname'),
-  peerTls('auto-tls', 'bool', 'auto-tls'),
-  peerTls('crl-file', 'string', null),
-  peerTls('skip-client-san-verification', 'bool', 'skip-client-san-verification'),
-  accepted('self-signed-cert-validity', 'uint', '1', noTls),
-  later('cipher-suites', 'list', '', 'TLS cipher suites'),
-  accepted('tls-min-version', 'string', 'TLS1.2', noTls, { choices: ['TLS1.2', 'TLS1.3'] }),
-  accepted('tls-max-version', 'string', '', noTls, { choices: ['', 'TLS1.2', 'TLS1.3'] }),
+  ...tlsFlags,
   effective('cors', 'list', '*', 'origins that browsers may call from', { check: originsProblem }),
   effective('host-whitelist', 'list', '*', 'host names that HTTP requests may use'),
   later('auth-token', 'string', 'simple', 'kind of authentication tokens'),

@@ -3,6 +3,7 @@
 
 import type { Addon, OpenedCore, OpenOptions } from '../../../../src/storage/native.js';
 import { nativeErrorRows } from '../../fakes/native-errors.js';
+import { noNetwork } from '../../fakes/no-network.js';
 import { kinds, methods, routes } from './records.js';
 import { type CoreParts, SimCore } from './sim-core.js';
 
@@ -25,6 +26,7 @@ export class SimAddon implements Addon {
   readonly completions = kinds;
   readonly entryFormat = 1;
   readonly currentAuthRevision = Number.MAX_SAFE_INTEGER;
+  readonly network = noNetwork;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
 

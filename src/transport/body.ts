@@ -1,0 +1,45 @@
+// The whole body of a request, of either HTTP version, bounded in size and in the time that its
+// sender may be silent. Used by http1.ts and http2.ts.
+
+import type { Readable } from 'node:stream';
+
+import { bytesOf } from '../base/bytes.js';
+
+/** How long a client may take for the next piece of a body that somebody waits for. */
+const SILENCE_MS = 60_000;
+
+/**
+ * The whole body, or null once it is larger than the limit; the rest is then left unread. Rejects
+ * when the client goes away, or says nothing for too long.
+ */
+export function readBody(request: Readable, limitBytes: number): Promise<Buffer | null> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const silence = setTimeout(
+      () => request.destroy(new Error('the client sends nothing of the body that it announced')),
+      SILENCE_MS,
+    );
+    const settle = (act: () => void) => {
+      clearTimeout(silence);
+      act();
+    };
+    const take = (chunk: Buffer) => {
+      silence.refresh();
+      size += chunk.length;
+      if (size > limitBytes) {
+        request.off('data', take);
+        request.resume();
+        settle(() => resolve(null));
+        return;
+      }
+      chunks.push(chunk);
+    };
+    request.on('data', take);
+    request.once('end', () => settle(() => resolve(Buffer.concat(chunks.map(bytesOf)))));
+    request.once('error', (error) => settle(() => reject(error)));
+    request.once('close', () =>
+      settle(() => reject(new Error('the client went away in the middle of a body'))),
+    );
+  });
+}

@@ -1,0 +1,167 @@
+// HTTP/2 requests that are not gRPC, on encrypted connections: the handlers of src/api behind
+// streams of Node's http2. Used for ports that serve HTTP alone, and by the gRPC server for what
+// comes to it without being gRPC.
+
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { Socket } from 'node:net';
+
+import type { HttpHandler, HttpRequest, HttpResponse } from '../base/call.js';
+import type { Logger } from '../base/log/logger.js';
+import { readBody } from './body.js';
+import { commonNameOf } from './tls/certificates.js';
+
+/** How long a connection may take until it has said anything in HTTP/2. */
+export const SETTINGS_TIMEOUT_MS = 10_000;
+
+/** Cuts a connection off that never gets beyond its first bytes. */
+export function boundSilence(session: ServerHttp2Session): void {
+  const timer = setTimeout(() => session.destroy(), SETTINGS_TIMEOUT_MS);
+  timer.unref();
+  const stop = () => clearTimeout(timer);
+  session.once('remoteSettings', stop);
+  session.once('close', stop);
+}
+
+export class Http2Streams {
+  readonly #handle: HttpHandler;
+  readonly #log: Logger;
+  readonly #server: Http2Server;
+  readonly #sessions = new Set<ServerHttp2Session>();
+
+  /** @param maxStreams streams that a connection may have open; undefined for no limit */
+  constructor(handle: HttpHandler, log: Logger, maxStreams?: number) {
+    this.#handle = handle;
+    this.#log = log;
+    const settings = maxStreams === undefined ? {} : { maxConcurrentStreams: maxStreams };
+    this.#server = createServer({ settings });
+    this.#server.on('stream', (stream, headers) => this.serve(stream, headers));
+    this.#server.on('session', (session) => {
+      this.#sessions.add(session);
+      session.once('close', () => this.#sessions.delete(session));
+      session.on('error', () => session.destroy());
+      boundSilence(session);
+    });
+  }
+
+  /** Takes over a connection on which HTTP/2 has been agreed. */
+  accept(socket: Socket): void {
+    socket.on('error', () => socket.destroy());
+    this.#server.emit('connection', socket);
+  }
+
+  /** Tells every connection to go away; those with streams end with them, or by `cut`. */
+  drain(): void {
+    for (const session of this.#sessions) {
+      session.close();
+    }
+  }
+
+  cut(): void {
+    for (const session of this.#sessions) {
+      session.destroy();
+    }
+  }
+
+  /** Answers one request; never throws. */
+  serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    // A stream that is reset says so by an error, and by closing.
+    stream.on('error', () => undefined);
+    void this.#serve(stream, headers);
+  }
+
+  async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const gone = new AbortController();
+    stream.once('close', () => gone.abort());
+    const { status, headers: fields, body } = await this.#answer(stream, headers, gone.signal);
+    if (stream.destroyed || gone.signal.aborted) {
+      return;
+    }
+    try {
+      if (typeof body === 'string' || Buffer.isBuffer(body)) {
+        const length = Buffer.byteLength(body);
+        stream.respond({ ...allowed(fields), ':status': status, 'content-length': length });
+        stream.end(headers[':method'] === 'HEAD' ? '' : body);
+      } else {
+        stream.respond({ ...allowed(fields), ':status': status });
+        await this.#sendPieces(stream, body, gone.signal);
+      }
+    } catch (error) {
+      this.#log.debug('an HTTP answer broke off', { error, url: headers[':path'] });
+      stream.destroy();
+    }
+  }
+
+  async #answer(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    signal: AbortSignal,
+  ): Promise<HttpResponse> {
+    try {
+      return await this.#handle(requestOf(stream, headers, signal));
+    } catch (error) {
+      this.#log.error('an HTTP handler failed', { error, url: headers[':path'] });
+      return { status: 500, headers: {}, body: 'internal error\n' };
+    }
+  }
+
+  async #sendPieces(
+    stream: ServerHttp2Stream,
+    pieces: AsyncIterable<string | Buffer>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for await (const piece of pieces) {
+      if (signal.aborted) {
+        return;
+      }
+      if (!stream.write(piece)) {
+        await new Promise<void>((resolve) => {
+          stream.once('drain', resolve);
+          stream.once('close', resolve);
+        });
+      }
+    }
+    stream.end();
+  }
+}
+
+/** Headers about the connection itself mean nothing in HTTP/2, and must not be sent. */
+function allowed(headers: HttpResponse['headers']): OutgoingHttpHeaders {
+  const fields: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (!/^(?:connection|keep-alive|transfer-encoding|upgrade)$/i.test(name)) {
+      fields[name.toLowerCase()] = value;
+    }
+  }
+  return fields;
+}
+
+function requestOf(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  signal: AbortSignal,
+): HttpRequest {
+  const { ':method': method = 'GET', ':path': url = '/', ':authority': authority } = headers;
+  const socket = stream.session?.socket;
+  const plain = Object.entries(headers).filter(([name]) => !name.startsWith(':'));
+  return {
+    method,
+    url,
+    headers: Object.fromEntries([
+      ...(authority === undefined ? [] : [['host', authority] as const]),
+      ...plain,
+    ]),
+    peer: `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? ''}`,
+    secure: true,
+    commonName: socket === undefined ? null : commonNameOf(socket as Socket),
+    signal,
+    body: (limitBytes) => readBody(stream, limitBytes),
+    chunks: () => stream as AsyncIterable<Buffer>,
+  };
+}
