@@ -69,31 +69,47 @@ function hashOf(folder: string): string {
   return hash.digest('hex').slice(0, 16);
 }
 
+function folderOf(client: string): string {
+  return join(cache, `${client}-${hashOf(join(sources, client))}`);
+}
+
+function isMade(client: string): boolean {
+  return existsSync(join(folderOf(client), 'complete'));
+}
+
 /**
  * The folder that holds what `make` makes of a client's source; made once for the same source.
  *
  * @throws BuildError
  */
 function once(client: string, make: (folder: string) => void): string {
-  const folder = join(cache, `${client}-${hashOf(join(sources, client))}`);
-  const stamp = join(folder, 'complete');
-  if (!existsSync(stamp)) {
+  const folder = folderOf(client);
+  if (!isMade(client)) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
     make(folder);
-    writeFileSync(stamp, '');
+    writeFileSync(join(folder, 'complete'), '');
   }
   return folder;
 }
 
-function goProgram(): Built {
+/** @param verb how Go is to build it, such as `build` or `test -c` */
+function goProgram(client: string, verb: readonly string[]): Built {
   const go = found('go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go');
   if (go === null) return { missing: 'no Go here' };
-  const folder = once('rpcs', (made) => {
-    const args = ['build', '-mod=readonly', '-trimpath', '-o', join(made, 'rpcs'), '.'];
-    run(go, args, { cwd: join(sources, 'rpcs'), env: { CGO_ENABLED: '0', GOFLAGS: '' } });
+  const folder = once(client, (made) => {
+    const args = [...verb, '-mod=readonly', '-trimpath', '-o', join(made, client), '.'];
+    run(go, args, { cwd: join(sources, client), env: { CGO_ENABLED: '0', GOFLAGS: '' } });
   });
-  return { command: join(folder, 'rpcs'), args: [] };
+  return { command: join(folder, client), args: [] };
+}
+
+/** The storage tests of the Kubernetes API server, which take minutes to build. */
+export function buildKubernetes(mayTakeMinutes: boolean): Built {
+  if (!mayTakeMinutes && !isMade('kubernetes')) {
+    return { missing: 'built by npm run test:full alone: it takes minutes' };
+  }
+  return orMissing(() => goProgram('kubernetes', ['test', '-c']));
 }
 
 /** A virtual environment with what a list of requirements names. */
@@ -158,7 +174,7 @@ function javaProgram(): Built {
 }
 
 const builders = {
-  'Go, generated': goProgram,
+  'Go, generated': () => goProgram('rpcs', ['build']),
   'npm etcd3': (): Built => ({
     command: process.execPath,
     args: [join(sources, 'node', 'smoke.mjs')],
@@ -174,8 +190,12 @@ export const clientNames = Object.keys(builders) as readonly ClientName[];
 
 /** Builds a client's program, or says why it cannot be had. */
 export function buildClient(name: ClientName): Built {
+  return orMissing(builders[name]);
+}
+
+function orMissing(build: () => Built): Built {
   try {
-    return builders[name]();
+    return build();
   } catch (error) {
     if (!(error instanceof BuildError)) throw error;
     return { missing: `it could not be built: ${error.message}` };

@@ -1,6 +1,6 @@
 // Exercises the npm package etcd3 against a server: each case is what programs do with it.
-// Run by ../../matrix/matrix.test.ts. Arguments as --name=value: endpoints, cacert, cert, key, user,
-// password.
+// Run by ../../matrix/matrix.test.ts. Arguments as --name=value: endpoints, cacert, cert, key,
+// user, password.
 // Prints `ok RPC[,RPC...] CASE` or `FAIL RPC[,RPC...] CASE: why` per case, and `done N` at the end.
 
 import assert from 'node:assert/strict';
