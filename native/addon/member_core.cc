@@ -106,6 +106,7 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("watchClose", &Self::WatchClose),
                          InstanceMethod("drain", &Self::Drain),
                          InstanceMethod("status", &Self::Status),
+                         InstanceMethod("compactionHashes", &Self::CompactionHashes),
                          InstanceMethod("close", &Self::Close),
                          InstanceMethod("step", &Self::Step),
                          InstanceMethod("crash", &Self::Crash),
@@ -274,6 +275,19 @@ Napi::Value MemberCoreObject::Drain(const Info& info) {
 Napi::Value MemberCoreObject::Status(const Info& info) {
   member::MemberCore* core = Core(info);
   return core == nullptr ? info.Env().Undefined() : ToStatus(info.Env(), core->status());
+}
+
+Napi::Value MemberCoreObject::CompactionHashes(const Info& info) {
+  member::MemberCore* core = Core(info);
+  if (core == nullptr) return info.Env().Undefined();
+  const std::vector<HashResult> hashes = core->CompactionHashes();
+  auto numbers = Napi::Float64Array::New(info.Env(), 3 * hashes.size());
+  for (size_t i = 0; i < hashes.size(); ++i) {
+    numbers[3 * i] = static_cast<double>(hashes[i].hash_revision);
+    numbers[3 * i + 1] = static_cast<double>(hashes[i].compact_revision);
+    numbers[3 * i + 2] = hashes[i].hash;
+  }
+  return numbers;
 }
 
 Napi::Value MemberCoreObject::Close(const Info& info) {

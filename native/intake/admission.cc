@@ -1,6 +1,7 @@
 // The order of checks of admission.h, one function per request with rules of its own.
 #include "intake/admission.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "codec/requests.h"
@@ -48,6 +49,7 @@ Result<Admitted> Admission::Admit(Method method, std::string_view request, const
     case Method::kLeaseRevoke: {
       const Code code = RequireUser(caller);
       if (code != Code::kOk) return code;
+      backlog -= std::min(backlog, limits_.extra_revoke_backlog);
       return propose(kFieldLeaseRevoke);
     }
     case Method::kLeaseCheckpoint:

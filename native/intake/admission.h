@@ -48,6 +48,8 @@ struct AdmissionLimits {
   int64_t max_txn_ops = 128;
   /// Committed but not applied entries above which proposals are refused.
   uint64_t max_apply_backlog = 5000;
+  /// So many more do not keep a revocation of a lease from being proposed: it makes room.
+  uint64_t extra_revoke_backlog = 0;
 };
 
 struct Admitted {

@@ -129,6 +129,10 @@ class MemberCore {
   /// Completion records since the last call; empty when there are none.
   std::string Drain();
   CoreStatus status() const;
+  /// Any thread. What members compare; see Store::CompactionHashes.
+  std::vector<HashResult> CompactionHashes() const {
+    return stores_.With([](const Store& store) { return store.CompactionHashes(); });
+  }
 
   /// Refuses new work, fails what waits, stops readers, apply, watch and upkeep, closes the log,
   /// then makes the engine's state durable. Blocks; once. Drain still works afterwards.

@@ -116,6 +116,19 @@ TEST_F(AdmissionTest, QuotaComesBeforeValidation) {
   EXPECT_EQ(CodeOf(Method::kLeaseRevoke, Number(1, 1)), Code::kOk);
 }
 
+TEST_F(AdmissionTest, RevocationsMayGoDeeperIntoTheBacklog) {
+  AdmissionLimits limits;
+  limits.max_apply_backlog = 5;
+  Open(0, limits);
+  EXPECT_EQ(CodeOf(Method::kLeaseRevoke, Number(1, 1), 6), Code::kTooManyRequests);
+  limits.extra_revoke_backlog = 5;
+  Open(0, limits);
+  EXPECT_EQ(CodeOf(Method::kLeaseRevoke, Number(1, 1), 3), Code::kOk);
+  EXPECT_EQ(CodeOf(Method::kLeaseRevoke, Number(1, 1), 10), Code::kOk);
+  EXPECT_EQ(CodeOf(Method::kLeaseRevoke, Number(1, 1), 11), Code::kTooManyRequests);
+  EXPECT_EQ(CodeOf(Method::kPut, Put("k", "v"), 6), Code::kTooManyRequests);
+}
+
 TEST_F(AdmissionTest, BacklogThenSize) {
   AdmissionLimits limits;
   limits.max_request_bytes = 1000;

@@ -94,12 +94,16 @@ export interface OpenOptions {
   readonly walSegmentBytes: number;
   readonly compactionBatchLimit: number;
   readonly compactionSleepMs: number;
+  /** A larger state is not hashed when it is compacted; see MemberCore.compactionHashes. */
+  readonly compactionHashLimitBytes: number;
   readonly watchProgressNotifyMs: number;
   /** Proposals and reads that may wait, in operations and bytes; past them TooManyRequests. */
   readonly maxQueuedOperations: number;
   readonly maxQueuedBytes: number;
   /** Committed but not applied entries above which proposals are refused (5000). */
   readonly maxApplyBacklog: number;
+  /** By so many more for revocations of leases, which make room. */
+  readonly extraRevokeBacklog: number;
   readonly rocks: {
     readonly blockCacheBytes: number;
     readonly writeBufferBytes: number;

@@ -331,6 +331,12 @@ export interface MemberCore {
   drain(): Buffer | null;
 
   status(): CoreStatus;
+  /**
+   * What the newest compactions, at most ten, have left behind, oldest first, as triples: the
+   * revision that was compacted to, the one compacted to before (-1 for none), and the hash of what
+   * was between them. Not remembered over a restart.
+   */
+  compactionHashes(): Float64Array;
   /** Refuses new work, drains, joins every thread, syncs and closes; then resolves. */
   close(): Promise<void>;
 

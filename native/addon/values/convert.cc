@@ -62,10 +62,12 @@ void ReadLimits(Fields* fields, member::MemberOptions* options) {
   options->limits.max_request_bytes = fields->Integer("maxRequestBytes");
   options->limits.max_txn_ops = fields->Integer("maxTxnOps");
   options->limits.max_apply_backlog = fields->Index("maxApplyBacklog");
+  options->limits.extra_revoke_backlog = fields->Index("extraRevokeBacklog");
   options->store.min_lease_ttl_seconds = fields->Integer("minLeaseTtlSeconds");
   options->wal_segment_bytes = fields->Index("walSegmentBytes");
   options->store.compaction_batch_limit = static_cast<int>(fields->Integer("compactionBatchLimit"));
   options->store.compaction_sleep_ms = static_cast<int>(fields->Integer("compactionSleepMs"));
+  options->store.compaction_hash_limit_bytes = fields->Integer("compactionHashLimitBytes");
   options->watch_progress_notify_ms = fields->Integer("watchProgressNotifyMs");
   options->queue.operations = fields->Index("maxQueuedOperations");
   options->queue.bytes = fields->Index("maxQueuedBytes");

@@ -53,6 +53,7 @@ class Upkeep {
  private:
   void NextStep();
   void AfterStep(bool more);
+  void TellHash(const HashResult& hash);
   void TellFinished();
   void WriteCheckpoint();
   Status MakeDurable();
@@ -67,6 +68,8 @@ class Upkeep {
   bool compacting_ = false;  // guarded by mutex_
   /// When the running compaction's first step was asked for; upkeep thread only.
   std::chrono::steady_clock::time_point begun_;
+  /// The newest compaction whose hash the log has told of; upkeep thread only.
+  int64_t told_hash_revision_ = 0;
   bool again_ = false;  // a compaction came during one; guarded by mutex_
 };
 

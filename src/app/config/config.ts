@@ -32,6 +32,8 @@ const WAL_SEGMENT_BYTES = 64 * 2 ** 20;
 const MAX_QUEUED_OPERATIONS = 100_000;
 const MAX_QUEUED_BYTES = 256 * 2 ** 20;
 const MAX_APPLY_BACKLOG = 5000;
+/** Hashing more at each compaction is worth its time only where members compare it. */
+const COMPACTION_HASH_LIMIT_BYTES = 256 * 2 ** 20;
 const MAX_LOG_BYTES = 2 ** 30;
 const CHECKPOINT_MAX_AGE_MS = 5 * 60_000;
 const LEASE_CHECKPOINT_INTERVAL_MS = 5 * 60_000;
@@ -153,6 +155,7 @@ function coreOptions(
   flags: Flags,
   dataDir: string,
   environment: Readonly<Record<string, string | undefined>>,
+  gates: ReadonlySet<string>,
 ): OpenOptions {
   const quota = flags.number('quota-backend-bytes');
   const progressMs = flags.number('watch-progress-notify-interval') || PROGRESS_NOTIFY_MS;
@@ -172,11 +175,15 @@ function coreOptions(
     ),
     walSegmentBytes: WAL_SEGMENT_BYTES,
     compactionBatchLimit: flags.number('compaction-batch-limit') || 1000,
+    compactionHashLimitBytes: gates.has('CompactHashCheck')
+      ? Number.MAX_SAFE_INTEGER
+      : COMPACTION_HASH_LIMIT_BYTES,
     compactionSleepMs: flags.number('compaction-sleep-interval') || 10,
     watchProgressNotifyMs: Math.max(PROGRESS_NOTIFY_MIN_MS, progressMs),
     maxQueuedOperations: MAX_QUEUED_OPERATIONS,
     maxQueuedBytes: MAX_QUEUED_BYTES,
     maxApplyBacklog: MAX_APPLY_BACKLOG,
+    extraRevokeBacklog: gates.has('PriorityRequest') ? MAX_APPLY_BACKLOG : 0,
     rocks: {
       blockCacheBytes: flags.number('rocksdb-block-cache-bytes'),
       writeBufferBytes: flags.number('rocksdb-write-buffer-bytes'),
@@ -241,7 +248,7 @@ export function buildConfig(
       name,
       clientUrls: advertisedUrls(flags, 'advertise-client-urls', 'listen-client-urls'),
       peerUrls,
-      core: coreOptions(flags, dataDir, environment),
+      core: coreOptions(flags, dataDir, environment, gates),
       heartbeatMs,
       electionTicks: Math.floor(electionMs / heartbeatMs),
       preVote: flags.bool('pre-vote'),

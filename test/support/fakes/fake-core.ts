@@ -349,6 +349,10 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
     return Buffer.concat(this.#records.splice(0) as unknown as Uint8Array[]);
   }
 
+  compactionHashes(): Float64Array {
+    return new Float64Array();
+  }
+
   status(): CoreStatus {
     const empty = { buckets: [], sum: 0 };
     return {

@@ -29,10 +29,12 @@ export function openOptions(dataDir: string, engine: 'memory' | 'rocksdb'): Open
     walSegmentBytes: 1 << 20,
     compactionBatchLimit: 1000,
     compactionSleepMs: 0,
+    compactionHashLimitBytes: 256 * 2 ** 20,
     watchProgressNotifyMs: 600_000,
     maxQueuedOperations: 10_000,
     maxQueuedBytes: 64 << 20,
     maxApplyBacklog: 5000,
+    extraRevokeBacklog: 0,
     rocks: {
       blockCacheBytes: 8 << 20,
       writeBufferBytes: 4 << 20,

@@ -32,6 +32,9 @@ export class CoreBase {
   status(): CoreStatus {
     return idleStatus;
   }
+  compactionHashes(): Float64Array {
+    return new Float64Array();
+  }
   async close(): Promise<void> {}
   setHeader(): void {}
   leaseKeys(): void {}

@@ -80,10 +80,12 @@ export class NativeStore implements Store {
       walSegmentBytes: 4096,
       compactionBatchLimit: 100,
       compactionSleepMs: 0,
+      compactionHashLimitBytes: 256 * 2 ** 20,
       watchProgressNotifyMs: 600_000,
       maxQueuedOperations: 1000,
       maxQueuedBytes: 64 << 20,
       maxApplyBacklog: 5000,
+      extraRevokeBacklog: 0,
       rocks: {
         blockCacheBytes: 1 << 20,
         writeBufferBytes: 1 << 20,
