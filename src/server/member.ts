@@ -177,9 +177,8 @@ export class Member {
   get appliedIndex(): number {
     return this.#loop.appliedIndex;
   }
-  /** The newest revision of the state here. */
-  get revision(): number {
-    return this.#revision;
+  get compactionHashes(): Float64Array {
+    return this.#core.compactionHashes();
   }
   get nowMs(): number {
     return this.#clock.nowMs();

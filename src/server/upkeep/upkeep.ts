@@ -13,8 +13,8 @@ import { ServingStatus } from './serving-status.js';
 
 /** What is needed of the member. */
 export interface UpkeepHost extends DowngradeHost {
-  /** The newest revision of its own state. */
-  readonly revision: number;
+  /** Has the newest revision of its own state. */
+  header(): { readonly revision: bigint };
   execute(method: keyof Methods, request: Buffer): Promise<Buffer>;
 }
 
@@ -85,7 +85,7 @@ export class Upkeep {
         return host.isLeader;
       },
       get revision() {
-        return host.revision;
+        return Number(host.header().revision);
       },
       compact: async (revision) => {
         await host.execute('Compact', compactionRequest.encode({ revision: BigInt(revision) }));
