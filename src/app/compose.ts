@@ -23,6 +23,7 @@ import { Metrics } from '../base/metrics/metrics.js';
 import { addProcessMetrics } from '../base/metrics/process.js';
 import { ETCD_VERSION, MIN_CLUSTER_VERSION } from '../base/package.js';
 import { PeerHttp } from '../cluster/http/client.js';
+import type { SecureDialler } from '../cluster/http/secure.js';
 import { Peers } from '../cluster/peers/peers.js';
 import type { PeersFactory } from '../cluster/peers/types.js';
 import { prepareStart } from '../server/bootstrap/prepare.js';
@@ -65,7 +66,12 @@ const VERSION_TIMEOUT_MS = 2000;
 /**
  * How the member reaches the others; `made` gets the transport, which also serves the peer port.
  */
-function peersFactory(config: ServerConfig, log: Logger, made: (peers: Peers) => void) {
+function peersFactory(
+  config: ServerConfig,
+  dialler: SecureDialler,
+  log: Logger,
+  made: (peers: Peers) => void,
+) {
   const { heartbeatMs, electionTicks, requestTimeoutMs, core, peerUrls } = config.member;
   const factory: PeersFactory = ({ clusterId, memberId }, native, events) => {
     const options = {
@@ -78,6 +84,7 @@ function peersFactory(config: ServerConfig, log: Logger, made: (peers: Peers) =>
       electionMs: heartbeatMs * electionTicks,
       requestTimeoutMs,
       snapshotBytesPerSecond: config.member.snapshotTransferBytesPerSecond,
+      dialler,
     };
     const peers = new Peers(options, native, events, systemClock, log.child('peers'));
     made(peers);
@@ -145,15 +152,16 @@ export async function compose(
   const metrics = new Metrics();
   addProcessMetrics(metrics);
   const listening = await Listening.open(config.listen, config.dataDir, addon.network, log);
+  const { dialler } = listening;
   try {
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-    const started = await prepareStart(addon, config.member.core, config.start, log);
-    const peerHttp = new PeerHttp();
+    const started = await prepareStart(addon, config.member.core, config.start, log, dialler);
+    const peerHttp = new PeerHttp(dialler);
     const fetchVersion = async (urls: readonly string[]) =>
       (await peerHttp.fetchVersion(urls, { timeoutMs: VERSION_TIMEOUT_MS })).server;
     const options = { ...config.member, ...started, ...endings, fetchVersion };
     const made: { peers: Peers | null } = { peers: null };
-    const makePeers = peersFactory(config, log, (peers) => {
+    const makePeers = peersFactory(config, dialler, log, (peers) => {
       made.peers = peers;
     });
     const member = await Member.open(addon, options, systemClock, log, makePeers);

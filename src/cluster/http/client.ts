@@ -9,6 +9,7 @@ import { type MemberInfo, memberOf } from '../members/member-json.js';
 import { objectOf, parseExactJson, safeInteger, unsigned64 } from './exact-json.js';
 import { type Answer, Exchanges, PeerHttpError, type Question } from './exchange.js';
 import { Renewals } from './renewals.js';
+import type { SecureDialler } from './secure.js';
 
 /** Every answer about the cluster names its id, in hexadecimal digits. */
 export const CLUSTER_ID_HEADER = 'x-etcd-cluster-id';
@@ -134,8 +135,13 @@ export function unpackIntegers(bytes: Buffer): bigint[] | null {
 }
 
 export class PeerHttp {
-  readonly #exchanges = new Exchanges();
+  readonly #exchanges: Exchanges;
   readonly #renewals = new Renewals((...args) => this.#renewTogether(...args));
+
+  /** @param dialler how connections are encrypted; null where there are only plain ones */
+  constructor(dialler: SecureDialler | null = null) {
+    this.#exchanges = new Exchanges(dialler);
+  }
 
   /** Ends the connections that are kept. */
   close(): void {

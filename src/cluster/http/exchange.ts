@@ -2,7 +2,17 @@
 // time and in bytes; whatever the other side does ends in an answer or a PeerHttpError. Used by
 // client.ts alone.
 
-import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import {
+  Agent,
+  type ClientRequest,
+  type ClientRequestArgs,
+  request as httpRequest,
+  type IncomingMessage,
+} from 'node:http';
+import { Socket } from 'node:net';
+import { connect } from 'node:tls';
+
+import { type SecureDialler, socketHost } from './secure.js';
 
 /** Another member could not be asked, or did not answer as a member does. */
 export class PeerHttpError extends Error {
@@ -31,24 +41,61 @@ export interface ExchangeLimits {
 /** Connections to one place that may be open at once; more requests wait for one. */
 const MAX_SOCKETS = 64;
 
-type Place = { readonly host: string; readonly port: number } | { readonly socketPath: string };
+interface Place {
+  readonly isSecure: boolean;
+  readonly address:
+    | { readonly host: string; readonly port: number }
+    | { readonly socketPath: string };
+}
 
 /** Where a peer URL leads. @throws PeerHttpError when it leads nowhere */
 function placeOf(url: string): Place {
-  const socket = /^unix:\/\/(.+)$/.exec(url);
+  const socket = /^(unixs?):\/\/(.+)$/.exec(url);
   if (socket !== null) {
-    return { socketPath: socket[1] ?? '' };
+    return { isSecure: socket[1] === 'unixs', address: { socketPath: socket[2] ?? '' } };
   }
-  const address = /^http:\/\/(?:\[([^\]]+)\]|([^:/?#@[\]]+)):(\d{1,5})\/?$/i.exec(url);
-  const port = Number(address?.[3]);
+  const form = /^(https?):\/\/(?:\[([^\]]+)\]|([^:/?#@[\]]+)):(\d{1,5})\/?$/i;
+  const address = form.exec(url);
+  const port = Number(address?.[4]);
   if (address === null || port > 65535) {
     throw new PeerHttpError(`${url} is not a URL that members can be asked at`);
   }
-  return { host: address[1] ?? address[2] ?? '', port };
+  const isSecure = address[1]?.toLowerCase() === 'https';
+  return { isSecure, address: { host: address[2] ?? address[3] ?? '', port } };
+}
+
+/** Connections under TLS, each made with what the files say then. */
+class SecureAgent extends Agent {
+  readonly #dialler: SecureDialler;
+
+  constructor(dialler: SecureDialler) {
+    super({ keepAlive: true, maxSockets: MAX_SOCKETS });
+    this.#dialler = dialler;
+  }
+
+  override createConnection(to: ClientRequestArgs): Socket {
+    const path = to.socketPath ?? '';
+    const host = path === '' ? (to.host ?? '') : socketHost(path);
+    try {
+      const options = this.#dialler.options(host, ['http/1.1']);
+      return connect(path === '' ? { ...options, port: Number(to.port) } : { ...options, path });
+    } catch (error) {
+      // This may be called in the middle of nowhere, where nobody catches anything.
+      return new Socket().destroy(error as Error);
+    }
+  }
 }
 
 export class Exchanges {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: MAX_SOCKETS });
+  readonly #dialler: SecureDialler | null;
+  readonly #secureAgent: SecureAgent | null;
+
+  /** @param dialler null where members are never asked over TLS */
+  constructor(dialler: SecureDialler | null) {
+    this.#dialler = dialler;
+    this.#secureAgent = dialler === null ? null : new SecureAgent(dialler);
+  }
 
   /**
    * Asks one member.
@@ -61,14 +108,15 @@ export class Exchanges {
     try {
       return await this.#exchange(place, question, limits);
     } catch (error) {
-      const { message } = error as Error;
-      throw new PeerHttpError(`${question.method} ${url}${question.path}: ${message}`);
+      const text = this.#dialler?.failureText(error as Error) ?? (error as Error).message;
+      throw new PeerHttpError(`${question.method} ${url}${question.path}: ${text}`);
     }
   }
 
   /** Ends every connection. */
   close(): void {
     this.#agent.destroy();
+    this.#secureAgent?.destroy();
   }
 
   async #exchange(place: Place, question: Question, limits: ExchangeLimits): Promise<Answer> {
@@ -85,11 +133,15 @@ export class Exchanges {
 
   #once(place: Place, question: Question, limits: ExchangeLimits): Promise<Answer> {
     const { method, path, headers, body } = question;
+    const agent = place.isSecure ? this.#secureAgent : this.#agent;
+    if (agent === null) {
+      return Promise.reject(new Error('there is no TLS towards other members'));
+    }
     return new Promise((resolve, reject) => {
       const length = body === undefined ? {} : { 'content-length': String(body.length) };
       const outgoing: ClientRequest = httpRequest({
-        ...place,
-        agent: this.#agent,
+        ...place.address,
+        agent,
         method,
         path,
         headers: { ...headers, ...length },

@@ -3,16 +3,20 @@
 // everything that dials.
 
 import { connect, isIP, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import grpc from '@grpc/grpc-js';
 
 import { bytesOf } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
+import { type SecureDialler, socketHost } from '../http/secure.js';
 
 /** Where a peer URL leads. */
 export interface Place {
   /** The gRPC name of it. */
   readonly target: string;
   readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** How a connection there is encrypted; null for clear text. */
+  readonly secure: { readonly dialler: SecureDialler; readonly host: string } | null;
 }
 
 /** Bytes that may be under way to a member on one stream, before it says that it has read them. */
@@ -22,13 +26,16 @@ export const MESSAGE_BYTES_MAX = 64 << 20;
 /** What the encoding adds around the payload of a message of the largest size. */
 export const MESSAGE_SLACK_BYTES = 64 << 10;
 
-const DEFAULT_PORT = 80;
+const defaultPorts: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 /** The place that a URL names, or a text that says why it names none that can be dialled. */
-export function placeOf(url: string): Place | string {
-  const unix = /^unix:\/\/(.+)$/.exec(url)?.[1];
-  if (unix !== undefined) {
-    return { target: `unix:${unix}`, address: { path: unix } };
+export function placeOf(url: string, dialler: SecureDialler | null = null): Place | string {
+  const [, tls, path] = /^unix(s?):\/\/(.+)$/.exec(url) ?? [];
+  if (path !== undefined) {
+    const secure = tls === '' ? null : secureTo(dialler, socketHost(path));
+    return secure === undefined
+      ? noTls(url)
+      : { target: `unix:${path}`, address: { path }, secure };
   }
   let parsed: URL;
   try {
@@ -36,15 +43,34 @@ export function placeOf(url: string): Place | string {
   } catch {
     return `malformed URL ${url}`;
   }
-  if (parsed.protocol !== 'http:') {
+  const defaultPort = defaultPorts[parsed.protocol];
+  if (defaultPort === undefined) {
     return `no connections to members by ${parsed.protocol}//`;
   }
   const host = parsed.hostname.replace(/^\[|\]$/g, '');
-  const port = parsed.port === '' ? DEFAULT_PORT : Number(parsed.port);
+  const port = parsed.port === '' ? defaultPort : Number(parsed.port);
   const family = isIP(host);
   const scheme = family === 4 ? 'ipv4' : family === 6 ? 'ipv6' : 'dns';
   const name = family === 6 ? `[${host}]` : host;
-  return { target: `${scheme}:${name}:${port}`, address: { host, port } };
+  const secure = parsed.protocol === 'http:' ? null : secureTo(dialler, host);
+  return secure === undefined
+    ? noTls(url)
+    : { target: `${scheme}:${name}:${port}`, address: { host, port }, secure };
+}
+
+function secureTo(dialler: SecureDialler | null, host: string): Place['secure'] | undefined {
+  return dialler === null ? undefined : { dialler, host };
+}
+
+function noTls(url: string): string {
+  return `no TLS towards other members, which ${url} wants`;
+}
+
+/** Connects under TLS; `over` is a connection that is there already. @throws as the dialler does */
+function dialTls({ address, secure }: Place, over?: Socket): TLSSocket {
+  const options = secure?.dialler.options(secure.host, ['h2']) ?? {};
+  // The address comes last: the host among the options is the one that the certificate is for.
+  return connectTls(over === undefined ? { ...options, ...address } : { ...options, socket: over });
 }
 
 /** Options of channels and of the server alike. */
@@ -77,7 +103,7 @@ export class PeerChannel {
   #closed = false;
 
   constructor(place: Place) {
-    const credentials = this.#tracking(grpc.credentials.createInsecure());
+    const credentials = this.#tracking(place, grpc.credentials.createInsecure());
     this.client = new grpc.Client(place.target, credentials, channelOptions);
   }
 
@@ -92,15 +118,18 @@ export class PeerChannel {
     this.#sockets.clear();
   }
 
-  /** The same credentials, with every socket noted before they use it. */
-  #tracking(credentials: grpc.ChannelCredentials): grpc.ChannelCredentials {
+  /**
+   * The same credentials, with every socket noted before they use it, and encrypted with what the
+   * files of certificates say then.
+   */
+  #tracking(place: Place, credentials: grpc.ChannelCredentials): grpc.ChannelCredentials {
     const tracking = Object.create(credentials) as grpc.ChannelCredentials;
     tracking._createSecureConnector = (...args) => {
       const connector = credentials._createSecureConnector(...args);
       return {
         connect: (socket) => {
           this.#note(socket);
-          return connector.connect(socket);
+          return place.secure === null ? connector.connect(socket) : encrypt(place, socket);
         },
         waitForReady: () => connector.waitForReady(),
         getCallCredentials: () => connector.getCallCredentials(),
@@ -118,6 +147,16 @@ export class PeerChannel {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
   }
+}
+
+async function encrypt(place: Place, raw: Socket) {
+  const socket = dialTls(place, raw);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('secureConnect', resolve);
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('connection closed in the handshake')));
+  });
+  return { socket, secure: true };
 }
 
 /** What stands at a peer URL. */
@@ -153,7 +192,13 @@ export function probe(
   clock: Clock,
   done: (result: Probed) => void,
 ): () => void {
-  const socket = connect(place.address);
+  let socket: Socket;
+  try {
+    socket = place.secure === null ? connect(place.address) : dialTls(place);
+  } catch (error) {
+    const { message } = error as Error;
+    return clock.after(0, () => done({ kind: 'unreachable', error: message }));
+  }
   let seen = Buffer.alloc(0);
   let over = false;
   const end = (result: Probed | null): void => {
@@ -170,8 +215,12 @@ export function probe(
   const cancelTimer = clock.after(timeoutMs, () => {
     end({ kind: 'unreachable', error: `no answer within ${timeoutMs} ms` });
   });
-  socket.on('error', (error) => end({ kind: 'unreachable', error: error.message }));
-  socket.once('connect', () => socket.write(bytesOf(PREFACE)));
+  socket.on('error', (error) => {
+    const text = place.secure?.dialler.failureText(error) ?? error.message;
+    end({ kind: 'unreachable', error: text });
+  });
+  const ready = place.secure === null ? 'connect' : 'secureConnect';
+  socket.once(ready, () => socket.write(bytesOf(PREFACE)));
   socket.on('data', (chunk: Buffer) => {
     seen = Buffer.concat([bytesOf(seen), bytesOf(chunk)]);
     if (seen.length >= FRAME_HEAD_BYTES) {

@@ -2,6 +2,7 @@
 // follow from the election timeout, since a link that is dead for longer is of no use to Raft: one
 // without a sign of life for a little longer counts as dead. Read by all parts of the transport.
 
+import type { SecureDialler } from '../http/secure.js';
 import type { Identity } from './wire/handshake.js';
 
 export interface PeersOptions extends Identity {
@@ -9,6 +10,8 @@ export interface PeersOptions extends Identity {
   readonly requestTimeoutMs: number;
   /** Bytes a second of all snapshots that are sent; 0 for no limit. */
   readonly snapshotBytesPerSecond: number;
+  /** How connections are encrypted; without one there are only plain ones. */
+  readonly dialler?: SecureDialler;
   /** Bounds that tests make smaller. */
   readonly limits?: Partial<PeerLimits>;
 }

@@ -251,6 +251,7 @@ export class Peers implements PeerTransport {
       timing: timingOf(this.#options.electionMs),
       clock: this.#clock,
       log: this.#quiet,
+      dialler: this.#options.dialler ?? null,
     };
     return new Remote(address, context, {
       changed: () => this.#refresh(id),

@@ -12,6 +12,7 @@ import {
   type Questions,
 } from '../../cluster/existing.js';
 import { PeerHttp } from '../../cluster/http/client.js';
+import type { SecureDialler } from '../../cluster/http/secure.js';
 import { bootstrapMemberId } from '../../cluster/ids.js';
 import { comparePeerUrls } from '../../cluster/peer-urls.js';
 import type { Addon, OpenOptions } from '../../storage/native.js';
@@ -193,6 +194,7 @@ export async function prepareStart(
   core: OpenOptions,
   config: StartConfig,
   log: Logger,
+  dialler: SecureDialler | null = null,
 ): Promise<Pick<MemberOptions, 'bootstrap' | 'core'>> {
   const { request } = config;
   if (request.kind === 'restart') {
@@ -206,7 +208,7 @@ export async function prepareStart(
       bootstrap: { kind: 'restart', forceNewCluster: request.forceNewCluster, unfinished },
     };
   }
-  const http = new PeerHttp();
+  const http = new PeerHttp(dialler);
   const record = await makePlan(config, { log, http }).finally(() => http.close());
   writeStartRecord(core.dataDir, record);
   return { core: { ...core, ...record.identity }, bootstrap: record.plan };

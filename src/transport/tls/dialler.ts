@@ -39,9 +39,16 @@ export class TlsDialler {
       secureContext,
       ALPNProtocols: [...protocols],
       rejectUnauthorized: isVerified,
+      // What the certificate must be for; the connection itself may lead to a socket file.
+      host,
       // An address must not be sent as a name (RFC 6066 §3).
       ...(isIP(host) === 0 ? { servername: host } : {}),
     };
+  }
+
+  /** What a failed connection says to operators. */
+  failureText(error: Error): string {
+    return failureText(error);
   }
 
   #context(host: string, isVerified: boolean): SecureContext {
@@ -64,9 +71,4 @@ export class TlsDialler {
     }
     return context;
   }
-}
-
-/** What a failed connection says to operators. */
-export function dialFailureText(error: Error): string {
-  return failureText(error);
 }

@@ -5,6 +5,7 @@
 import { hexId } from '../../../base/bytes.js';
 import type { Cancel, Clock } from '../../../base/clock.js';
 import { type Message, MessageType } from '../../../raft/index.js';
+import type { SecureDialler } from '../../http/secure.js';
 import { PeerChannel, type Place, placeOf, probe } from '../channel.js';
 import type { LogLimit } from '../log-limit.js';
 import { type PeerLimits, SILENT_TICKS, type Timing } from '../options.js';
@@ -32,6 +33,7 @@ export interface RemoteContext {
   readonly timing: Timing;
   readonly clock: Clock;
   readonly log: LogLimit;
+  readonly dialler: SecureDialler | null;
 }
 
 const BACKOFF_MIN_MS = 50;
@@ -173,7 +175,7 @@ export class Remote {
     }
     const url = this.#urls[this.#urlAt % this.#urls.length] as string;
     this.#urlAt++;
-    const place = placeOf(url);
+    const place = placeOf(url, this.#context.dialler);
     if (typeof place === 'string') {
       this.#failed(place, url);
       return;

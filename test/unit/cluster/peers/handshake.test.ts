@@ -295,19 +295,23 @@ t.test('places that URLs name', async (t) => {
   t.strictSame(placeOf('http://10.0.0.1:2380'), {
     target: 'ipv4:10.0.0.1:2380',
     address: { host: '10.0.0.1', port: 2380 },
+    secure: null,
   });
   t.strictSame(placeOf('http://[::1]:2380'), {
     target: 'ipv6:[::1]:2380',
     address: { host: '::1', port: 2380 },
+    secure: null,
   });
   t.strictSame(placeOf('http://node-1.example'), {
     target: 'dns:node-1.example:80',
     address: { host: 'node-1.example', port: 80 },
+    secure: null,
   });
   t.strictSame(placeOf('unix://localhost:m10'), {
     target: 'unix:localhost:m10',
     address: { path: 'localhost:m10' },
+    secure: null,
   });
-  t.match(placeOf('https://a:1'), /no connections to members by https/);
+  t.match(placeOf('https://a:1'), /no TLS towards other members/);
   t.match(placeOf('nonsense'), /malformed URL/);
 });
