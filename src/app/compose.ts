@@ -39,6 +39,7 @@ import { bounded } from '../transport/limits.js';
 import type { ServerConfig } from './config/config.js';
 import { Listening } from './listen/listening.js';
 import type { Services } from './listen/ports.js';
+import { openTracing } from './tracing/tracing.js';
 
 /** A server whose ports are open and whose data is recovered; it serves nobody yet. */
 export interface Server {
@@ -179,7 +180,8 @@ export async function compose(
     const apiParts = { member, operations, leases, access, calls, upkeep };
     const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;
     const served = bounded(buildHandlers(apiParts, streams), config.bounds);
-    const handlers = requestLog?.tracked(served) ?? served;
+    const tracing = await openTracing(config.tracing, member.errors, log);
+    const handlers = tracing.traced(requestLog?.tracked(served) ?? served);
     const authEnabled = () => access.enabled;
     const http = httpSide(config, { member, handlers, requestLog, authEnabled, log }, metrics);
     const json = new Http2Streams(http.handler, log);
@@ -198,6 +200,7 @@ export async function compose(
         upkeep.stop();
         streams.stop();
         await Promise.all([closed, drained]);
+        await tracing.stop();
       },
       closePeerPorts: () => {
         peerHttp.close();

@@ -23,6 +23,7 @@ import { defaultHost } from '../flags/values/default-host.js';
 import { parseUrl } from '../flags/values/urls.js';
 import type { ListenConfig } from '../listen/listening.js';
 import { tlsFilesOf } from '../listen/tls.js';
+import { type TracingOptions, tracingOptions } from '../tracing/tracing.js';
 import { grpcOptions, maxReceiveBytes, raftLimits } from './limits.js';
 import { upkeepOptions } from './upkeep.js';
 import { ConfigError, urlsOf } from './validate.js';
@@ -62,6 +63,8 @@ export interface ServerConfig {
   readonly http: HttpOptions;
   /** Whether calls are noted for /debug/requests. */
   readonly notesRequests: boolean;
+  /** Null when no traces are sent. */
+  readonly tracing: TracingOptions | null;
   /** How long a stop waits for calls under way. */
   readonly stopGraceMs: number;
 }
@@ -277,6 +280,7 @@ export function buildConfig(
     },
     http: httpOptions(flags),
     notesRequests: flags.text('log-level') === 'debug',
+    tracing: tracingOptions(flags),
     stopGraceMs: flags.number('stop-grace') || requestTimeoutMs,
   };
 }

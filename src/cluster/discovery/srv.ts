@@ -125,7 +125,8 @@ export async function membersBySrv(question: SrvQuestion): Promise<NamedMember[]
   }
   if (!members.has(self.name)) {
     throw new Error(
-      `error setting up initial cluster: cannot find local etcd member "${self.name}" in SRV records`,
+      'error setting up initial cluster: cannot find local etcd member ' +
+        `"${self.name}" in SRV records`,
     );
   }
   return [...members].map(([name, peerUrls]) => ({ name, peerUrls }));

@@ -69,8 +69,6 @@ export const securityFlags: readonly FlagRow[] = [
   accepted('auth-token-ttl', 'uint', '300', 'authentication is not built yet'),
 ];
 
-const noTracing = 'tracing is not built yet';
-
 export const monitoringFlags: readonly FlagRow[] = [
   effective('enable-pprof', 'bool', 'false', 'profiling endpoints'),
   effective('metrics', 'string', 'basic', '`extensive` adds the time of calls by method'),
@@ -85,11 +83,21 @@ export const monitoringFlags: readonly FlagRow[] = [
     '{"maxsize": 100, "maxage": 0, "maxbackups": 0, "localtime": false, "compress": false}',
     'when, in MB, and how long in days, and how many log files set aside are kept',
   ),
-  later('enable-distributed-tracing', 'bool', 'false', 'traces by OTLP'),
-  accepted('distributed-tracing-address', 'string', 'localhost:4317', noTracing),
-  accepted('distributed-tracing-service-name', 'string', 'etcd', noTracing),
-  accepted('distributed-tracing-instance-id', 'string', '', noTracing),
-  accepted('distributed-tracing-sampling-rate', 'int', '0', noTracing),
+  effective('enable-distributed-tracing', 'bool', 'false', 'send traces of calls by OTLP'),
+  effective('distributed-tracing-address', 'string', 'localhost:4317', 'where the collector is'),
+  effective(
+    'distributed-tracing-service-name',
+    'string',
+    'etcd',
+    'name of the service in traces, the same for all members',
+  ),
+  effective('distributed-tracing-instance-id', 'string', '', 'tells members apart in traces'),
+  effective(
+    'distributed-tracing-sampling-rate',
+    'int',
+    '0',
+    'of a million calls, how many are traced whose callers do not say',
+  ),
   effective('config-file', 'string', '', 'read everything from this file', { configKey: null }),
   effective('version', 'bool', 'false', 'print the version and end', { configKey: null }),
 ];
