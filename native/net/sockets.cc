@@ -22,11 +22,11 @@ bool Enable(int fd, int level, int option, int value) {
 int BindOne(const addrinfo& address) {
   const int fd = socket(address.ai_family, SOCK_STREAM, 0);
   if (fd < 0) return -errno;
-  const bool bound =
-      fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && Enable(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-      Enable(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
-      (address.ai_family != AF_INET6 || Enable(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) &&
-      bind(fd, address.ai_addr, address.ai_addrlen) == 0;
+  const bool bound = fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 &&
+                     Enable(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+                     Enable(fd, SOL_SOCKET, SO_REUSEPORT, 1) &&
+                     (address.ai_family != AF_INET6 || Enable(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0)) &&
+                     bind(fd, address.ai_addr, address.ai_addrlen) == 0;
   if (bound) return fd;
   const int error = errno;
   close(fd);

@@ -11,14 +11,15 @@
 namespace metastore::net {
 namespace {
 
-constexpr int kExSslContext = 1;         // CRYPTO_EX_INDEX_SSL_CTX
-constexpr int kVerifyPeer = 1;           // SSL_VERIFY_PEER
-constexpr int kSslLibrary = 20;          // ERR_LIB_SSL
-constexpr int kVerifyFailed = 134;       // SSL_R_CERTIFICATE_VERIFY_FAILED
-constexpr int kUnspecified = 1;          // X509_V_ERR_UNSPECIFIED
-constexpr int kCertificateRejected = 28; // X509_V_ERR_CERT_REJECTED: alert bad_certificate
-constexpr int kCommonName = 13;          // NID_commonName
-constexpr unsigned kNeverSubject = 0x20; // X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+constexpr int kExSslContext = 1;          // CRYPTO_EX_INDEX_SSL_CTX
+constexpr int kVerifyPeer = 1;            // SSL_VERIFY_PEER
+constexpr int kSslLibrary = 20;           // ERR_LIB_SSL
+constexpr int kVerifyFailed = 134;        // SSL_R_CERTIFICATE_VERIFY_FAILED
+constexpr int kUnspecified = 1;           // X509_V_ERR_UNSPECIFIED
+constexpr int kCertificateRejected = 28;  // X509_V_ERR_CERT_REJECTED: alert bad_certificate
+constexpr int kExpired = 10;              // X509_V_ERR_CERT_HAS_EXPIRED
+constexpr int kCommonName = 13;           // NID_commonName
+constexpr unsigned kNeverSubject = 0x20;  // X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
 
 /// The certificate is trusted, but none of those that are allowed.
 constexpr int kNotAllowed = -1;
@@ -69,6 +70,24 @@ int Judge(x509_store_ctx_st* store, const TlsPolicy& policy) {
   return policy.allowed_hosts.empty() ? 0 : kNotAllowed;
 }
 
+/// The error whose alert the other side gets: an authority is unknown, a certificate has expired,
+/// or is bad for any other reason.
+int AlertOf(int failure) {
+  switch (failure) {
+    case 2:   // X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT
+    case 18:  // X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT
+    case 19:  // X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN
+    case 20:  // X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+    case 21:  // X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE
+      return failure;
+    case 9:  // X509_V_ERR_CERT_NOT_YET_VALID
+    case kExpired:
+      return kExpired;
+    default:
+      return kCertificateRejected;
+  }
+}
+
 int Verify(x509_store_ctx_st* store, void* argument) {
   const auto& policy = *static_cast<const TlsPolicy*>(argument);
   const int failure = Judge(store, policy);
@@ -82,7 +101,7 @@ int Verify(x509_store_ctx_st* store, void* argument) {
         X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     if (ssl != nullptr) SSL_set_verify(ssl, kVerifyPeer, nullptr);
   }
-  if (policy.is_client || failure < 0) X509_STORE_CTX_set_error(store, kCertificateRejected);
+  X509_STORE_CTX_set_error(store, policy.is_client ? kCertificateRejected : AlertOf(failure));
   return 0;
 }
 

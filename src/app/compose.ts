@@ -2,13 +2,12 @@
 // life cycle, which owns the order of starting and stopping.
 
 import { mkdirSync } from 'node:fs';
-import type { Socket } from 'node:net';
 
 import { Access, openToAll } from '../api/access.js';
 import { OpenStreams } from '../api/guard.js';
 import { RequestLog } from '../api/http/debug/requests.js';
 import { countChecks } from '../api/http/health/counts.js';
-import { type HttpParts, type HttpSide, httpRouter } from '../api/http/router.js';
+import { type HttpParts, type HttpSide, httpRouter, metricsRouter } from '../api/http/router.js';
 import { Leases } from '../api/leases.js';
 import { CallMeters } from '../api/metrics/calls.js';
 import { metricsReply } from '../api/metrics/endpoint.js';
@@ -38,7 +37,7 @@ import { Http2Streams } from '../transport/http2.js';
 import { bounded } from '../transport/limits.js';
 import type { ServerConfig } from './config/config.js';
 import { Listening } from './listen/listening.js';
-import type { Services } from './listen/ports.js';
+import { clientServices, httpServices, peerServices } from './listen/services.js';
 import { openTracing } from './tracing/tracing.js';
 
 /** A server whose ports are open and whose data is recovered; it serves nobody yet. */
@@ -102,40 +101,20 @@ function meterCalls(config: ServerConfig, metrics: Metrics, member: Member, log:
   return new CallMeters(metrics, member.errors, stats, { extensive });
 }
 
-/** What clients reach over HTTP. */
-function httpSide(
+/** What clients reach over HTTP, and what of it ports for metrics have. */
+function httpSides(
   config: ServerConfig,
   parts: Pick<HttpParts, 'member' | 'handlers' | 'requestLog' | 'authEnabled' | 'log'>,
   metrics: Metrics,
-): HttpSide {
-  return httpRouter({
+): { readonly http: HttpSide; readonly metricsHttp: HttpHandler } {
+  const all: HttpParts = {
     ...parts,
     options: config.http,
     metrics: ({ headers }) => metricsReply(metrics, headers['accept-encoding']),
     ownCaller: () => nobody,
     observe: countChecks(metrics),
-  });
-}
-
-/** What other members are served: what they are made with while they are made, it waits. */
-function peerServices(
-  made: { readonly peers: Peers | null },
-  http1: HttpHandler,
-  log: Logger,
-): Services {
-  const grpc = (socket: Socket) => made.peers?.grpcServer.accept(socket);
-  const json = new Http2Streams(http1, log);
-  return { grpc, shared: grpc, json: (socket) => json.accept(socket), http1 };
-}
-
-function clientServices(grpc: GrpcServer, json: Http2Streams, http: HttpSide): Services {
-  return {
-    grpc: (socket) => grpc.accept(socket),
-    shared: (socket) => grpc.acceptShared(socket),
-    json: (socket) => json.accept(socket),
-    http1: http.handler,
-    upgrade: http.upgrade,
   };
+  return { http: httpRouter(all), metricsHttp: metricsRouter(all) };
 }
 
 /**
@@ -171,7 +150,7 @@ export async function compose(
     const leases = new Leases(member, peerHttp, systemClock);
     const upkeep = new Upkeep(member, config.upkeep, systemClock, log);
     const peerRequests = peerRouter({ member, operations, leases, log });
-    listening.servePeers(peerServices(made, peerRequests, log));
+    listening.servePeers(peerServices(made.peers, peerRequests, log));
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
@@ -183,11 +162,12 @@ export async function compose(
     const tracing = await openTracing(config.tracing, member.errors, log);
     const handlers = tracing.traced(requestLog?.tracked(served) ?? served);
     const authEnabled = () => access.enabled;
-    const http = httpSide(config, { member, handlers, requestLog, authEnabled, log }, metrics);
+    const httpParts = { member, handlers, requestLog, authEnabled, log };
+    const { http, metricsHttp } = httpSides(config, httpParts, metrics);
     const json = new Http2Streams(http.handler, log);
     const grpc = new GrpcServer(handlers, member.errors, config.grpc, json);
     const services = clientServices(grpc, json, http);
-    listening.serveMetrics(services);
+    listening.serveMetrics(httpServices(metricsHttp, log));
     return {
       member,
       upkeep,

@@ -2,7 +2,6 @@
 // of other members, with their TLS and their common limits. Opened and closed by compose, which
 // says what is served there.
 
-import type { HttpHandler } from '../../base/call.js';
 import type { Logger } from '../../base/log/logger.js';
 import type { NativeNetwork } from '../../storage/native-network.js';
 import { ConnectionLimit, RESERVED_FILES } from '../../transport/limits.js';
@@ -24,20 +23,6 @@ export interface ListenConfig {
   readonly reusePort: boolean;
   /** Connections of clients that may be open at once; 0 for what the system allows. */
   readonly maxConnections: number;
-}
-
-/** Paths that ports for metrics answer. */
-const metricsPaths = /^\/(?:metrics|health|(?:livez|readyz)(?:\/[^?]*)?)(?:\?|$)/;
-
-const notFound = {
-  status: 404,
-  headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
-  body: '404 page not found\n',
-};
-
-/** Serves metrics and health, and nothing else. */
-export function metricsOnly(handle: HttpHandler): HttpHandler {
-  return async (request) => (metricsPaths.test(request.url) ? handle(request) : notFound);
 }
 
 function clientListeners(config: ListenConfig): Listener[] {
@@ -174,7 +159,7 @@ export class Listening {
 
   /** Serves metrics and health where nothing else is served. */
   serveMetrics(services: Services): void {
-    this.#metrics.serve({ ...services, http1: metricsOnly(services.http1) });
+    this.#metrics.serve(services);
     for (const { text } of this.#config.metricsUrls) {
       this.#log.info('serving metrics', { address: text });
     }

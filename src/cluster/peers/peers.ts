@@ -2,7 +2,6 @@
 // The member hands messages over and hears what comes in through PeerEvents; the app hands
 // connections of the peer port over. Made once by src/server; the membership decides whom it knows.
 
-import type { Socket } from 'node:net';
 import type grpc from '@grpc/grpc-js';
 
 import { assert } from '../../base/assert.js';
@@ -55,7 +54,7 @@ interface Peer {
 
 export class Peers implements PeerTransport {
   /** Takes the HTTP/2 connections of the peer port. */
-  readonly grpcServer: { accept(socket: Socket): void };
+  readonly grpcServer: Pick<PeerServer, 'accept' | 'customize'>;
   readonly #options: PeersOptions;
   readonly #events: PeerEvents;
   readonly #clock: Clock;

@@ -48,6 +48,7 @@ const reasons: Readonly<Record<string, string>> = {
   ERR_SSL_NO_SHARED_CIPHER: 'tls: no cipher suite supported by both client and server',
   ERR_SSL_UNSUPPORTED_PROTOCOL: 'tls: client offered only unsupported versions',
   ERR_SSL_VERSION_TOO_LOW: 'tls: client offered only unsupported versions',
+  ERR_SSL_NO_APPLICATION_PROTOCOL: 'tls: client requested unsupported application protocols',
   ERR_SSL_WRONG_VERSION_NUMBER: 'tls: first record does not look like a TLS handshake',
   ERR_SSL_HTTP_REQUEST: 'tls: first record does not look like a TLS handshake',
   ERR_SSL_CERTIFICATE_VERIFY_FAILED: UNKNOWN_AUTHORITY,

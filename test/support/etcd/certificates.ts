@@ -123,4 +123,20 @@ export class Authority {
     writeFileSync(keyFile, await keyPem(keys), { mode: 0o600 });
     return { certFile, keyFile, serial };
   }
+
+  /** A list that revokes these serials, as `<name>.crl` in DER and `<name>.crl.pem`. */
+  async revoke(serials: readonly string[], name = 'revoked'): Promise<string> {
+    const list = await x509.X509CrlGenerator.create({
+      issuer: this.#certificate.subject,
+      thisUpdate: new Date(Date.now() - DAY_MS),
+      nextUpdate: new Date(Date.now() + DAY_MS),
+      entries: serials.map((serialNumber) => ({ serialNumber, revocationDate: new Date() })),
+      signingAlgorithm: algorithm,
+      signingKey: this.#keys.privateKey,
+    });
+    const path = join(this.#folder, `${name}.crl`);
+    writeFileSync(path, new Uint8Array(list.rawData));
+    writeFileSync(`${path}.pem`, list.toString('pem'));
+    return path;
+  }
 }

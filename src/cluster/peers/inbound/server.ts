@@ -75,6 +75,11 @@ export class PeerServer {
     widenWindows(this.#server);
   }
 
+  /** Gives what serves requests of other kinds access to the library's server. */
+  customize(apply: (server: grpc.Server) => void): void {
+    apply(this.#server);
+  }
+
   /** Takes over a connection that speaks HTTP/2. */
   accept(socket: Socket): void {
     if (this.#stopped) {

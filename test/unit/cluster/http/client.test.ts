@@ -128,8 +128,11 @@ t.test('answers that are none', async (t) => {
   await t.rejects(client.renewLease([url], 1n), { message: /not about these leases/ });
   await t.rejects(client.timeToLive([url], 1n, false), { message: /another lease/ });
   await t.rejects(client.fetchMembers([]), { message: /no URL/ });
-  for (const odd of ['https://127.0.0.1:1', 'foo', 'http://h', 'http://h:99999', 'unixs://x']) {
+  for (const odd of ['foo', 'http://h', 'http://h:99999', 'https://h', 'ftp://h:1']) {
     await t.rejects(client.fetchMembers([odd]), { message: /cannot be asked|can be asked/ }, odd);
+  }
+  for (const odd of ['https://127.0.0.1:1', 'unixs://x']) {
+    await t.rejects(client.fetchMembers([odd]), { message: /no TLS towards other members/ }, odd);
   }
   close();
 });
