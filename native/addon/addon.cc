@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "addon/handle.h"
 #include "addon/member_core.h"
@@ -14,6 +15,7 @@
 #include "apply/completions.h"
 #include "auth/caller.h"
 #include "base/datagram.h"
+#include "base/metrics.h"
 #include "intake/admission.h"
 #include "intake/raft_request.h"
 #include "member/core.h"
@@ -96,6 +98,20 @@ Napi::Array ErrorTable(Napi::Env env) {
   return table;
 }
 
+Napi::Array MetricTable(Napi::Env env) {
+  const std::vector<MetricRow> rows = Metrics::Layout();
+  Napi::Array table = Napi::Array::New(env, rows.size());
+  for (uint32_t i = 0; i < rows.size(); ++i) {
+    Napi::Object row = Napi::Object::New(env);
+    row["name"] = Napi::String::New(env, rows[i].name);
+    row["bounds"] = rows[i].bounds == nullptr ? env.Null() : ToNumbers(env, *rows[i].bounds);
+    row.Freeze();
+    table[i] = row;
+  }
+  table.As<Napi::Object>().Freeze();
+  return table;
+}
+
 struct Constant {
   const char* name;
   int value;
@@ -152,6 +168,7 @@ constexpr Constant kCompletions[] = {
     {"quotaExceeded", Int(apply::Kind::kQuotaExceeded)},
     {"fatal", Int(apply::Kind::kFatal)},
     {"held", Int(apply::Kind::kHeld)},
+    {"slow", Int(apply::Kind::kSlow)},
 };
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -169,6 +186,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["batchEntriesBounds"] = ToNumbers(env, wal::kBatchEntriesBounds);
   exports["sendDatagram"] = Napi::Function::New(env, Send, "sendDatagram");
   exports["network"] = ToNetwork(env);
+  exports["metrics"] = MetricTable(env);
   exports["open"] = Napi::Function::New(env, Open, "open");
   return exports;
 }

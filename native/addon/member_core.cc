@@ -107,6 +107,7 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("drain", &Self::Drain),
                          InstanceMethod("status", &Self::Status),
                          InstanceMethod("compactionHashes", &Self::CompactionHashes),
+                         InstanceMethod("metrics", &Self::Metrics),
                          InstanceMethod("close", &Self::Close),
                          InstanceMethod("step", &Self::Step),
                          InstanceMethod("crash", &Self::Crash),
@@ -288,6 +289,15 @@ Napi::Value MemberCoreObject::CompactionHashes(const Info& info) {
     numbers[3 * i + 2] = hashes[i].hash;
   }
   return numbers;
+}
+
+Napi::Value MemberCoreObject::Metrics(const Info& info) {
+  member::MemberCore* core = Core(info);
+  if (core == nullptr) return info.Env().Undefined();
+  const std::vector<double> values = core->MetricValues();
+  Napi::Float64Array array = Napi::Float64Array::New(info.Env(), values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
 }
 
 Napi::Value MemberCoreObject::Close(const Info& info) {

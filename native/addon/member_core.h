@@ -68,6 +68,7 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value Drain(const Info& info);
   Napi::Value Status(const Info& info);
   Napi::Value CompactionHashes(const Info& info);
+  Napi::Value Metrics(const Info& info);
   Napi::Value Close(const Info& info);
   Napi::Value Step(const Info& info);
   Napi::Value Crash(const Info& info);

@@ -15,7 +15,8 @@ Applier::Applier(const ApplierOptions& options, ApplierParts parts, uint64_t app
       target_(applied),
       applied_(applied),
       store_(parts_.store),
-      runner_(parts_.store, parts_.tickets) {}
+      runner_(parts_.store, parts_.tickets),
+      meter_(options_.meter) {}
 
 void Applier::ApplyTo(uint64_t index) {
   uint64_t known = target_.load();
@@ -82,9 +83,13 @@ Status Applier::ApplyRun(size_t count) {
   for (size_t i = 0; i < count; ++i) Runner::CollectKeys(requests_[i], &keys);
   const HeaderInfo header = parts_.header->Get();
   store_->Begin(std::move(keys));
+  meter_.metrics().apply_run_entries.Observe(static_cast<double>(count));
+  Stopwatch stopwatch;
   for (size_t i = 0; i < count; ++i) {
     if (requests_[i].field == 0) continue;
     METASTORE_RETURN_IF_ERROR(runner_.Execute(requests_[i], header, &batch_));
+    meter_.Applied(requests_[i], runner_.outcome(), runner_.reply_bytes(), stopwatch.Lap(),
+                   &batch_);
   }
   const wal::Entry& last = entries_[count - 1];
   METASTORE_RETURN_IF_ERROR(store_->Commit(last.index, last.term));
@@ -149,7 +154,9 @@ void Applier::CompactStep(std::function<void(bool more)> done) {
   parts_.executor->Post([this, done = std::move(done)] {
     if (failed_ || stopping_.load()) return;
     bool more = false;
+    Stopwatch stopwatch;
     Status status = store_->CompactStep(&more);
+    meter_.metrics().compaction_pause_ms.Observe(stopwatch.Lap() * 1000);
     if (!status.ok()) return Fail(std::move(status), applied_.load());
     AnswerHeld();
     done(more);
@@ -172,7 +179,12 @@ void Applier::AnswerHeld() {
 void Applier::Defragment(intake::Ticket ticket) {
   parts_.executor->Post([this, ticket] {
     if (failed_) return;
+    Metrics& metrics = meter_.metrics();
+    metrics.defragmenting.Set(1);
+    Stopwatch stopwatch;
     Status status = store_->Defragment();
+    metrics.defrag_seconds.Observe(stopwatch.Lap());
+    metrics.defragmenting.Set(0);
     if (IsStorageFailure(status.code())) return Fail(std::move(status), applied_.load());
     batch_.Result(ticket, status.code(), {});
     parts_.completions->Append(&batch_);

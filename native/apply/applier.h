@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "apply/completions.h"
+#include "apply/meter.h"
 #include "apply/runner.h"
 #include "apply/shared_header.h"
 #include "auth/slot.h"
@@ -34,6 +35,7 @@ struct ApplierOptions {
   /// Bounds of one run, so that results leave and other work gets its turn.
   uint64_t max_run_entries = 512;
   uint64_t max_run_bytes = 4u << 20;
+  MeterOptions meter = {};
 };
 
 struct ApplierParts {
@@ -114,6 +116,7 @@ class Applier {
   // Of the apply thread alone.
   Store* store_;
   Runner runner_;
+  const Meter meter_;
   CompletionBatch batch_;
   std::vector<wal::Entry> entries_;
   std::vector<intake::RaftRequest> requests_;

@@ -139,6 +139,17 @@ void CompletionBatch::Alarm(uint64_t member_id, int32_t alarm, bool active) {
   End();
 }
 
+void CompletionBatch::Slow(SlowKind kind, const Measured& measured) {
+  Begin(Kind::kSlow);
+  bytes_.push_back(static_cast<char>(kind));
+  AppendLittle64(&bytes_, std::bit_cast<uint64_t>(measured.seconds));
+  AppendCode(&bytes_, measured.code);
+  Number(measured.reply_bytes);
+  SignedNumber(measured.rows);
+  bytes_.append(measured.request);
+  End();
+}
+
 void CompletionBatch::QuotaExceeded() {
   Begin(Kind::kQuotaExceeded);
   End();

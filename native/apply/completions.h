@@ -33,6 +33,20 @@ enum class Kind : uint8_t {
   kQuotaExceeded,
   kFatal,
   kHeld,
+  kSlow,
+};
+
+/// What a slow request was.
+enum class SlowKind : uint8_t { kEntry, kRange, kTxn, kFailedEntry };
+
+/// A request that took long, or failed.
+struct Measured {
+  double seconds = 0;
+  Code code = Code::kOk;
+  uint64_t reply_bytes = 0;
+  int64_t rows = -1;  // of a range; -1 for others
+  /// Of an entry the InternalRaftRequest, otherwise the client's own.
+  std::string_view request;
 };
 
 class CompletionBatch {
@@ -53,6 +67,7 @@ class CompletionBatch {
   void QuotaExceeded();
   /// The ticket's operation has been applied, but its answer waits for work in the background.
   void Held(uint64_t ticket);
+  void Slow(SlowKind kind, const Measured& measured);
 
   /// A result whose reply is appended to *reply() by the caller, who then calls EndResult. With a
   /// code other than kOk what was appended is cut off again.

@@ -84,6 +84,8 @@ Runner::MaybeTicket Runner::TakeTicket(const RaftRequest& request) {
 
 void Runner::Answer(const RaftRequest& request, Code code, std::string_view reply,
                     CompletionBatch* batch) {
+  outcome_ = code;
+  reply_bytes_ = reply.size();
   const MaybeTicket ticket = TakeTicket(request);
   if (ticket.has_value()) batch->Result(*ticket, code, reply);
 }
@@ -93,7 +95,11 @@ Status Runner::Write(const RaftRequest& request, CompletionBatch* batch, Operati
   const MaybeTicket ticket = TakeTicket(request);
   scratch_.clear();
   if (ticket.has_value()) batch->BeginResult(*ticket);
-  Status status = operation(ticket.has_value() ? batch->reply() : &scratch_);
+  std::string* reply = ticket.has_value() ? batch->reply() : &scratch_;
+  const size_t begin = reply->size();
+  Status status = operation(reply);
+  outcome_ = status.code();
+  reply_bytes_ = reply->size() - begin;
   if (ticket.has_value()) batch->EndResult(status.code());
   if (store_->TakeQuotaExceeded()) batch->QuotaExceeded();
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();
@@ -134,6 +140,8 @@ Status Runner::Compact(const RaftRequest& request, const HeaderInfo& header,
   std::string reply;
   Status status = CheckOf(request).Admin();
   if (status.ok()) status = store_->Compact(compaction, header, &reply);
+  outcome_ = status.code();
+  reply_bytes_ = reply.size();
   if (!status.ok() || !compaction.physical) {
     Answer(request, status.code(), reply, batch);
   } else if (const MaybeTicket ticket = TakeTicket(request); ticket.has_value()) {

@@ -49,6 +49,10 @@ class Runner {
   /// Set by a compaction since the last call.
   bool TakeCompacted() { return std::exchange(compacted_, false); }
   std::vector<HeldReply>* held() { return &held_; }
+  /// How the last request ended.
+  Code outcome() const { return outcome_; }
+  /// Size of its reply, whether anybody waited for it here or not.
+  uint64_t reply_bytes() const { return reply_bytes_; }
 
  private:
   using MaybeTicket = std::optional<intake::Ticket>;
@@ -83,6 +87,8 @@ class Runner {
   std::shared_ptr<const auth::Table> table_;
   intake::Tickets* const tickets_;
   bool compacted_ = false;
+  Code outcome_ = Code::kOk;
+  uint64_t reply_bytes_ = 0;
   std::vector<HeldReply> held_;
   std::string scratch_;  // replies that nobody waits for here
 };

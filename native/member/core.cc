@@ -2,6 +2,7 @@
 #include "member/core.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "base/check.h"
@@ -249,6 +250,23 @@ CoreStatus MemberCore::status() const {
                    proposals.bytes + waiting.bytes + serving.bytes};
   status.watch = hub_->stats();
   return status;
+}
+
+std::vector<double> MemberCore::MetricValues() const {
+  stores_.With([&](const Store& store) {
+    metrics_->keys.Set(static_cast<uint64_t>(store.Pin()->key_count));
+  });
+  metrics_->pending_events.Set(hub_->stats().pending_events);
+  return metrics_->Values();
+}
+
+void MemberCore::TellSlowSync(double seconds) {
+  char fields[80];
+  std::snprintf(fields, sizeof fields, "{\"took\":\"%.6gs\",\"expected-duration\":\"1s\"}",
+                seconds);
+  apply::CompletionBatch batch;
+  batch.Log(1, "slow fdatasync", fields);
+  completions_.Append(&batch);
 }
 
 Status MemberCore::Close() {

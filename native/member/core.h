@@ -21,6 +21,7 @@
 #include "auth/check.h"
 #include "auth/slot.h"
 #include "base/executor.h"
+#include "base/metrics.h"
 #include "base/status.h"
 #include "intake/admission.h"
 #include "intake/id_generator.h"
@@ -133,6 +134,8 @@ class MemberCore {
   std::vector<HashResult> CompactionHashes() const {
     return stores_.With([](const Store& store) { return store.CompactionHashes(); });
   }
+  /// In the order of Metrics::Layout.
+  std::vector<double> MetricValues() const;
 
   /// Refuses new work, fails what waits, stops readers, apply, watch and upkeep, closes the log,
   /// then makes the engine's state durable. Blocks; once. Drain still works afterwards.
@@ -173,10 +176,12 @@ class MemberCore {
   void FailTickets(const std::vector<intake::Ticket>& tickets, Code code);
   void FailRead(const intake::ReadBatch& reads, Code code);
   void OnFailure(const Status& status);
+  void TellSlowSync(double seconds);
 
   // In the order of their making; the destructor goes the other way.
   FileLayer* files_;
   DataDirectory directory_;
+  std::unique_ptr<Metrics> metrics_;
   const intake::QueueLimits queue_limits_;
   apply::CompletionQueue completions_;
   apply::SharedHeader header_;

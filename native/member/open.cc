@@ -21,7 +21,8 @@ uint64_t UnixMs() {
 }
 
 Result<std::unique_ptr<wal::Wal>> OpenLog(const MemberOptions& options, FileLayer* files,
-                                          const std::string& directory, wal::Recovered* recovered) {
+                                          const std::string& directory, Metrics* metrics,
+                                          wal::Recovered* recovered) {
   wal::WalOptions log;
   log.directory = directory;
   log.segment_bytes = options.wal_segment_bytes;
@@ -29,6 +30,7 @@ Result<std::unique_ptr<wal::Wal>> OpenLog(const MemberOptions& options, FileLaye
   log.unsafe_no_fsync = options.unsafe_no_fsync;
   log.files = files;
   log.executor = options.executors.log;
+  log.metrics = metrics;
   return wal::Wal::Open(log, options.identity, recovered);
 }
 
@@ -88,10 +90,12 @@ Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& opti
   auto directory = OpenDataDirectory(options, files);
   if (!directory.ok()) return directory.TakeStatus();
   wal::Recovered log_state;
+  auto metrics = std::make_unique<Metrics>();
   const std::string log_dir = directory->wal;
   auto log = OpenLogBehindInstall(
       &*directory, files,
-      [&](wal::Recovered* found) { return OpenLog(options, files, log_dir, found); }, &log_state);
+      [&](wal::Recovered* found) { return OpenLog(options, files, log_dir, metrics.get(), found); },
+      &log_state);
   if (!log.ok()) return log.TakeStatus();
   const uint64_t start_ms =
       stepped ? SteppedStartMs(options.data_dir, log_state.created) : UnixMs();
@@ -101,7 +105,9 @@ Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& opti
   // Nobody drains while a task runs, so none may wait for it.
   if (core->stepped_) core->completions_.Open();
   core->directory_ = std::move(*directory);
+  core->metrics_ = std::move(metrics);
   core->log_ = std::move(*log);
+  core->log_->OnSlowSync([core = core.get()](double seconds) { core->TellSlowSync(seconds); });
   uint64_t image_index = 0;
   METASTORE_RETURN_IF_ERROR(OpenStore(options, core.get(), &image_index));
   METASTORE_RETURN_IF_ERROR(FillRecovered(log_state, core.get(), recovered));
@@ -136,8 +142,11 @@ Status MemberCore::OpenStore(const MemberOptions& options, MemberCore* core,
   hub.fragment_bytes = static_cast<uint64_t>(options.limits.max_request_bytes) + (512u << 10);
   hub.executor = options.executors.watch;
   hub.tables = &core->tables_;
+  hub.metrics = core->metrics_.get();
   core->hub_ = watch::WatchHub::Create(hub, core->watch_sink_.get());
-  auto store = Store::Open(options.store, std::move(engine), core->hub_.get());
+  StoreOptions store_options = options.store;
+  store_options.metrics = core->metrics_.get();
+  auto store = Store::Open(store_options, std::move(engine), core->hub_.get());
   if (!store.ok()) return store.TakeStatus();
   core->stores_.Set(std::move(*store));
   core->hub_->Attach(core->stores_.Get());
@@ -189,8 +198,9 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
     read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
   }
+  const apply::MeterOptions meter{metrics_.get(), options.slow_apply_ms / 1000};
   readers_ = std::make_unique<Readers>(&stores_, &tables_, log_.get(), &header_, &completions_,
-                                       read_executors_, on_failure);
+                                       read_executors_, on_failure, meter);
   apply::ApplierParts parts;
   parts.log = log_.get();
   const std::shared_ptr<Store> store = stores_.Get();
@@ -203,8 +213,9 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   parts.on_applied = [this](uint64_t index) { readers_->Serve(reads_.TakeReady(index)); };
   parts.on_compacted = [this] { upkeep_->ScheduleCompaction(); };
   parts.on_failure = on_failure;
-  applier_ =
-      std::make_unique<apply::Applier>(options.applier, std::move(parts), recovered.applied_index);
+  apply::ApplierOptions applier = options.applier;
+  applier.meter = meter;
+  applier_ = std::make_unique<apply::Applier>(applier, std::move(parts), recovered.applied_index);
   UpkeepParts upkeep;
   upkeep.stores = &stores_;
   upkeep.applier = applier_.get();
@@ -213,6 +224,7 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   upkeep.executor = upkeep_executor_;
   upkeep.image_dir = directory_.engine;
   upkeep.compaction_sleep_ms = options.store.compaction_sleep_ms;
+  upkeep.metrics = metrics_.get();
   upkeep.on_failure = on_failure;
   upkeep_ = std::make_unique<Upkeep>(std::move(upkeep), image_index);
   StartTransfers(options);
@@ -226,6 +238,7 @@ void MemberCore::StartTransfers(const MemberOptions& options) {
   parts.member = directory_.member;
   parts.engine = options.engine;
   parts.store_options = options.store;
+  parts.store_options.metrics = metrics_.get();
   parts.rocks = options.rocks;
   parts.rocks.file_layer = options.files;
   parts.tenancy = std::move(tenancy_);

@@ -46,6 +46,8 @@ struct MemberOptions {
   /// Of proposals, and again of reads.
   intake::QueueLimits queue{100000, 256ull << 20};
   apply::ApplierOptions applier;
+  /// Entries and reads that take longer are told of, milliseconds.
+  double slow_apply_ms = 100;
   int64_t watch_progress_notify_ms = 600000;
   FileLayer* files = nullptr;  // FileLayer::Posix() when null
   Executors executors;

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/shared_lock.h"
 #include "base/status.h"
 #include "codec/replies.h"
@@ -44,6 +45,7 @@ struct StoreOptions {
   /// The hash over a compaction's outgoing state reads the whole store; above this many accounted
   /// bytes it is not computed (0 = never compute).
   int64_t compaction_hash_limit_bytes = 256ll << 20;
+  Metrics* metrics = Metrics::Unread();
 };
 
 struct LeaseRow {

@@ -37,6 +37,7 @@ class Log final : public Wal {
   uint64_t start_index() const override;
   uint64_t last_index() const override;
   WalStats stats() const override;
+  void OnSlowSync(std::function<void(double seconds)> tell) override;
   Status Close() override;
 
  private:
@@ -106,6 +107,7 @@ class Log final : public Wal {
   bool scheduled_ = false;                         // a task is posted; guarded by mutex_
   bool closing_ = false;                           // guarded by mutex_
   WalStats stats_;                                 // guarded by mutex_
+  std::function<void(double seconds)> slow_sync_;  // guarded by mutex_
 
   // The writer's own; group_'s valid_to is guarded by mutex_.
   std::unique_ptr<Tail> tail_;

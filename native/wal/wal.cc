@@ -228,6 +228,11 @@ WalStats Log::stats() const {
   return stats;
 }
 
+void Log::OnSlowSync(std::function<void(double seconds)> tell) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  slow_sync_ = std::move(tell);
+}
+
 Status Log::Close() {
   std::lock_guard<std::mutex> step(anchor_->mutex);
   if (anchor_->log == nullptr) return Status(Code::kInternal, "the log has been closed before");

@@ -16,6 +16,7 @@
 
 #include "base/executor.h"
 #include "base/file.h"
+#include "base/metrics.h"
 #include "base/status.h"
 
 namespace metastore::wal {
@@ -51,6 +52,9 @@ struct WalOptions {
   bool unsafe_no_fsync = false;
   FileLayer* files = nullptr;    // FileLayer::Posix() when null
   Executor* executor = nullptr;  // own thread when null
+  Metrics* metrics = Metrics::Unread();
+  /// Syncs that take longer are told of.
+  double slow_sync_seconds = 1;
 };
 
 struct Recovered {
@@ -124,6 +128,9 @@ class Wal {
   virtual uint64_t start_index() const = 0;
   virtual uint64_t last_index() const = 0;
   virtual WalStats stats() const = 0;
+  /// Called on the writer thread after a sync that took longer than the threshold. Set before the
+  /// first append.
+  virtual void OnSlowSync(std::function<void(double seconds)> tell) = 0;
 
   /// Writes what is queued, syncs, marks a clean end, closes. No calls after it.
   virtual Status Close() = 0;

@@ -71,8 +71,10 @@ void Log::StepWrite() {
   if (!TakeGroup()) return;
   phase_ = Phase::kDurable;
   if (!failed_.ok()) return;
+  Stopwatch stopwatch;
   Status status = WriteGroup();
   if (!status.ok()) return Fail(std::move(status));
+  options_.metrics->wal_write_seconds.Observe(stopwatch.Lap());
   for (const Operation& operation : group_) {
     // A new start is synced in any case: files are removed on the strength of it.
     const bool start = operation.kind != Kind::kAppend;
@@ -132,6 +134,7 @@ void Log::Locate(const std::vector<uint64_t>& offsets) {
   std::lock_guard<std::mutex> lock(mutex_);
   tail_->segment()->size_bytes = tail_->offset();
   stats_.bytes_written = tail_->bytes_written();
+  options_.metrics->wal_bytes.Set(stats_.bytes_written);
   size_t n = 0;
   for (const Operation& operation : group_) {
     for (const Entry& entry : operation.entries) {
@@ -146,6 +149,7 @@ void Log::Locate(const std::vector<uint64_t>& offsets) {
   if (n != 0) {
     ++stats_.groups;
     stats_.batch_entries_sum += static_cast<double>(n);
+    options_.metrics->wal_batch_entries.Observe(static_cast<double>(n));
     Count(static_cast<double>(n), kBatchEntriesBounds, &stats_.batch_entries_buckets);
   }
 }
@@ -157,10 +161,16 @@ void Log::StepSync() {
   if (!status.ok()) return Fail(std::move(status));
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
   group_synced_ = true;
-  std::lock_guard<std::mutex> lock(mutex_);
-  ++stats_.syncs;
-  stats_.sync_seconds_sum += taken.count();
-  Count(taken.count(), kSyncSecondsBounds, &stats_.sync_seconds_buckets);
+  options_.metrics->wal_sync_seconds.Observe(taken.count());
+  std::function<void(double)> tell;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++stats_.syncs;
+    stats_.sync_seconds_sum += taken.count();
+    Count(taken.count(), kSyncSecondsBounds, &stats_.sync_seconds_buckets);
+    if (taken.count() > options_.slow_sync_seconds) tell = slow_sync_;
+  }
+  if (tell) tell(taken.count());
 }
 
 void Log::StepReport() {

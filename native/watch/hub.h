@@ -17,6 +17,7 @@
 #include "auth/caller.h"
 #include "auth/slot.h"
 #include "base/executor.h"
+#include "base/metrics.h"
 #include "base/status.h"
 #include "mvcc/events.h"
 #include "mvcc/store.h"
@@ -49,6 +50,7 @@ struct HubOptions {
   const auth::TableSlot* tables = nullptr;
   /// 64 random bits; draws each stream's share of the progress interval. Injected by tests.
   std::function<uint64_t()> random;
+  Metrics* metrics = Metrics::Unread();
 };
 
 using StreamId = uint64_t;

@@ -12,6 +12,7 @@ import { Leases } from '../api/leases.js';
 import { CallMeters } from '../api/metrics/calls.js';
 import { metricsReply } from '../api/metrics/endpoint.js';
 import { observeMember } from '../api/metrics/member.js';
+import { observePeers, transferEvents, withRoundTrips } from '../api/metrics/peers.js';
 import { RequestStats } from '../api/metrics/request-stats.js';
 import { peerRouter } from '../api/peer/router.js';
 import { buildHandlers } from '../api/table.js';
@@ -70,6 +71,7 @@ function peersFactory(
   config: ServerConfig,
   dialler: SecureDialler,
   log: Logger,
+  metrics: Metrics,
   made: (peers: Peers) => void,
 ) {
   const { heartbeatMs, electionTicks, requestTimeoutMs, core, peerUrls } = config.member;
@@ -85,8 +87,11 @@ function peersFactory(
       requestTimeoutMs,
       snapshotBytesPerSecond: config.member.snapshotTransferBytesPerSecond,
       dialler,
+      transfers: transferEvents(metrics),
     };
-    const peers = new Peers(options, native, events, systemClock, log.child('peers'));
+    const heard = withRoundTrips(metrics, events);
+    const peers = new Peers(options, native, heard, systemClock, log.child('peers'));
+    observePeers(metrics, memberId, () => peers.traffic());
     made(peers);
     return peers;
   };
@@ -141,7 +146,7 @@ export async function compose(
       (await peerHttp.fetchVersion(urls, { timeoutMs: VERSION_TIMEOUT_MS })).server;
     const options = { ...config.member, ...started, ...endings, fetchVersion };
     const made: { peers: Peers | null } = { peers: null };
-    const makePeers = peersFactory(config, dialler, log, (peers) => {
+    const makePeers = peersFactory(config, dialler, log, metrics, (peers) => {
       made.peers = peers;
     });
     const member = await Member.open(addon, options, systemClock, log, makePeers);

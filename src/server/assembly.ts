@@ -13,6 +13,7 @@ import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
 import type { Addon, InstalledSnapshot, MemberCore, OpenedCore } from '../storage/native.js';
 import { beginLog, createRawNode, defaultRaftLimits } from './bootstrap/raft-node.js';
+import { HeartbeatWatch } from './election/heartbeat-watch.js';
 import { Leadership } from './election/leadership.js';
 import { Prng } from './election/prng.js';
 
@@ -29,6 +30,9 @@ import { ReplicaLoop } from './replica/replica-loop.js';
 import { Proposals } from './replica/requests/proposals.js';
 import { ReadIndexRounds } from './replica/requests/read-index.js';
 import { Tickets } from './replica/requests/tickets.js';
+import { ControlTimes } from './serving/control-times.js';
+import { RequestTimes } from './serving/request-times.js';
+import { SlowRequests } from './serving/slow-requests.js';
 import { Waits } from './serving/waits.js';
 import { WatchStreams } from './serving/watch-streams.js';
 import { Backups } from './upkeep/backups.js';
@@ -51,6 +55,10 @@ export interface MemberParts {
   readonly storage: LogStorage;
   readonly raw: RawNode;
   readonly tickets: Tickets;
+  readonly requestTimes: RequestTimes;
+  readonly controlTimes: ControlTimes;
+  readonly slow: SlowRequests;
+  readonly heartbeats: HeartbeatWatch;
   readonly reads: ReadIndexRounds;
   readonly waits: Waits;
   readonly watches: WatchStreams;
@@ -97,6 +105,9 @@ function makeState({ addon, opened, options, clock, log }: Given) {
   const { electionTicks, preVote, raft = defaultRaftLimits } = options;
   const settings = { electionTicks, preVote, ...raft };
   const raw = createRawNode(recovered, storage, settings, new Prng(options.seed), log);
+  const nowMs = () => clock.nowMs();
+  const requestTimes = new RequestTimes();
+  const slow = new SlowRequests(log, errors, options.core.slowApplyMs);
   const alarms = new Alarms();
   alarms.restore(recovered.alarms);
   const lessor = new Lessor(clock, {
@@ -111,9 +122,18 @@ function makeState({ addon, opened, options, clock, log }: Given) {
     alarms,
     lessor,
     membership: Membership.restore(recovered.meta),
-    tickets: new Tickets(errors),
-    reads: new ReadIndexRounds(core, errors, options.requestTimeoutMs, core.nextId(), (context) =>
-      raw.readIndex(context),
+    requestTimes,
+    slow,
+    controlTimes: new ControlTimes(slow, nowMs),
+    heartbeats: new HeartbeatWatch(log, nowMs, options.heartbeatMs),
+    tickets: new Tickets(errors, requestTimes, nowMs),
+    reads: new ReadIndexRounds(
+      core,
+      errors,
+      options.requestTimeoutMs,
+      core.nextId(),
+      (context) => raw.readIndex(context),
+      nowMs,
     ),
     waits: new Waits(clock, options.requestTimeoutMs),
     watches: new WatchStreams(core, errors),
@@ -192,6 +212,7 @@ function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberPar
     readEntries,
     log,
     term: () => parts().loop.term,
+    heartbeats: state.heartbeats,
     lost: (to) => parts().link.unreachable(to),
   });
   return { peers, outgoing };
@@ -215,6 +236,17 @@ function makeLeadership(
     electionTicks,
     requestTimeoutMs,
     linearizable: () => events.linearizable(),
+  });
+}
+
+function makeCompletions({ options, clock, log, events }: Given, parts: MemberParts) {
+  return new MemberCompletions({
+    ...parts,
+    log,
+    nowMs: () => clock.nowMs(),
+    applied: (index, revision) => events.applied(index, revision),
+    quotaExceeded: () => events.quotaExceeded(),
+    fatal: (message) => options.onFatal(message),
   });
 }
 
@@ -244,7 +276,10 @@ export function assemble(given: Given): MemberParts {
     {
       drainCompletions: drainInto(core, addon, () => completions),
       termChanged: (term) => core.setHeader(clusterId, memberId, term),
-      leadershipChanged: (lead, isLeader) => events.leadershipChanged(lead, isLeader),
+      leadershipChanged: (lead, isLeader) => {
+        state.heartbeats.reset();
+        events.leadershipChanged(lead, isLeader);
+      },
       send: (messages) => outgoing.send(messages),
       ticked: (nowMs) => events.ticked(nowMs),
       termApplied: (term) => core.failHandedOver(term, errors.codeOf('TimeoutLeaderFailure')),
@@ -252,7 +287,14 @@ export function assemble(given: Given): MemberParts {
     recovered.appliedTerm,
   );
   const removedSelf = () => events.removed();
-  const control = new ControlEntries({ core, raw, storage, membership, log, removedSelf });
+  const control = new ControlEntries({
+    core: state.controlTimes.around(core),
+    raw,
+    storage,
+    membership,
+    log,
+    removedSelf,
+  });
   const parts: MemberParts = {
     ...state,
     peers,
@@ -272,14 +314,7 @@ export function assemble(given: Given): MemberParts {
     }),
     leadership: makeLeadership(given, membership, loop, peers),
   };
-  const completions = new MemberCompletions({
-    ...parts,
-    log,
-    nowMs: () => clock.nowMs(),
-    applied: (index, revision) => events.applied(index, revision),
-    quotaExceeded: () => events.quotaExceeded(),
-    fatal,
-  });
+  const completions = makeCompletions(given, parts);
   core.setHeader(clusterId, memberId, recovered.term);
   core.setCommitted(recovered.commit);
   beginLog(raw, recovered, options.bootstrap, log);

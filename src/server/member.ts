@@ -8,7 +8,7 @@ import type { ServerStream } from '../base/call.js';
 import type { Clock } from '../base/clock.js';
 import { type ErrorTable, MetaStoreError } from '../base/errors.js';
 import type { Logger } from '../base/log/logger.js';
-import * as rpc from '../base/proto/messages.js';
+import type * as rpc from '../base/proto/messages.js';
 import type { MemberInfo, Membership } from '../cluster/membership.js';
 import type { PeerConnections, PeerEvents, PeersFactory } from '../cluster/peers/types.js';
 import { type ConfChange, NONE, type NodeId } from '../raft/index.js';
@@ -26,11 +26,16 @@ import type { MemberOptions } from './options.js';
 import type { ReplicaLoop } from './replica/replica-loop.js';
 import type { TicketKind } from './replica/requests/tickets.js';
 import { type Caller, nobody } from './serving/caller.js';
+import { MemberCounts } from './serving/counts.js';
+import { checkpointLeases, leaseProposals } from './serving/lease-proposals.js';
+import { typeOfInternal } from './serving/request-times.js';
 import type { Backups } from './upkeep/backups.js';
 
 export class Member {
   readonly lessor: Lessor;
   readonly backups: Backups;
+  /** What its parts count, for metrics. */
+  readonly counts: MemberCounts;
   readonly alarms: Alarms;
   readonly membership: Membership;
   readonly errors: ErrorTable;
@@ -92,7 +97,8 @@ export class Member {
     );
     this.#announcements = new Announcements(this, clock, log);
     this.#versions = new VersionMonitor(this, log);
-    this.#expiry = new LeaseExpiry(this.lessor, this.#leaseProposals(), log);
+    this.#expiry = new LeaseExpiry(this.lessor, leaseProposals(this), log);
+    this.counts = new MemberCounts(this.#parts, this.#expiry, addon, core);
   }
 
   /**
@@ -208,7 +214,7 @@ export class Member {
     const refusal = this.errors.refusalCode(caller.refusal);
     const [number, bytes] = [this.#addon.methods[method], bytesOf(request)];
     const route = this.#core.submit(ticket, number, bytes, userName, authRevision, refusal);
-    return this.#routed(ticket, route);
+    return this.#routed(ticket, route, method);
   }
 
   /** Proposes a request that TypeScript decides; by default this member's own. */
@@ -219,7 +225,8 @@ export class Member {
     const ticket = this.#parts.tickets.next();
     const { userName, authRevision } = caller;
     const bytes = bytesOf(request);
-    return this.#routed(ticket, this.#core.submitInternal(ticket, bytes, userName, authRevision));
+    const route = this.#core.submitInternal(ticket, bytes, userName, authRevision);
+    return this.#routed(ticket, route, typeOfInternal(request));
   }
 
   /** The keys attached to a lease, as of some moment after the call. */
@@ -300,13 +307,7 @@ export class Member {
 
   /** Notes remaining times of leases in the log. */
   checkpointLeases(checkpoints: readonly Checkpoint[]): Promise<Buffer> {
-    const request = rpc.leaseCheckpointRequest.encode({
-      checkpoints: checkpoints.map(({ id, remainingSeconds }) => ({
-        ID: id,
-        remaining_TTL: BigInt(remainingSeconds),
-      })),
-    });
-    return this.execute('LeaseCheckpoint', request);
+    return checkpointLeases(this, checkpoints);
   }
 
   /** Serves one watch stream until it ends. */
@@ -327,7 +328,7 @@ export class Member {
     }
   }
 
-  #routed(ticket: number, route: number): Promise<Buffer> {
+  #routed(ticket: number, route: number, type: string): Promise<Buffer> {
     if (route < 0) {
       return Promise.reject(this.errors.fromCode(-route));
     }
@@ -341,7 +342,8 @@ export class Member {
       this.#parts.reads.nativeReadsWait();
       this.#loop.wake();
     }
-    return this.#parts.tickets.settleLater(ticket, kind, this.nowMs);
+    const time = this.#parts.requestTimes.of(type, kind === 'proposal');
+    return this.#parts.tickets.settleLater(ticket, kind, this.nowMs, time);
   }
 
   #applied(index: number, revision: number): void {
@@ -390,13 +392,5 @@ export class Member {
     if (isLeader) {
       this.#versions.leads(this.nowMs);
     }
-  }
-
-  #leaseProposals() {
-    return {
-      confirmLeadership: () => this.confirmLeadership(),
-      revoke: (ID: bigint) => this.execute('LeaseRevoke', rpc.leaseRevokeRequest.encode({ ID })),
-      checkpoint: (checkpoints: readonly Checkpoint[]) => this.checkpointLeases(checkpoints),
-    };
   }
 }

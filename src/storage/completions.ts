@@ -9,6 +9,22 @@
 import { assert } from '../base/assert.js';
 import type { CompletionKinds } from './native.js';
 
+/** What a slow request was; positions are native. */
+const slowKinds = ['entry', 'range', 'txn', 'failed'] as const;
+
+/** A request that took long, or (`failed`) an entry that ended with an error. */
+export interface SlowRequest {
+  readonly kind: (typeof slowKinds)[number];
+  readonly seconds: number;
+  /** 0, or an error code. */
+  readonly code: number;
+  readonly replyBytes: number;
+  /** Of a range; -1 for others. */
+  readonly rows: number;
+  /** Of an entry the InternalRaftRequest, otherwise the client's own. */
+  readonly request: Buffer;
+}
+
 /** Handlers, one a kind; called in the order in which things happened. */
 export interface CompletionHandler {
   /** Log writes named by append(sequence) are durable. */
@@ -39,6 +55,8 @@ export interface CompletionHandler {
   quotaExceeded(): void;
   /** The ticket's operation is applied; its result waits for background work, without limit. */
   held(ticket: number): void;
+  /** A request took longer than the threshold, or an entry failed. */
+  slow(request: SlowRequest): void;
   /** Disk or engine failed: nothing may be acknowledged any more; end the process. */
   fatal(message: string): void;
 }
@@ -114,6 +132,17 @@ function decodeHeld(records: Buffer, at: number, _end: number, to: CompletionHan
   to.held(records.readDoubleLE(at));
 }
 
+function decodeSlow(records: Buffer, at: number, end: number, to: CompletionHandler): void {
+  to.slow({
+    kind: slowKinds[records.readUInt8(at)] ?? 'entry',
+    seconds: records.readDoubleLE(at + 1),
+    code: records.readUInt16LE(at + 9),
+    replyBytes: records.readDoubleLE(at + 11),
+    rows: records.readDoubleLE(at + 19),
+    request: records.subarray(at + 27, end),
+  });
+}
+
 function decodeFatal(records: Buffer, at: number, end: number, to: CompletionHandler): void {
   to.fatal(records.toString('utf8', at, end));
 }
@@ -140,6 +169,7 @@ export class CompletionDecoder {
       quotaExceeded: decodeQuotaExceeded,
       fatal: decodeFatal,
       held: decodeHeld,
+      slow: decodeSlow,
     };
     const table: (Decode | undefined)[] = [];
     for (const [name, decode] of Object.entries(decoders)) {

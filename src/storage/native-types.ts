@@ -46,6 +46,13 @@ export interface LeaseInfo {
   readonly remainingTtlSeconds: number;
 }
 
+/** One of the native metrics. Histograms with labels have their values behind slashes. */
+export interface MetricRow {
+  readonly name: string;
+  /** Null for a single number. */
+  readonly bounds: readonly number[] | null;
+}
+
 /** Which executor step() runs a task of. */
 export type StepExecutor = 'log' | 'apply' | 'watch' | 'upkeep' | 'read';
 
@@ -97,6 +104,8 @@ export interface OpenOptions {
   /** A larger state is not hashed when it is compacted; see MemberCore.compactionHashes. */
   readonly compactionHashLimitBytes: number;
   readonly watchProgressNotifyMs: number;
+  /** Entries and reads that take longer are told of (Completion 'slow'); may be a fraction. */
+  readonly slowApplyMs: number;
   /** Proposals and reads that may wait, in operations and bytes; past them TooManyRequests. */
   readonly maxQueuedOperations: number;
   readonly maxQueuedBytes: number;

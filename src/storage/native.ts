@@ -13,6 +13,7 @@ import type {
   HardStateRecord,
   InstalledSnapshot,
   MetaRow,
+  MetricRow,
   OpenOptions,
   Recovered,
   SnapshotExport,
@@ -71,6 +72,7 @@ export interface CompletionKinds {
   readonly quotaExceeded: number;
   readonly fatal: number;
   readonly held: number;
+  readonly slow: number;
 }
 
 export interface Addon {
@@ -86,6 +88,8 @@ export interface Addon {
   readonly batchEntriesBounds: readonly number[];
   /** What transports need of the system and of Node's OpenSSL. */
   readonly network: NativeNetwork;
+  /** What MemberCore.metrics() answers, in its order. */
+  readonly metrics: readonly MetricRow[];
   /**
    * Sends one datagram to a socket file, or to `@name` in Linux' abstract namespace; without bytes
    * it only looks whether somebody listens. The answer is 0, or the errno of what failed.
@@ -337,6 +341,11 @@ export interface MemberCore {
    * was between them. Not remembered over a restart.
    */
   compactionHashes(): Float64Array;
+  /**
+   * What native code has counted: a number for each counter; for each histogram the counts of its
+   * buckets, each alone, the last without a bound, and the sum. Waits for nothing.
+   */
+  metrics(): Float64Array;
   /** Refuses new work, drains, joins every thread, syncs and closes; then resolves. */
   close(): Promise<void>;
 

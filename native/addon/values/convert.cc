@@ -68,6 +68,7 @@ void ReadLimits(Fields* fields, member::MemberOptions* options) {
   options->store.compaction_batch_limit = static_cast<int>(fields->Integer("compactionBatchLimit"));
   options->store.compaction_sleep_ms = static_cast<int>(fields->Integer("compactionSleepMs"));
   options->store.compaction_hash_limit_bytes = fields->Integer("compactionHashLimitBytes");
+  options->slow_apply_ms = fields->Number("slowApplyMs");
   options->watch_progress_notify_ms = fields->Integer("watchProgressNotifyMs");
   options->queue.operations = fields->Index("maxQueuedOperations");
   options->queue.bytes = fields->Index("maxQueuedBytes");

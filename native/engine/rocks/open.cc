@@ -8,6 +8,7 @@
 #include <rocksdb/utilities/table_properties_collectors.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/bytes.h"
 #include "engine/rocks/file_system.h"
@@ -32,6 +33,9 @@ rocksdb::DBOptions DatabaseOptions(const RocksOptions& options, const Database& 
   db.atomic_flush = true;
   if (database.env) db.env = database.env.get();
   db.listeners = {database.listener};
+  // Counts only: times would cost more than they tell.
+  db.statistics = database.statistics;
+  database.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   db.max_background_jobs = options.background_jobs;
   // One thread writes: what lets several writers work together only costs.
   db.allow_concurrent_memtable_write = false;
@@ -146,8 +150,8 @@ Result<uint64_t> ReadAppliedIndex(const Database& database) {
 namespace {
 
 /// Everything of a database but the open itself.
-std::shared_ptr<Database> PrepareDatabase(
-    const RocksOptions& options, std::vector<rocksdb::ColumnFamilyDescriptor>* families) {
+std::shared_ptr<Database> PrepareDatabase(const RocksOptions& options,
+                                          std::vector<rocksdb::ColumnFamilyDescriptor>* families) {
   auto database = std::make_shared<Database>();
   database->tenant = options.tenant;
   if (options.file_layer != nullptr) database->env = NewEnvOver(options.file_layer);
@@ -180,8 +184,8 @@ Result<DatabaseRef> OpenDatabaseForReading(const RocksOptions& options) {
   db_options.create_if_missing = false;
   db_options.create_missing_column_families = false;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(
-      db_options, options.directory, families, &database->families, &db);
+  const rocksdb::Status opened = rocksdb::DB::OpenForReadOnly(db_options, options.directory,
+                                                              families, &database->families, &db);
   if (!opened.ok()) return FromRocks(opened, ("read " + options.directory).c_str());
   database->db.reset(db);
   std::string format;
@@ -189,6 +193,58 @@ Result<DatabaseRef> OpenDatabaseForReading(const RocksOptions& options) {
   if (format == kFormat) return database;
   return Status(Code::kWrongFormat, options.directory + " holds \"" + format + "\"");
 }
+
+namespace {
+
+using Stats = std::vector<std::pair<std::string, double>>;
+
+/// What the database counts since it was opened.
+void AddTickers(const rocksdb::Statistics& statistics, Stats* stats) {
+  struct Ticker {
+    const char* name;
+    rocksdb::Tickers ticker;
+  };
+  constexpr Ticker kTickers[] = {
+      {"block_cache_hits", rocksdb::BLOCK_CACHE_HIT},
+      {"block_cache_misses", rocksdb::BLOCK_CACHE_MISS},
+      {"bloom_useful", rocksdb::BLOOM_FILTER_USEFUL},
+      {"memtable_hits", rocksdb::MEMTABLE_HIT},
+      {"memtable_misses", rocksdb::MEMTABLE_MISS},
+      {"bytes_written", rocksdb::BYTES_WRITTEN},
+      {"bytes_read", rocksdb::BYTES_READ},
+      {"flush_write_bytes", rocksdb::FLUSH_WRITE_BYTES},
+      {"compact_read_bytes", rocksdb::COMPACT_READ_BYTES},
+      {"compact_write_bytes", rocksdb::COMPACT_WRITE_BYTES},
+      {"stall_micros", rocksdb::STALL_MICROS},
+  };
+  for (const Ticker& ticker : kTickers) {
+    stats->emplace_back(ticker.name, static_cast<double>(statistics.getTickerCount(ticker.ticker)));
+  }
+}
+
+/// How the database is doing now, over all families where that means something.
+void AddState(rocksdb::DB* db, const std::vector<rocksdb::ColumnFamilyHandle*>& families,
+              Stats* stats) {
+  const auto add = [&](const char* name, const std::string& property) {
+    uint64_t value = 0;
+    if (db->GetIntProperty(property, &value)) stats->emplace_back(name, static_cast<double>(value));
+  };
+  add("running_flushes", rocksdb::DB::Properties::kNumRunningFlushes);
+  add("running_compactions", rocksdb::DB::Properties::kNumRunningCompactions);
+  add("write_stopped", rocksdb::DB::Properties::kIsWriteStopped);
+  add("delayed_write_rate", rocksdb::DB::Properties::kActualDelayedWriteRate);
+  add("background_errors", rocksdb::DB::Properties::kBackgroundErrors);
+  double files = 0;
+  for (rocksdb::ColumnFamilyHandle* family : families) {
+    std::string text;
+    if (db->GetProperty(family, rocksdb::DB::Properties::kNumFilesAtLevelPrefix + "0", &text)) {
+      files += std::strtod(text.c_str(), nullptr);
+    }
+  }
+  stats->emplace_back("l0_files", files);
+}
+
+}  // namespace
 
 void RocksEngine::Abandon() {
   db_->SetDBOptions({{"avoid_flush_during_shutdown", "true"}}).PermitUncheckedError();
@@ -217,6 +273,8 @@ std::vector<std::pair<std::string, double>> RocksEngine::Stats() const {
       {"file_bytes", &rocksdb::DB::Properties::kTotalSstFilesSize},
       {"estimated_keys", &rocksdb::DB::Properties::kEstimateNumKeys},
       {"pending_compaction_bytes", &rocksdb::DB::Properties::kEstimatePendingCompactionBytes},
+      {"immutable_memtables", &rocksdb::DB::Properties::kNumImmutableMemTable},
+      {"table_readers_bytes", &rocksdb::DB::Properties::kEstimateTableReadersMem},
   };
   for (const Property& property : properties) {
     uint64_t value = 0;
@@ -224,6 +282,8 @@ std::vector<std::pair<std::string, double>> RocksEngine::Stats() const {
       stats.emplace_back(property.name, static_cast<double>(value));
     }
   }
+  AddTickers(*database_->statistics, &stats);
+  AddState(db_, database_->families, &stats);
   return stats;
 }
 

@@ -9,6 +9,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
+#include <rocksdb/statistics.h>
 #include <rocksdb/write_batch.h>
 
 #include <array>
@@ -46,6 +47,7 @@ struct Database {
   std::unique_ptr<rocksdb::Env> env;  // null: the operating system's
   std::shared_ptr<Listener> listener = std::make_shared<Listener>();
   std::shared_ptr<rocksdb::Cache> block_cache;
+  std::shared_ptr<rocksdb::Statistics> statistics = rocksdb::CreateDBStatistics();
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;  // by Family
 };

@@ -76,7 +76,8 @@ Status ServeKv(const Store& store, const intake::PendingRead& read, const auth::
 
 Readers::Readers(const StoreSlot* stores, const auth::TableSlot* tables, wal::Wal* log,
                  const apply::SharedHeader* header, apply::CompletionQueue* completions,
-                 std::vector<Executor*> executors, std::function<void(const Status&)> on_failure)
+                 std::vector<Executor*> executors, std::function<void(const Status&)> on_failure,
+                 const apply::MeterOptions& meter)
     : stores_(stores),
       tables_(tables),
       log_(log),
@@ -84,6 +85,7 @@ Readers::Readers(const StoreSlot* stores, const auth::TableSlot* tables, wal::Wa
       completions_(completions),
       executors_(std::move(executors)),
       on_failure_(std::move(on_failure)),
+      meter_(meter),
       active_(executors_.size(), false) {}
 
 void Readers::Serve(intake::ReadBatch reads) {
@@ -190,13 +192,33 @@ void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch*
   // After the view: what the state holds is only read under permissions that are as new.
   const std::shared_ptr<const auth::Table> table = tables_->Get();
   const HeaderInfo header = header_->Get();
+  meter_.metrics().open_reads.Add();
+  Stopwatch stopwatch;
   for (const intake::PendingRead& read : chunk) {
     batch->BeginResult(read.ticket);
+    const size_t begin = batch->reply()->size();
     Status status = stopping_.load()
                         ? Status(Code::kStopped)
                         : ServeOne(*store, read, table.get(), *view, header, batch->reply());
     batch->EndResult(status.code());
+    Measure(read, status.code(), stopwatch.Lap(), begin, batch);
     if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
+  }
+  meter_.metrics().open_reads.Subtract(1);
+}
+
+void Readers::Measure(const intake::PendingRead& read, Code code, double seconds, size_t begin,
+                      apply::CompletionBatch* batch) const {
+  if (read.lease_keys.has_value()) return;
+  if (read.method == intake::Method::kHash) {
+    meter_.metrics().hash_seconds.Observe(seconds);
+  } else if (read.method == intake::Method::kHashKv) {
+    meter_.metrics().hash_rev_seconds.Observe(seconds);
+  } else {
+    // A copy of a view would do for most, but what is told of lies in the same bytes.
+    std::string_view reply;
+    if (code == Code::kOk) reply = std::string_view(*batch->reply()).substr(begin);
+    meter_.Served(read.method == intake::Method::kTxn, read.request, code, reply, seconds, batch);
   }
 }
 

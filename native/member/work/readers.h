@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "apply/completions.h"
+#include "apply/meter.h"
 #include "apply/shared_header.h"
 #include "auth/slot.h"
 #include "base/executor.h"
@@ -39,7 +40,8 @@ class Readers {
   /// All must outlive the readers. `on_failure` runs on a read executor when engine or log fails.
   Readers(const StoreSlot* stores, const auth::TableSlot* tables, wal::Wal* log,
           const apply::SharedHeader* header, apply::CompletionQueue* completions,
-          std::vector<Executor*> executors, std::function<void(const Status&)> on_failure);
+          std::vector<Executor*> executors, std::function<void(const Status&)> on_failure,
+          const apply::MeterOptions& meter = {});
 
   /// Any thread. Each read ends with one result.
   void Serve(intake::ReadBatch reads);
@@ -64,6 +66,9 @@ class Readers {
   Chunk NextChunk(size_t worker);
   void ServeOneRun(const EntryRead& read, apply::CompletionBatch* batch);
   Status ReadRun(const EntryRead& read, std::string* run) const;
+  /// Takes the time of a read that has been served; `begin` is where its reply begins.
+  void Measure(const intake::PendingRead& read, Code code, double seconds, size_t begin,
+               apply::CompletionBatch* batch) const;
   void ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch);
   /// A read of KV is held to the table, which was the current one when the view had been pinned.
   Status ServeOne(const Store& store, const intake::PendingRead& read, const auth::Table* table,
@@ -76,6 +81,7 @@ class Readers {
   apply::CompletionQueue* const completions_;
   const std::vector<Executor*> executors_;
   const std::function<void(const Status&)> on_failure_;
+  const apply::Meter meter_;
   std::atomic<bool> stopping_{false};
   std::atomic<uint64_t> operations_{0};
   std::atomic<uint64_t> bytes_{0};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,8 @@ void Upkeep::TellHash(const HashResult& hash) {
 void Upkeep::TellFinished() {
   const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begun_;
   begun_ = std::chrono::steady_clock::now();
+  parts_.metrics->compaction_total_ms.Observe(taken.count());
+  parts_.metrics->compaction_last.Set(static_cast<uint64_t>(std::time(nullptr)));
   const int64_t done =
       parts_.stores->With([](const Store& store) { return store.CompactionDone(); });
   const StoreSizes sizes = parts_.stores->With([](const Store& store) { return store.sizes(); });
@@ -107,7 +110,9 @@ void Upkeep::Checkpoint() {
 }
 
 void Upkeep::WriteCheckpoint() {
+  Stopwatch stopwatch;
   Status status = MakeDurable();
+  parts_.metrics->checkpoint_seconds.Observe(stopwatch.Lap());
   if (!status.ok()) return parts_.on_failure(status);
   apply::CompletionBatch batch;
   batch.Checkpoint(durable_applied());

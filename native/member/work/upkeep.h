@@ -30,6 +30,7 @@ struct UpkeepParts {
   Executor* executor = nullptr;
   std::string image_dir;  // of the memory engine
   int compaction_sleep_ms = 10;
+  Metrics* metrics = Metrics::Unread();
   std::function<void(const Status&)> on_failure;
 };
 

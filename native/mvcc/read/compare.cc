@@ -63,6 +63,7 @@ bool HoldsFor(const codec::Compare& compare, const VersionView& version) {
 }
 
 Status Evaluate(const Reader& reader, const codec::Compare& compare, bool* holds) {
+  ++reader.tally().ranges;
   bool any = false;
   bool all = true;
   const auto visit = [&](const VersionView& version) {

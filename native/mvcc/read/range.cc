@@ -232,6 +232,7 @@ codec::KeyValue ToKeyValue(const VersionView& version) {
 Status Range(const Reader& reader, const codec::RangeRequest& request, codec::ResponseHeader header,
              std::string* reply) {
   Plan plan;
+  ++reader.tally().ranges;
   METASTORE_RETURN_IF_ERROR(MakePlan(reader, request, &plan));
   const size_t start = reply->size();
   header.revision = reader.revision();

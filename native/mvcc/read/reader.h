@@ -17,9 +17,30 @@ namespace metastore::mvcc {
 /// Reads at this revision see everything there is, changes of the running transaction included.
 inline constexpr int64_t kCurrent = std::numeric_limits<int64_t>::max();
 
+/// Operations of a request, for the metrics. A group is what etcd counts as one transaction.
+struct Tally {
+  uint64_t ranges = 0;
+  uint64_t puts = 0;
+  uint64_t put_bytes = 0;
+  uint64_t deletes = 0;
+  uint64_t groups = 0;  // of more than one operation
+
+  /// What was counted since the last call belongs together.
+  void EndGroup() {
+    const uint64_t all = ranges + puts + deletes;
+    if (all > grouped_ + 1) ++groups;
+    grouped_ = all;
+  }
+
+ private:
+  uint64_t grouped_ = 0;
+};
+
 class Reader {
  public:
   virtual ~Reader() = default;
+  /// Counted here, since a reader is what all parts of a request have in common.
+  Tally& tally() const { return tally_; }
   /// Revision of the newest change that reads at kCurrent can see.
   virtual int64_t revision() const = 0;
   virtual int64_t compact_revision() const = 0;
@@ -31,6 +52,9 @@ class Reader {
   /// left empty.
   virtual Status Scan(const KeyRange& range, int64_t at, bool keys_only,
                       VersionVisitor visit) const = 0;
+
+ private:
+  mutable Tally tally_;
 };
 
 /// How a request names keys: one key, [key, end), or everything from key on (end = one zero byte).

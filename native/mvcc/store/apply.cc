@@ -31,6 +31,7 @@ Status StoreImpl::RunRequest(std::string* reply, Execute execute) {
   const size_t start = reply->size();
   run_.Open();
   Status status = execute();
+  Count(run_);
   if (status.ok()) {
     run_.Close();
     Numbers& numbers = run_.numbers();
@@ -71,6 +72,18 @@ Status StoreImpl::Txn(const codec::TxnRequest& request, const HeaderInfo& header
   return over ? RefuseReply(start, reply) : Status::Ok();
 }
 
+void StoreImpl::Count(const Reader& reader) const {
+  Tally& tally = reader.tally();
+  tally.EndGroup();
+  Metrics& metrics = *options_.metrics;
+  if (tally.ranges > 0) metrics.ranges.Add(tally.ranges);
+  if (tally.puts > 0) metrics.puts.Add(tally.puts);
+  if (tally.put_bytes > 0) metrics.put_bytes.Add(tally.put_bytes);
+  if (tally.deletes > 0) metrics.deletes.Add(tally.deletes);
+  if (tally.groups > 0) metrics.txns.Add(tally.groups);
+  tally = Tally();
+}
+
 Status StoreImpl::RefuseReply(size_t start, std::string* reply) {
   METASTORE_CHECK(reply->size() >= start, "replies are appended");
   reply->resize(start);
@@ -106,6 +119,8 @@ Status StoreImpl::LeaseGrant(const codec::LeaseGrantRequest& request, const Head
   leases_.Stage(lease, &run_.batch());
   run_.numbers().stored_bytes += kLeaseBytes;
   *granted = lease;
+  options_.metrics->leases_granted.Add();
+  options_.metrics->lease_ttl.Observe(static_cast<double>(lease.ttl_seconds));
   const size_t start = reply->size();
   codec::AppendLeaseGrantResponse(HeaderAt(header, run_.numbers().revision), lease.id,
                                   lease.ttl_seconds, reply);
@@ -120,8 +135,10 @@ Status StoreImpl::LeaseRevoke(const codec::LeaseRevokeRequest& request, const He
   METASTORE_RETURN_IF_ERROR(run_.AttachedVictims(request.id, &victims));
   METASTORE_RETURN_IF_ERROR(RunRequest(reply, [&] {
     run_.Delete(victims);
+    run_.tally().deletes += victims.size();
     return Status::Ok();
   }));
+  options_.metrics->leases_revoked.Add();
   leases_.StageRemoval(request.id, &run_.batch());
   run_.numbers().stored_bytes -= kLeaseBytes;
   codec::AppendHeaderOnly(HeaderAt(header, run_.numbers().revision), reply);

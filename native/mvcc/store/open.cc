@@ -65,10 +65,14 @@ void StoreImpl::SwapView(const Numbers& numbers) {
 Status StoreImpl::CommitBatch(const Numbers& numbers, Batch* batch) {
   batch->meta.push_back({std::string(kNumbersRow), EncodeNumbers(numbers)});
   batch->revision = numbers.revision;
+  Stopwatch stopwatch;
   METASTORE_RETURN_IF_ERROR(engine_->Commit(*batch));
+  const double written = stopwatch.Lap();
   leases_.Publish();
   alarms_.Publish();
   SwapView(numbers);
+  options_.metrics->commit_write_seconds.Observe(written);
+  options_.metrics->commit_seconds.Observe(written + stopwatch.Lap());
   return Status::Ok();
 }
 
@@ -149,6 +153,7 @@ Status StoreImpl::CompactStep(bool* more) {
   METASTORE_RETURN_IF_ERROR(CollectRemovals(engine_.get(), *view_->snapshot,
                                             options_.compaction_batch_limit, &numbers, &batch));
   METASTORE_RETURN_IF_ERROR(CommitBatch(numbers, &batch));
+  options_.metrics->compacted_keys.Add(batch.removals.size());
   if (numbers.finished_compact_revision == *current) compactor_.Finished();
   *more = compactor_.Current().has_value();
   return Status::Ok();

@@ -18,13 +18,17 @@ uint64_t StoreImpl::applied_term() const { return applied_term_.load(std::memory
 Status StoreImpl::Range(const View& view, const codec::RangeRequest& request,
                         const HeaderInfo& header, std::string* reply) const {
   const ViewReader reader(engine_.get(), view);
-  return mvcc::Range(reader, request, HeaderAt(header, view.revision), reply);
+  Status status = mvcc::Range(reader, request, HeaderAt(header, view.revision), reply);
+  Count(reader);
+  return status;
 }
 
 Status StoreImpl::ReadOnlyTxn(const View& view, const codec::TxnRequest& request,
                               const HeaderInfo& header, std::string* reply) const {
   const ViewReader reader(engine_.get(), view);
-  return ExecuteTxn(reader, nullptr, request, HeaderAt(header, view.revision), reply);
+  Status status = ExecuteTxn(reader, nullptr, request, HeaderAt(header, view.revision), reply);
+  Count(reader);
+  return status;
 }
 
 Result<HashResult> StoreImpl::HashKv(const View& view, int64_t revision) const {

@@ -80,6 +80,8 @@ class StoreImpl final : public Store {
   /// not sent here.
   Status CommitBatch(const Numbers& numbers, Batch* batch);
   void SwapView(const Numbers& numbers);
+  /// Adds what a reader has counted for one request to the metrics, and begins anew.
+  void Count(const Reader& reader) const;
 
   const StoreOptions options_;
   const std::unique_ptr<Engine> engine_;

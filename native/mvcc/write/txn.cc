@@ -119,7 +119,11 @@ int64_t CostOf(const codec::TxnRequest& request) {
 Status ExecutePut(Run* run, const codec::PutRequest& request, codec::ResponseHeader header,
                   std::string* reply) {
   VersionRef prev;
+  Tally& tally = run->tally();
+  if (request.prev_kv || request.ignore_value || request.ignore_lease) ++tally.ranges;
   METASTORE_RETURN_IF_ERROR(run->Put(request, request.prev_kv ? &prev : nullptr));
+  ++tally.puts;
+  tally.put_bytes += request.key.size() + request.value.size();
   header.revision = run->revision();
   if (prev) {
     const codec::KeyValue kv = ToKeyValue(prev->view());
@@ -133,6 +137,8 @@ Status ExecutePut(Run* run, const codec::PutRequest& request, codec::ResponseHea
 Status ExecuteDeleteRange(Run* run, const codec::DeleteRangeRequest& request,
                           codec::ResponseHeader header, std::string* reply) {
   std::vector<Victim> victims;
+  if (request.prev_kv) ++run->tally().ranges;
+  ++run->tally().deletes;
   METASTORE_RETURN_IF_ERROR(
       run->FindVictims({request.key, request.range_end}, request.prev_kv, &victims));
   run->Delete(victims);
@@ -152,6 +158,8 @@ Status ExecuteTxn(const Reader& reader, Run* run, const codec::TxnRequest& reque
   Transaction transaction(reader, run);
   Path check(taken);
   METASTORE_RETURN_IF_ERROR(transaction.Check(request, &check));
+  // What decides and what is then done are counted apart, but where nothing is written.
+  if (run != nullptr) run->tally().EndGroup();
   Path execute(taken);
   bool succeeded = false;
   std::string responses;

@@ -136,19 +136,21 @@ void Sequencer::Flush(Stream* stream) {
 
 void Sequencer::Process(Stream* stream, Incoming incoming) {
   handled_.emplace_back(stream->id, incoming.bytes);
+  Stopwatch stopwatch;
   switch (incoming.request.kind) {
     case RequestKind::kNone:
       return;
     case RequestKind::kCreate:
       Create(stream, std::move(incoming.request.create), incoming.permission);
-      return;
+      break;
     case RequestKind::kCancel:
       Cancel(stream, incoming.request.cancel_id);
-      return;
+      break;
     case RequestKind::kProgress:
       Progress(stream);
-      return;
+      break;
   }
+  options_.metrics->watch_control_seconds.Observe(stopwatch.Lap());
 }
 
 void Sequencer::Reject(Stream* stream, std::string_view reason) {
@@ -228,7 +230,9 @@ void Sequencer::Tick() {
     if (now < stream->progress_due_ms || !sender_.CanSend(*stream)) continue;
     const int64_t late = (now - stream->progress_due_ms) / stream->progress_interval_ms;
     stream->progress_due_ms += (late + 1) * stream->progress_interval_ms;
+    Stopwatch stopwatch;
     NotifyProgress(stream.get());
+    options_.metrics->watch_progress_seconds.Observe(stopwatch.Lap());
   }
 }
 

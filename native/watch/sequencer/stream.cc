@@ -21,6 +21,7 @@ void Sender::Send(Stream* stream, std::string bytes) {
 
 void Sender::SendChunk(Watcher* watcher, std::string_view header, const Chunk& chunk) {
   METASTORE_CHECK(!chunk.ends.empty(), "no response without events is made here");
+  Stopwatch stopwatch;
   const ResponseFields fields{.watch_id = watcher->id};
   if (watcher->fragment && chunk.ends.size() > 1 &&
       ResponseSize(header, fields, chunk.events.size()) >= fragment_bytes_) {
@@ -29,6 +30,9 @@ void Sender::SendChunk(Watcher* watcher, std::string_view header, const Chunk& c
     Send(watcher->stream, EncodeResponse(header, fields, chunk.events));
   }
   watcher->had_events = true;
+  const double taken = stopwatch.Lap();
+  metrics_->watch_response_seconds.Observe(taken);
+  metrics_->watch_event_seconds.Observe(taken / static_cast<double>(chunk.ends.size()));
 }
 
 // Each piece takes events while it stays below the limit, and at least one. The size counts the

@@ -15,8 +15,8 @@
 
 #include "watch/events/codec.h"
 #include "watch/events/event_batch.h"
-#include "watch/hub.h"
 #include "watch/events/matcher.h"
+#include "watch/hub.h"
 
 namespace metastore::watch {
 
@@ -63,10 +63,10 @@ struct Stream {
   uint64_t outstanding_bytes = 0;  // handed to the transport, not yet written
   std::map<int64_t, std::unique_ptr<Watcher>> watchers;
   int64_t next_id = 0;
-  size_t not_synced = 0;  // watchers in another state than kSynced
-  std::deque<std::string> rest;    // fragments of one response, in order
-  std::deque<Incoming> held;       // requests that wait for credit
-  std::list<Watcher*> parked;      // unsynced watchers that wait for credit
+  size_t not_synced = 0;         // watchers in another state than kSynced
+  std::deque<std::string> rest;  // fragments of one response, in order
+  std::deque<Incoming> held;     // requests that wait for credit
+  std::list<Watcher*> parked;    // unsynced watchers that wait for credit
   int64_t progress_interval_ms = 0;
   int64_t progress_due_ms = 0;
 };
@@ -78,7 +78,8 @@ class Sender {
       : sink_(sink),
         fragment_bytes_(options.fragment_bytes),
         stream_credit_bytes_(options.stream_credit_bytes),
-        total_credit_bytes_(options.total_credit_bytes) {}
+        total_credit_bytes_(options.total_credit_bytes),
+        metrics_(options.metrics) {}
 
   /// Whether a new message may leave on the stream.
   bool CanSend(const Stream& stream) const { return stream.rest.empty() && HasCredit(stream); }
@@ -99,9 +100,8 @@ class Sender {
   // One message always passes, however small the credit. A stream that is refused has bytes
   // outstanding, so its next Return comes and asks again: nobody waits for another stream's.
   bool HasCredit(const Stream& stream) const {
-    return stream.outstanding_bytes == 0 ||
-           (stream.outstanding_bytes < stream_credit_bytes_ &&
-            outstanding_bytes_ < total_credit_bytes_);
+    return stream.outstanding_bytes == 0 || (stream.outstanding_bytes < stream_credit_bytes_ &&
+                                             outstanding_bytes_ < total_credit_bytes_);
   }
   void SendFragments(Watcher* watcher, std::string_view header, const Chunk& chunk);
   void Hand(Stream* stream, std::string bytes);
@@ -110,6 +110,7 @@ class Sender {
   uint64_t fragment_bytes_;
   uint64_t stream_credit_bytes_;
   uint64_t total_credit_bytes_;
+  Metrics* metrics_;
   uint64_t outstanding_bytes_ = 0;  // of all streams
 };
 

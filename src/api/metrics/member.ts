@@ -2,8 +2,9 @@
 // composed; runs at the beginning of each scrape and waits for nothing.
 
 import { hexId } from '../../base/bytes.js';
+import type { Histogram } from '../../base/metrics/definition.js';
+import type { Distribution } from '../../base/metrics/family.js';
 import type { Metrics } from '../../base/metrics/metrics.js';
-import { diskMetrics } from '../../base/metrics/tables/disk.js';
 import { mvccMetrics } from '../../base/metrics/tables/mvcc.js';
 import { networkMetrics } from '../../base/metrics/tables/network.js';
 import { ownMetrics } from '../../base/metrics/tables/own.js';
@@ -11,7 +12,9 @@ import { rpcMetrics } from '../../base/metrics/tables/rpc.js';
 import { serverMetrics } from '../../base/metrics/tables/server.js';
 import { ETCD_VERSION } from '../../base/package.js';
 import type { Member } from '../../server/member.js';
+import type { MemberCounts } from '../../server/serving/counts.js';
 import type { CoreStatus } from '../../storage/native.js';
+import { loadNative } from './native.js';
 
 const alarmNames: Readonly<Record<number, string>> = { 1: 'NOSPACE', 2: 'CORRUPT' };
 
@@ -96,19 +99,41 @@ function observeCore(metrics: Metrics, core: CoreStatus, engine: string): void {
   for (const [name, value] of core.engine) {
     numbers.with(engine, name).set(value);
   }
-  loadCumulative(metrics, diskMetrics.fsyncSeconds, core.logSyncSeconds, core.logSyncs);
 }
 
-/** Of counts that include those of smaller bounds. */
-function loadCumulative(
+function observeRequests(metrics: Metrics, { parts, expiry }: MemberCounts): void {
+  const { requestTimes, controlTimes, tickets, reads, heartbeats, leadership, lessor } = parts;
+  for (const { type, succeeded, failed } of requestTimes.all) {
+    for (const [success, times] of [['true', succeeded] as const, ['false', failed] as const]) {
+      load(metrics, serverMetrics.requestSeconds, [type, success], times);
+    }
+  }
+  for (const [op, { succeeded, failed }] of controlTimes.all) {
+    load(metrics, serverMetrics.applySeconds, ['v3', op, 'true'], succeeded);
+    load(metrics, serverMetrics.applySeconds, ['v3', op, 'false'], failed);
+  }
+  metrics.value(serverMetrics.proposalsFailed).set(requestTimes.proposalsFailed);
+  metrics.value(serverMetrics.proposalsPending).set(tickets.countProposals());
+  metrics.value(ownMetrics.tickets).set(tickets.size);
+  metrics.value(serverMetrics.readIndexesFailed).set(reads.failedRounds);
+  metrics.value(serverMetrics.slowReadIndexes).set(reads.slowRounds);
+  load(metrics, ownMetrics.readConfirmSeconds, [], reads.confirmSeconds);
+  metrics.value(serverMetrics.heartbeatFailures).set(heartbeats.late);
+  metrics.value(serverMetrics.leaderChanges).set(leadership.changes);
+  metrics.value(serverMetrics.leasesRenewed).set(lessor.renewals);
+  metrics.value(serverMetrics.leasesExpired).set(expiry.revoked);
+}
+
+/** A child comes into being with its first value. */
+function load(
   metrics: Metrics,
-  definition: Parameters<Metrics['distribution']>[0],
-  data: { readonly buckets: readonly number[]; readonly sum: number },
-  count: number,
+  definition: Histogram,
+  labels: readonly string[],
+  from: Distribution,
 ): void {
-  const totals = [...data.buckets, count];
-  const counts = totals.map((total, i) => total - (totals[i - 1] ?? 0));
-  metrics.distribution(definition).load(Float64Array.from(counts), data.sum);
+  if (labels.length === 0 || from.count > 0) {
+    metrics.distribution(definition, ...labels).load(from.counts, from.sum);
+  }
 }
 
 /** Registers what each scrape asks the member for. */
@@ -125,5 +150,10 @@ export function observeMember(
     observeConsensus(metrics, member);
     observeCluster(metrics, member);
     observeCore(metrics, member.coreStatus(), member.options.core.engine);
+    observeRequests(metrics, member.counts);
+    const { nativeRows, parts } = member.counts;
+    loadNative(metrics, nativeRows, member.counts.native());
+    // Native code has counted its own.
+    metrics.value(serverMetrics.slowApplies).add(parts.slow.decidedSlowly);
   });
 }

@@ -1,6 +1,6 @@
 // The log's word about single calls: every call at debug level, and a warning for one that took
-// longer than `--warning-unary-request-duration`. What it asked for is decoded only then, and values
-// are left out, since they are the clients' secrets and large.
+// longer than `--warning-unary-request-duration`. What it asked for is decoded only then; values
+// are left out, since they are large and the clients' secrets.
 
 import { bytesOf } from '../../base/bytes.js';
 import type { CallContext } from '../../base/call.js';

@@ -182,6 +182,7 @@ function coreOptions(
       ? Number.MAX_SAFE_INTEGER
       : COMPACTION_HASH_LIMIT_BYTES,
     compactionSleepMs: flags.number('compaction-sleep-interval') || 10,
+    slowApplyMs: flags.number('warning-apply-duration'),
     watchProgressNotifyMs: Math.max(PROGRESS_NOTIFY_MIN_MS, progressMs),
     maxQueuedOperations: MAX_QUEUED_OPERATIONS,
     maxQueuedBytes: MAX_QUEUED_BYTES,

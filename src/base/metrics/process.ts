@@ -28,7 +28,7 @@ function limit(name: string): number {
   return text === undefined ? 0 : text === 'unlimited' ? UNLIMITED : Number(text);
 }
 
-/** Numbers of one section of /proc/self/net/netstat, which has a line of names and one of values. */
+/** Numbers of a section of /proc/self/net/netstat: a line of names, and one of values. */
 export function netstatNumbers(text: string, section: string): ReadonlyMap<string, number> {
   const lines = text.split('\n').filter((line) => line.startsWith(`${section}:`));
   const [names = [], values = []] = lines.map((line) => line.split(/\s+/));

@@ -3,6 +3,7 @@
 // without a sign of life for a little longer counts as dead. Read by all parts of the transport.
 
 import type { SecureDialler } from '../http/secure.js';
+import type { TransferEvents } from './types.js';
 import type { Identity } from './wire/handshake.js';
 
 export interface PeersOptions extends Identity {
@@ -14,6 +15,8 @@ export interface PeersOptions extends Identity {
   readonly dialler?: SecureDialler;
   /** Bounds that tests make smaller. */
   readonly limits?: Partial<PeerLimits>;
+  /** Counts snapshots. */
+  readonly transfers?: TransferEvents;
 }
 
 export interface PeerLimits {

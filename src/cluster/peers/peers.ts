@@ -96,8 +96,11 @@ export class Peers implements PeerTransport {
     });
     const limits = { ...defaultLimits, ...options.limits };
     const pace = new Pace(clock, options.snapshotBytesPerSecond);
-    this.#outgoing = new Outgoing({ self: options, core, limits, clock, log, pace }, (to, ok) =>
-      events.snapshotDone(to, ok),
+    const uncounted = () => () => undefined;
+    const { transfers = { sending: uncounted, receiving: uncounted } } = options;
+    this.#outgoing = new Outgoing(
+      { self: options, core, limits, clock, log, pace, transfers },
+      (to, ok) => events.snapshotDone(to, ok),
     );
     this.#incoming = new Incoming({
       self: options,
@@ -105,6 +108,7 @@ export class Peers implements PeerTransport {
       limits,
       clock,
       log,
+      transfers,
       received: (message, importId) => events.snapshotReceived(message, importId),
     });
     this.#server = this.#newServer();
@@ -203,6 +207,7 @@ export class Peers implements PeerTransport {
       sentBytes: remote.sentBytes,
       receivedBytes: this.#inbound.receivedBytes(id),
       sendFailures: remote.failures,
+      receiveFailures: this.#inbound.failures(id),
       disconnections,
     }));
   }

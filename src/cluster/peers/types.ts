@@ -119,6 +119,14 @@ export interface PeerTraffic {
   readonly receivedBytes: number;
   /** Messages that were dropped, and connections that broke. */
   readonly sendFailures: number;
+  /** Streams of it that were closed because of what they carried. */
+  readonly receiveFailures: number;
   /** How often the connection was lost. */
   readonly disconnections: number;
+}
+
+/** Told when a snapshot sets out, or begins to come; what is returned is called once at its end. */
+export interface TransferEvents {
+  sending(to: bigint): (ok: boolean) => void;
+  receiving(from: bigint): (ok: boolean) => void;
 }

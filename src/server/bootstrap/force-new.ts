@@ -157,6 +157,7 @@ function writtenBy(addon: Addon, opened: OpenedCore, sequence: number, wakes: { 
       alarm: ignore,
       quotaExceeded: ignore,
       held: ignore,
+      slow: ignore,
     };
     wakes.on = () => {
       for (let records = core.drain(); records !== null; records = core.drain()) {

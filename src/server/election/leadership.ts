@@ -32,6 +32,9 @@ export interface LeadershipParts {
 export class Leadership {
   readonly #parts: LeadershipParts;
   #electedMs = 0;
+  #lead: NodeId = NONE;
+  /** Times that another leader became known, for metrics. */
+  changes = 0;
 
   constructor(parts: LeadershipParts) {
     this.#parts = parts;
@@ -39,6 +42,10 @@ export class Leadership {
 
   /** The loop knows another leader. */
   changed(lead: NodeId): void {
+    if (lead !== NONE && lead !== this.#lead) {
+      this.changes++;
+    }
+    this.#lead = lead;
     if (lead !== NONE) {
       this.#electedMs = this.#parts.clock.nowMs();
     }

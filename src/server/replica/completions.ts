@@ -4,7 +4,9 @@
 import type { Logger } from '../../base/log/logger.js';
 import type { Alarms } from '../../state/alarms.js';
 import type { Lessor } from '../../state/lease/lessor.js';
-import type { CompletionHandler } from '../../storage/completions.js';
+import type { CompletionHandler, SlowRequest } from '../../storage/completions.js';
+import type { ControlTimes } from '../serving/control-times.js';
+import type { SlowRequests } from '../serving/slow-requests.js';
 import type { WatchStreams } from '../serving/watch-streams.js';
 import type { ControlEntries } from './control.js';
 import type { Checkpoints } from './disk/checkpoints.js';
@@ -21,6 +23,8 @@ export interface CompletionParts {
   readonly watches: WatchStreams;
   readonly checkpoints: Checkpoints;
   readonly alarms: Alarms;
+  readonly controlTimes: ControlTimes;
+  readonly slow: SlowRequests;
   readonly log: Logger;
   readonly nowMs: () => number;
   readonly applied: (index: number, revision: number) => void;
@@ -49,6 +53,7 @@ export class MemberCompletions implements CompletionHandler {
   }
 
   control(index: number, _term: number, type: number, request: Buffer): void {
+    this.#parts.controlTimes.begins(type, request);
     this.#parts.control.decide(index, type, request);
   }
 
@@ -94,6 +99,10 @@ export class MemberCompletions implements CompletionHandler {
 
   held(ticket: number): void {
     this.#parts.tickets.hold(ticket);
+  }
+
+  slow(request: SlowRequest): void {
+    this.#parts.slow.tell(request);
   }
 
   quotaExceeded(): void {

@@ -6,6 +6,7 @@ import type { Logger } from '../../base/log/logger.js';
 import type { PeerSender } from '../../cluster/peers/types.js';
 import { type Message, MessageType, type NodeId } from '../../raft/index.js';
 import type { MemberCore } from '../../storage/native.js';
+import type { HeartbeatWatch } from '../election/heartbeat-watch.js';
 
 /** Messages that may wait for one member while entries are read; more are lost. */
 const WAITING_MAX = 64;
@@ -22,6 +23,7 @@ export interface OutgoingParts {
   readonly term: () => number;
   /** A message to the member was lost. */
   readonly lost: (to: NodeId) => void;
+  readonly heartbeats: HeartbeatWatch;
 }
 
 interface Run {
@@ -58,6 +60,9 @@ export class Outgoing {
       } else if (message.type === MessageType.App) {
         this.#sendAppend(message);
       } else {
+        if (type === MessageType.Heartbeat) {
+          this.#parts.heartbeats.sent(message.to);
+        }
         peers.send(message, null);
       }
     }

@@ -25,6 +25,8 @@ export class LeaseExpiry {
   readonly #proposals: LeaseProposals;
   readonly #log: Logger;
   #nextMs = 0;
+  /** Leases revoked so far because their time was over, for metrics. */
+  revoked = 0;
   #busy = false;
 
   constructor(lessor: Lessor, proposals: LeaseProposals, log: Logger) {
@@ -63,10 +65,15 @@ export class LeaseExpiry {
       return;
     }
     for (const id of ids) {
-      this.#proposals.revoke(id).catch((error: unknown) => {
-        // Revoked by a client meanwhile, or asked again after the retry time.
-        this.#log.debug('failed to revoke an expired lease', { 'lease-id': id, error });
-      });
+      this.#proposals.revoke(id).then(
+        () => {
+          this.revoked++;
+        },
+        (error: unknown) => {
+          // Revoked by a client meanwhile, or asked again after the retry time.
+          this.#log.debug('failed to revoke an expired lease', { 'lease-id': id, error });
+        },
+      );
     }
   }
 }

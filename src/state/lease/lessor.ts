@@ -58,6 +58,9 @@ export class Lessor {
     this.#options = options;
   }
 
+  /** Renewals so far, for metrics. */
+  renewals = 0;
+
   get size(): number {
     return this.#leases.size;
   }
@@ -242,6 +245,7 @@ export class Lessor {
   }
 
   #renewed(id: bigint, lease: Lease): void {
+    this.renewals++;
     lease.remainingSeconds = 0;
     this.#refresh(id, lease, 0);
   }

@@ -352,6 +352,9 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   compactionHashes(): Float64Array {
     return new Float64Array();
   }
+  metrics(): Float64Array {
+    return new Float64Array(0);
+  }
 
   status(): CoreStatus {
     const empty = { buckets: [], sum: 0 };
@@ -408,6 +411,7 @@ export class FakeAddon implements Addon {
   readonly network = noNetwork;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
+  readonly metrics = [];
 
   sendDatagram(): number {
     return 0;

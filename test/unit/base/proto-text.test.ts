@@ -1,4 +1,5 @@
-// Tests of src/base/proto/text.ts: requests as the log shows them, with what clients store left out.
+// Tests of src/base/proto/text.ts: requests as the log shows them, with what clients store,
+// passwords and tokens left out.
 
 import t from 'tap';
 import { messageType } from '../../../src/base/proto/codec.js';
@@ -62,7 +63,8 @@ t.test('entries of the log', async (t) => {
       header: { ID: 7, username: 'root', auth_revision: 4 },
       lease_grant: { TTL: 30, ID: 0x1234 },
     }),
-    'header:<ID:7  username:"root"  auth_revision:4> lease_grant:<ttl:30-second id:0000000000001234>',
+    'header:<ID:7  username:"root"  auth_revision:4> ' +
+      'lease_grant:<ttl:30-second id:0000000000001234>',
   );
   t.equal(
     raftText({ header: { ID: 7 }, delete_range: { key } }),

@@ -22,6 +22,7 @@ const kinds: CompletionKinds = {
   quotaExceeded: 9,
   fatal: 8,
   held: 7,
+  slow: 6,
 };
 
 /** Keeps every call with its arguments, Buffers as they came. */
@@ -77,6 +78,15 @@ t.test('every kind, in order', async (test) => {
     record(kinds.alarm, i64(-1n), u32(1), Buffer.from([1])),
     record(kinds.quotaExceeded),
     record(kinds.held, f64(14)),
+    record(
+      kinds.slow,
+      Buffer.from([1]),
+      f64(0.25),
+      Buffer.from([7, 0]),
+      f64(30),
+      f64(-1),
+      Buffer.from('request'),
+    ),
     record(kinds.fatal, text),
   ]);
   const { calls, handler } = recorder();
@@ -96,6 +106,17 @@ t.test('every kind, in order', async (test) => {
     ['alarm', 2n ** 64n - 1n, 1, true],
     ['quotaExceeded'],
     ['held', 14],
+    [
+      'slow',
+      {
+        kind: 'range',
+        seconds: 0.25,
+        code: 7,
+        replyBytes: 30,
+        rows: -1,
+        request: Buffer.from('request'),
+      },
+    ],
     ['fatal', 'grüße'],
   ]);
 });

@@ -30,6 +30,7 @@ export function openOptions(dataDir: string, engine: 'memory' | 'rocksdb'): Open
     compactionBatchLimit: 1000,
     compactionSleepMs: 0,
     compactionHashLimitBytes: 256 * 2 ** 20,
+    slowApplyMs: 100,
     watchProgressNotifyMs: 600_000,
     maxQueuedOperations: 10_000,
     maxQueuedBytes: 64 << 20,
@@ -197,6 +198,7 @@ export class TinyVoter implements CompletionHandler {
   quotaExceeded(): void {}
 
   held(): void {}
+  slow(): void {}
 
   fatal(message: string): void {
     this.fatalMessage = message;

@@ -50,8 +50,6 @@ export const memberFlags: readonly FlagRow[] = [
   }),
 ];
 
-const noSlowLog = 'slow requests are not logged yet';
-
 export const featureFlags: readonly FlagRow[] = [
   effective('corrupt-check-time', 'duration', '0s', 'interval of comparing data between members'),
   effective('compact-hash-check-time', 'duration', '1m0s', 'interval of comparing compactions'),
@@ -63,7 +61,12 @@ export const featureFlags: readonly FlagRow[] = [
     '0s',
     'interval of progress notifications; 0 is 10 minutes',
   ),
-  accepted('warning-apply-duration', 'duration', '100ms', noSlowLog),
+  effective(
+    'warning-apply-duration',
+    'duration',
+    '100ms',
+    'log a warning about an entry or a read that takes longer',
+  ),
   effective(
     'warning-unary-request-duration',
     'duration',

@@ -1,4 +1,5 @@
-// Definitions: the log, the engine's commits, snapshots on disk.
+// Definitions: the log, the engine's commits, snapshots on disk. Families of parts that this server
+// does not have are there, empty or 0, as dashboards ask for them.
 
 import { counter, exponential, gauge, histogram, SECONDS } from '../definition.js';
 

@@ -1,4 +1,5 @@
-// All definitions, in the order of docs/metrics.md.
+// All definitions, in the order of docs/metrics.md. The registry and that document are made of
+// them; whoever counts imports the table of its subject.
 
 import type { Definition } from '../definition.js';
 import { diskMetrics } from './disk.js';

@@ -1,4 +1,5 @@
-// Definitions: the multi-version store, its compaction and watches.
+// Definitions: the multi-version store, its compaction and watches. Most of them are counted by
+// native code (src/api/metrics/native.ts).
 
 import { counter, exponential, gauge, histogram, SECONDS } from '../definition.js';
 

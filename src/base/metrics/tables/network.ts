@@ -1,4 +1,5 @@
-// Definitions: what goes between clients and members, and among members.
+// Definitions: what goes between clients and members, and among members. Labels with capitals are
+// those of etcd; members stand in them by id, in hexadecimal digits.
 
 import { counter, exponential, gauge, histogram } from '../definition.js';
 

@@ -28,14 +28,7 @@ export const ownMetrics = {
     'Entries written to the log as one group, with one sync.',
     BATCH,
   ),
-  proposalSeconds: histogram(
-    'metastore_proposal_seconds',
-    'Time from a proposal to its result, by stage: queue, log (write and sync) and apply are parts, ' +
-      'commit is from handing over to consensus until it is committed.',
-    STAGE_SECONDS,
-    'stage',
-  ),
-  readWaitSeconds: histogram(
+  readConfirmSeconds: histogram(
     'metastore_read_confirm_seconds',
     'Time of a round that confirms linearizable reads.',
     STAGE_SECONDS,

@@ -1,4 +1,5 @@
-// Definitions: calls of clients by method, under the names of gRPC's common server metrics.
+// Definitions: calls of clients by method, under the names of gRPC's common server metrics, and
+// scrapes themselves.
 
 import { counter, gauge, histogram } from '../definition.js';
 

@@ -1,4 +1,5 @@
-// Definitions: the member and consensus, what clients ask of it, leases, alarms, health.
+// Definitions: the member and consensus, what clients ask of it, leases, alarms, health. Some are
+// gauges in spite of `_total` in their names: that is how they are known.
 
 import { counter, exponential, gauge, histogram, SECONDS } from '../definition.js';
 

@@ -51,6 +51,7 @@ export class InboundStreams {
   // At most one of each kind for each member.
   readonly #open = new Map<string, OpenStream>();
   #receivedBytes = new Map<bigint, number>();
+  readonly #violations = new Map<bigint, number>();
 
   constructor(context: StreamsContext) {
     this.#context = context;
@@ -63,6 +64,11 @@ export class InboundStreams {
 
   receivedBytes(from: bigint): number {
     return this.#receivedBytes.get(from) ?? 0;
+  }
+
+  /** Streams of the member that were closed because of what they carried. */
+  failures(from: bigint): number {
+    return this.#violations.get(from) ?? 0;
   }
 
   /** Serves a stream until it ends; an older one of the same kind and member ends now. */
@@ -108,6 +114,7 @@ export class InboundStreams {
       }
     }
     this.#receivedBytes.delete(from);
+    this.#violations.delete(from);
   }
 
   endAll(reason: RefusalName): void {
@@ -175,6 +182,7 @@ export class InboundStreams {
   }
 
   #violation(stream: OpenStream, error: unknown): void {
+    this.#violations.set(stream.from, this.failures(stream.from) + 1);
     const reason = error instanceof Error ? error.message : String(error);
     this.#context.log.warn(hexId(stream.from), 'closed a stream with an invalid message', {
       'local-member-id': hexId(this.#context.self.memberId),

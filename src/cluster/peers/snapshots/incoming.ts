@@ -17,7 +17,7 @@ import type { SnapshotKind } from '../../../storage/native.js';
 import { isConfState } from '../../conf-state.js';
 import type { InboundCall } from '../inbound/streams.js';
 import type { PeerLimits } from '../options.js';
-import type { PeerCore } from '../types.js';
+import type { PeerCore, TransferEvents } from '../types.js';
 import { type Greeting, greet, type Identity, refusalStatus } from '../wire/handshake.js';
 import {
   type ConfStateMessage,
@@ -38,6 +38,7 @@ export interface IncomingContext {
   readonly limits: PeerLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly transfers: Pick<TransferEvents, 'receiving'>;
   /** A whole snapshot; its import belongs to the receiver of this. */
   received(message: Message, importId: number): void;
 }
@@ -54,6 +55,7 @@ interface Offered {
 interface Import extends Offered {
   readonly importId: number;
   readonly progress: ProgressLog;
+  readonly ended: (ok: boolean) => void;
   // Everything before it is written.
   offset: number;
   // The stream that may write; a newer one takes its place.
@@ -227,6 +229,7 @@ export class Incoming {
       ...offered,
       importId,
       progress: new ProgressLog(log, clock, text, this.#fields(offered), offered.sizeBytes),
+      ended: this.#context.transfers.receiving(offered.from),
       offset: 0,
       call: null,
       writing: Promise.resolve(),
@@ -297,6 +300,7 @@ export class Incoming {
     this.#current = null;
     this.#complete = current;
     current.progress.done('received and saved database snapshot');
+    current.ended(true);
     this.#context.received(current.message, current.importId);
   }
 
@@ -307,6 +311,7 @@ export class Incoming {
     }
     this.#current = null;
     current.progress.failed('gave up receiving a database snapshot', reason);
+    current.ended(false);
     // A write that is under way ends first.
     void current.writing.then(() => this.#context.core.closeImport(current.importId));
   }

@@ -12,7 +12,7 @@ import type { SnapshotExport } from '../../../storage/native.js';
 import { decodeConfState } from '../../conf-state.js';
 import { PeerChannel, type Place } from '../channel.js';
 import type { PeerLimits } from '../options.js';
-import type { PeerCore } from '../types.js';
+import type { PeerCore, TransferEvents } from '../types.js';
 import {
   type Greeting,
   greet,
@@ -45,6 +45,7 @@ export interface TransferContext {
   readonly clock: Clock;
   readonly log: Logger;
   readonly pace: Pace;
+  readonly transfers: Pick<TransferEvents, 'sending'>;
 }
 
 const OFFER_PATH = '/metastore.peer.v1.Peer/OfferSnapshot';
@@ -152,6 +153,7 @@ export class Transfer {
       kind: exported.kind,
     };
     const text = 'sending database snapshot';
+    const ended = this.#context.transfers.sending(this.message.to);
     const progress = new ProgressLog(log, clock, text, fields, exported.sizeBytes);
     this.#moved();
     try {
@@ -159,6 +161,7 @@ export class Transfer {
         try {
           await this.#attempt(exported, progress);
           progress.done('sent database snapshot');
+          ended(true);
           return;
         } catch (error) {
           this.#checkStopped();
@@ -177,6 +180,7 @@ export class Transfer {
     } catch (error) {
       const reason = this.#stopReason ?? (error instanceof Error ? error.message : String(error));
       progress.failed('failed to send database snapshot', reason);
+      ended(false);
       throw error;
     }
   }

@@ -4,6 +4,8 @@
 // Raft thesis §6.4. Driven by the replica loop.
 
 import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../../../base/errors.js';
+import { exponential } from '../../../base/metrics/definition.js';
+import { Distribution } from '../../../base/metrics/family.js';
 import type { ReadState } from '../../../raft/index.js';
 import type { MemberCore } from '../../../storage/native.js';
 
@@ -35,6 +37,12 @@ export class ReadIndexRounds {
   #round: Round | null = null;
   #nativeWaits = false;
   #waiters: Waiter[] = [];
+  /** For metrics: rounds that had to be asked again or timed out, and rounds that failed. */
+  slowRounds = 0;
+  failedRounds = 0;
+  /** How long rounds take that are answered, seconds. */
+  readonly #nowMs: () => number;
+  readonly confirmSeconds = new Distribution(exponential(0.00005, 2, 18));
 
   /**
    * @param firstRound where rounds are counted from: no two members may use the same numbers, since
@@ -47,7 +55,9 @@ export class ReadIndexRounds {
     timeoutMs: number,
     firstRound: bigint,
     ask: (context: Uint8Array) => void,
+    nowMs: () => number = () => performance.now(),
   ) {
+    this.#nowMs = nowMs;
     this.#lastRound = firstRound;
     this.#core = core;
     this.#errors = errors;
@@ -107,6 +117,7 @@ export class ReadIndexRounds {
       return;
     }
     this.#round = null;
+    this.confirmSeconds.observe((this.#nowMs() - round.startedMs) / 1000);
     if (round.batch !== 0) {
       this.#core.releaseReads(round.batch, state.index);
     }
@@ -122,6 +133,7 @@ export class ReadIndexRounds {
       return;
     }
     this.#round = null;
+    this.failedRounds++;
     if (round.batch !== 0) {
       this.#core.failReads(round.batch, this.#errors.codeOf(code));
     }
@@ -140,9 +152,11 @@ export class ReadIndexRounds {
 
   #pursue(round: Round, nowMs: number): void {
     if (nowMs - round.startedMs >= this.#timeoutMs) {
+      this.slowRounds++;
       this.fail('Timeout');
     } else if (nowMs - round.askedMs >= READ_INDEX_RETRY_MS) {
       round.askedMs = nowMs;
+      this.slowRounds++;
       this.#question(round.id);
     }
   }

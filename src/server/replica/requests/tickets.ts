@@ -4,6 +4,7 @@
 
 import { assert } from '../../../base/assert.js';
 import { type ErrorTable, MetaStoreError } from '../../../base/errors.js';
+import type { RequestTime, RequestTimes } from '../../serving/request-times.js';
 
 /** What bounds a ticket's life: consensus (the request timeout) or nothing. */
 export type TicketKind = 'proposal' | 'read' | 'local';
@@ -11,18 +12,23 @@ export type TicketKind = 'proposal' | 'read' | 'local';
 interface Ticket {
   kind: TicketKind;
   readonly startedMs: number;
+  readonly time: RequestTime | null;
   readonly resolve: (reply: Buffer) => void;
   readonly reject: (error: MetaStoreError) => void;
 }
 
 export class Tickets {
   readonly #errors: ErrorTable;
+  readonly #times: RequestTimes;
+  readonly #nowMs: () => number;
   // In the order of submission, so the oldest come first. Invariant: a number is used once.
   readonly #open = new Map<number, Ticket>();
   #lastNumber = 0;
 
-  constructor(errors: ErrorTable) {
+  constructor(errors: ErrorTable, times: RequestTimes, nowMs: () => number) {
     this.#errors = errors;
+    this.#times = times;
+    this.#nowMs = nowMs;
   }
 
   /** The number for the next submission; follow with `settleLater` or `refuse`. */
@@ -30,16 +36,34 @@ export class Tickets {
     return ++this.#lastNumber;
   }
 
-  /** The promise of the reply to a request that was accepted under this number. */
-  settleLater(number: number, kind: TicketKind, nowMs: number): Promise<Buffer> {
+  /**
+   * The promise of the reply to a request that was accepted under this number.
+   *
+   * @param time where its time is counted, if anywhere
+   */
+  settleLater(
+    number: number,
+    kind: TicketKind,
+    nowMs: number,
+    time: RequestTime | null = null,
+  ): Promise<Buffer> {
     assert(!this.#open.has(number), 'a ticket number is used once');
     return new Promise((resolve, reject) => {
-      this.#open.set(number, { kind, startedMs: nowMs, resolve, reject });
+      this.#open.set(number, { kind, startedMs: nowMs, time, resolve, reject });
     });
   }
 
   get size(): number {
     return this.#open.size;
+  }
+
+  /** Proposals among them that consensus is not done with. */
+  countProposals(): number {
+    let proposals = 0;
+    for (const { kind } of this.#open.values()) {
+      proposals += kind === 'proposal' ? 1 : 0;
+    }
+    return proposals;
   }
 
   /** Called for each result. Results of tickets that have timed out are dropped. */
@@ -50,9 +74,12 @@ export class Tickets {
     }
     this.#open.delete(number);
     if (code === 0) {
+      this.#count(ticket, null);
       ticket.resolve(reply);
     } else {
-      ticket.reject(this.#errors.fromCode(code));
+      const error = this.#errors.fromCode(code);
+      this.#count(ticket, error.code);
+      ticket.reject(error);
     }
   }
 
@@ -93,7 +120,9 @@ export class Tickets {
       const ticket = this.#open.get(number) as Ticket;
       this.#open.delete(number);
       const never = MetaStoreError.of('DeadlineExceeded');
-      ticket.reject(queued.has(number) ? never : reason(ticket.kind, ticket.startedMs));
+      const error = queued.has(number) ? never : reason(ticket.kind, ticket.startedMs);
+      this.#count(ticket, error.code);
+      ticket.reject(error);
     }
   }
 
@@ -102,7 +131,14 @@ export class Tickets {
     const tickets = [...this.#open.values()];
     this.#open.clear();
     for (const ticket of tickets) {
+      this.#count(ticket, error.code);
       ticket.reject(error);
+    }
+  }
+
+  #count({ time, kind, startedMs }: Ticket, error: string | null): void {
+    if (time !== null || error !== null) {
+      this.#times.ended(time, kind === 'proposal', this.#nowMs() - startedMs, error);
     }
   }
 }

@@ -35,6 +35,9 @@ export class CoreBase {
   compactionHashes(): Float64Array {
     return new Float64Array();
   }
+  metrics(): Float64Array {
+    return new Float64Array(0);
+  }
   async close(): Promise<void> {}
   setHeader(): void {}
   leaseKeys(): void {}

@@ -19,6 +19,7 @@ export const kinds: CompletionKinds = {
   quotaExceeded: 12,
   fatal: 13,
   held: 14,
+  slow: 15,
 };
 
 export const routes: Routes = { Proposed: 0, ReadWaits: 1, Serving: 2 };

@@ -29,6 +29,7 @@ export class SimAddon implements Addon {
   readonly network = noNetwork;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
+  readonly metrics = [];
 
   sendDatagram(): number {
     return 0;

@@ -81,6 +81,7 @@ export class NativeStore implements Store {
       compactionBatchLimit: 100,
       compactionSleepMs: 0,
       compactionHashLimitBytes: 256 * 2 ** 20,
+      slowApplyMs: 100,
       watchProgressNotifyMs: 600_000,
       maxQueuedOperations: 1000,
       maxQueuedBytes: 64 << 20,

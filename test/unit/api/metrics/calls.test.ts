@@ -1,4 +1,5 @@
-// Tests of src/api/metrics: what is counted of calls, and what is said of slow ones.
+// Tests of src/api/metrics: what is counted of calls, which labels clients can choose, what is said
+// of slow calls, and how a scrape is answered.
 
 import t from 'tap';
 import { CallMeters } from '../../../../src/api/metrics/calls.js';

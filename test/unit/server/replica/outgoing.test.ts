@@ -11,6 +11,7 @@ import {
   makeEntry,
   makeMessage,
 } from '../../../../src/raft/index.js';
+import { HeartbeatWatch } from '../../../../src/server/election/heartbeat-watch.js';
 import { Outgoing } from '../../../../src/server/replica/outgoing.js';
 import { NativePayload } from '../../../../src/storage/entry-run.js';
 
@@ -52,6 +53,7 @@ function made() {
       }),
     log,
     term: () => state.term,
+    heartbeats: new HeartbeatWatch(log, () => 0, 100),
     lost: (to) => sent.push(`${to}: lost`),
   });
   return { sent, state, reads, outgoing };

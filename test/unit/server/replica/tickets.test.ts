@@ -5,6 +5,7 @@ import t from 'tap';
 
 import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
 import { Tickets } from '../../../../src/server/replica/requests/tickets.js';
+import { RequestTimes } from '../../../../src/server/serving/request-times.js';
 import { Waits } from '../../../../src/server/serving/waits.js';
 import { ManualClock } from '../../../support/fakes/manual-clock.js';
 import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
@@ -12,7 +13,7 @@ import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
 const errors = new ErrorTable(nativeErrorRows());
 
 t.test('a held ticket is past the request timeout', async (t) => {
-  const tickets = new Tickets(errors);
+  const tickets = new Tickets(errors, new RequestTimes(), () => 0);
   const timeout = () => MetaStoreError.of('Timeout');
   const [slow, lost] = [tickets.next(), tickets.next()];
   const held = tickets.settleLater(slow, 'proposal', 0);
