@@ -153,7 +153,7 @@ export async function compose(
     needRecentServer(member.membership.version, config.member.clusterVersion);
     const operations = new MembershipOperations(member, peerHttp, systemClock);
     const leases = new Leases(member, peerHttp, systemClock);
-    const upkeep = new Upkeep(member, config.upkeep, systemClock, log);
+    const upkeep = new Upkeep(member, peerHttp, config.upkeep, systemClock, log);
     const peerRequests = peerRouter({ member, operations, leases, log });
     listening.servePeers(peerServices(made.peers, peerRequests, log));
     const streams = new OpenStreams(member);

@@ -39,6 +39,7 @@ function autoCompaction(mode: string, text: string): AutoCompaction | null {
 /** @throws ConfigError */
 export function upkeepOptions(flags: Flags, gates: ReadonlySet<string>): UpkeepOptions {
   return {
+    requestTimeoutMs: 5000 + 2 * flags.number('election-timeout'),
     autoCompaction: autoCompaction(
       flags.text('auto-compaction-mode'),
       flags.text('auto-compaction-retention'),

@@ -92,13 +92,13 @@ export async function runServer(
   try {
     server.upkeep.start();
     await member.start();
+    await server.upkeep.serves();
   } catch (error) {
     if (member.stopping) {
       return;
     }
     failStart(log, config, error);
   }
-  server.upkeep.serves();
   log.info('ready to serve client requests');
   server.serve();
   notifyReady(process.env.NOTIFY_SOCKET, loadAddon().sendDatagram, log);

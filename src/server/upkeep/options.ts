@@ -7,6 +7,8 @@ export type AutoCompaction =
   | { readonly mode: 'revision'; readonly revisions: number };
 
 export interface UpkeepOptions {
+  /** How long another member may take to answer. */
+  readonly requestTimeoutMs: number;
   /** Null for none. */
   readonly autoCompaction: AutoCompaction | null;
   /** Whether the health service says so when this member defragments. */

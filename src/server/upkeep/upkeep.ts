@@ -2,35 +2,54 @@
 // comparing data with the other members, ending downgrades that are done. Composed by src/app
 // around a member; runs on timers of its own between `start` and `stop`.
 
+import { hexId } from '../../base/bytes.js';
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log/logger.js';
 import { compactionRequest } from '../../base/proto/kv-messages.js';
-import type { Methods } from '../../storage/native.js';
-import { autoCompaction, autoCompactionTickMs, type Compactable } from './auto-compaction.js';
+import type { PeerHttp } from '../../cluster/http/client.js';
+import {
+  autoCompaction,
+  autoCompactionTickMs,
+  type Compactable,
+  durationText,
+} from './auto-compaction.js';
+import { CorruptionChecks } from './corruption/checks.js';
+import { Hashes, type HashHost } from './corruption/hashes.js';
 import { type DowngradeHost, Downgrades } from './downgrades.js';
 import type { UpkeepOptions } from './options.js';
 import { ServingStatus } from './serving-status.js';
 
 /** What is needed of the member. */
-export interface UpkeepHost extends DowngradeHost {
-  /** Has the newest revision of its own state. */
-  header(): { readonly revision: bigint };
-  execute(method: keyof Methods, request: Buffer): Promise<Buffer>;
-}
+export type UpkeepHost = DowngradeHost &
+  HashHost & {
+    /** Has the newest revision of its own state. */
+    header(): { readonly revision: bigint };
+  };
 
 export class Upkeep {
   readonly serving: ServingStatus;
   readonly downgrades: Downgrades;
+  readonly corruption: CorruptionChecks;
   readonly options: UpkeepOptions;
   readonly #host: UpkeepHost;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #stops: (() => void)[] = [];
 
-  constructor(host: UpkeepHost, options: UpkeepOptions, clock: Clock, log: Logger) {
+  constructor(
+    host: UpkeepHost,
+    http: Pick<PeerHttp, 'hashKv'>,
+    options: UpkeepOptions,
+    clock: Clock,
+    log: Logger,
+  ) {
     this.options = options;
     this.serving = new ServingStatus(log);
     this.downgrades = new Downgrades(host, log);
+    const { requestTimeoutMs } = options;
+    const hashes = new Hashes(host, http, requestTimeoutMs);
+    const timeoutText = durationText(requestTimeoutMs);
+    this.corruption = new CorruptionChecks(host, hashes, timeoutText, log);
     this.#host = host;
     this.#clock = clock;
     this.#log = log;
@@ -39,11 +58,30 @@ export class Upkeep {
   /** The member takes part in its cluster from now on. */
   start(): void {
     this.#startCompactions();
-    this.#every(this.options.downgradeCheckMs, () => this.downgrades.check());
+    const { downgradeCheckMs, corruptCheckMs, compactHashCheckMs } = this.options;
+    this.#every(downgradeCheckMs, () => this.downgrades.check());
+    this.#every(corruptCheckMs, () => this.corruption.periodic());
+    this.#every(compactHashCheckMs, () => this.corruption.compactions());
+    if (corruptCheckMs > 0) {
+      this.#log.info('enabled corruption checking', {
+        'local-member-id': hexId(this.#host.id),
+        interval: durationText(corruptCheckMs),
+      });
+    }
   }
 
-  /** The member serves clients from now on. */
-  serves(): void {
+  /**
+   * The member serves clients when this resolves.
+   *
+   * @throws Error when its data differs from the others', where that is to be checked
+   */
+  async serves(): Promise<void> {
+    if (this.options.checksAtStart) {
+      await this.corruption.initial().catch((error: unknown) => {
+        this.#log.error('checkInitialHashKV failed', { error });
+        throw error;
+      });
+    }
     this.serving.begin();
   }
 
