@@ -88,7 +88,7 @@ class Periodic implements Mode {
   readonly #intervalMs: number;
   readonly #sampleMs: number;
   readonly #samplesMax: number;
-  /** Oldest first. Invariant: what a period holds and one more, but not before there were so many. */
+  /** Oldest first. Invariant: no more than a period holds, and one. */
   readonly #samples: number[];
   #nextSampleMs: number;
   #dueMs: number;

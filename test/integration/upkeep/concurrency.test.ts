@@ -10,6 +10,8 @@ import { bytes, type CallError, EtcdClient, prefixEnd } from '../../support/etcd
 import { MemberProcess } from '../../support/process.js';
 import { sleep, waitFor, within } from '../../support/wait.js';
 
+t.setTimeout(300_000);
+
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
 const arriveMs = 200;
 

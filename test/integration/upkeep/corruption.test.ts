@@ -8,6 +8,8 @@ import type { ClusterMember, Engine } from '../../support/cluster/member.js';
 import { rewriteLog } from '../../support/damage/rewrite-log.js';
 import { sleep, waitFor } from '../../support/wait.js';
 
+t.setTimeout(300_000);
+
 const CORRUPT = 2;
 const CORRUPT_ERROR = { code: 15, details: 'etcdserver: corrupt cluster' };
 

@@ -9,6 +9,8 @@ import type { ClusterMember } from '../../support/cluster/member.js';
 import type { EtcdClient } from '../../support/etcd/client.js';
 import { waitFor } from '../../support/wait.js';
 
+t.setTimeout(300_000);
+
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
 const ENABLE = 1;
 const CANCEL = 2;

@@ -9,6 +9,8 @@ import { EtcdClient } from '../../support/etcd/client.js';
 import { MemberProcess } from '../../support/process.js';
 import { sleep, waitFor } from '../../support/wait.js';
 
+t.setTimeout(300_000);
+
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
 const SERVING = 1;
 const NOT_SERVING = 2;

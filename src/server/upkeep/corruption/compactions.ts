@@ -53,7 +53,7 @@ function groupByHash(
   return groups;
 }
 
-/** Says what is known of a compaction: `own` is the leader's, `others` are asked at its revision. */
+/** What is known of a compaction: `own` is the leader's, `others` were asked at its revision. */
 export function compareCompaction(
   self: bigint,
   own: KeysHash,
