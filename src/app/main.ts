@@ -18,7 +18,7 @@ import {
 import { flagTable } from './flags/table.js';
 import { UsageError } from './flags/values/values.js';
 import { runServer } from './life/lifecycle.js';
-import { flagsText, usageText, versionText } from './text/usage.js';
+import { flagsText, subcommandProblem, usageText, versionText } from './text/usage.js';
 
 function failUsage(error: UsageError): never {
   process.stderr.write(`${error.message}\n${usageText}`);
@@ -51,6 +51,11 @@ function failFlags(error: unknown): never {
 }
 
 function readFlags(): Resolved {
+  const refusal = subcommandProblem(process.argv[2] ?? '');
+  if (refusal !== null) {
+    process.stderr.write(refusal);
+    process.exit(1);
+  }
   const commandLine = parseCommandLine(process.argv.slice(2), flagTable);
   if (commandLine.helpWanted) {
     process.stderr.write(usageText);

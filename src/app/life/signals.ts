@@ -63,7 +63,7 @@ export function handleOtherSignals(log: RootLogger, configured: LogLevel): void 
     const level = log.level === 'debug' ? configured : 'debug';
     // The line is to be seen whatever the level is.
     log.setLevel('info');
-    log.info('log level changed', { level });
+    log.info('log level changed', { 'log-level': level });
     log.setLevel(level);
   });
   for (const signal of ['SIGQUIT', 'SIGABRT'] as const) {

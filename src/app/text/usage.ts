@@ -21,6 +21,20 @@ export function versionText(): string {
   ].join('\n');
 }
 
+/** Other programs that the `etcd` binary holds, and what to use instead of them here. */
+const subcommands: Readonly<Record<string, string>> = {
+  gateway: 'any TCP load balancer does the same, or `etcd gateway` of an etcd release',
+  'grpc-proxy': '`etcd grpc-proxy` of an etcd 3.7 release works in front of these servers',
+};
+
+/** Why a subcommand is refused; null for what is none. */
+export function subcommandProblem(name: string): string | null {
+  const instead = subcommands[name];
+  return instead === undefined
+    ? null
+    : `metastore: there is no subcommand ${name} here: ${instead}\n`;
+}
+
 export const usageText = `Usage:
 
   metastore [flags]

@@ -12,10 +12,10 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 
-import { EtcdClient } from '../support/etcd/client.js';
-import { launcher, MemberProcess, RunningProcess, runLauncher } from '../support/process.js';
-import { tempDir } from '../support/temp-dir.js';
-import { within } from '../support/wait.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { launcher, MemberProcess, RunningProcess, runLauncher } from '../../support/process.js';
+import { tempDir } from '../../support/temp-dir.js';
+import { within } from '../../support/wait.js';
 
 for (const engine of ['memory', 'rocksdb'] as const) {
   t.test(`${engine}: what survives`, async (t) => {
@@ -178,7 +178,7 @@ t.test('the launcher works through links and from anywhere', async (t) => {
 });
 
 function distOf(): string {
-  return join(import.meta.dirname, '..', '..');
+  return join(import.meta.dirname, '..', '..', '..');
 }
 
 t.test('signals that mean nothing change nothing', async (t) => {

@@ -4,9 +4,9 @@
 import { connect, constants } from 'node:http2';
 import t from 'tap';
 
-import { EtcdClient } from '../support/etcd/client.js';
-import { MemberProcess } from '../support/process.js';
-import { within } from '../support/wait.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { MemberProcess } from '../../support/process.js';
+import { within } from '../../support/wait.js';
 
 async function start(t: Tap, flags: readonly string[]): Promise<MemberProcess> {
   const member = await MemberProcess.start({ engine: 'memory', flags });

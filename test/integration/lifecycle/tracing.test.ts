@@ -4,10 +4,10 @@
 import grpc from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
 
-import { type Call, calls, type Message } from '../conformance/support/calls.js';
-import { type CollectedSpan, OtlpCollector } from '../support/otlp/collector.js';
-import { freePorts } from '../support/ports.js';
-import { MemberProcess } from '../support/process.js';
+import { type Call, calls, type Message } from '../../conformance/support/calls.js';
+import { type CollectedSpan, OtlpCollector } from '../../support/otlp/collector.js';
+import { freePorts } from '../../support/ports.js';
+import { MemberProcess } from '../../support/process.js';
 
 const CALLER = '0af7651916cd43dd8448eb211c80319c';
 const CALLER_SPAN = 'b7ad6b7169203331';
