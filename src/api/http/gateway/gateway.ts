@@ -51,7 +51,8 @@ export class Gateway {
     if (route === undefined) {
       return errorReply({ code: Code.NotFound, text: 'Not Found' });
     }
-    if (request.method !== 'POST') {
+    const override = overriddenMethod(request);
+    if ((override ?? request.method) !== 'POST') {
       return errorReply({ code: Code.Unimplemented, text: 'Method Not Allowed' });
     }
     const headers = callHeaders(request.headers, request.peer);
@@ -93,7 +94,9 @@ export class Gateway {
       const said = Number(request.headers['content-length'] ?? 0);
       throw tooLarge(Math.max(said, this.limits.textBytes), this.limits.messageBytes);
     }
-    return checkSize(await firstMessage(route.request, body), this.limits);
+    // A form that names its method is no message.
+    const text = overriddenMethod(request) === null ? body : Buffer.alloc(0);
+    return checkSize(await firstMessage(route.request, text), this.limits);
   }
 
   async #unary(route: Route, call: GatewayCall, message: Buffer): Promise<HttpResponse> {
@@ -117,6 +120,9 @@ export class Gateway {
     if (handler?.kind !== 'stream') {
       throw MetaStoreError.of('NotImplemented');
     }
+    if (call.signal.aborted) {
+      return call.expired;
+    }
     const stream = new GatewayStream(receive);
     void stream.run(this.backend, handler.handle, call).then(done);
     await stream.ready();
@@ -133,6 +139,15 @@ export class Gateway {
       body: `${errorLine(outcome.error)}\n`,
     };
   }
+}
+
+/** The method that a form asks for in a header, since forms know but two; null without one. */
+function overriddenMethod({ method, headers }: HttpRequest): string | null {
+  const name = headers['x-http-method-override'];
+  const isForm = headers['content-type'] === 'application/x-www-form-urlencoded';
+  return isForm && method === 'POST' && typeof name === 'string' && name !== ''
+    ? name.toUpperCase()
+    : null;
 }
 
 /** A stream of requests that has one. */

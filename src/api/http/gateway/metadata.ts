@@ -89,7 +89,7 @@ function badBase64At(text: string): number | null {
   if (strange >= 0) {
     return strange;
   }
-  return digits.length % 4 === 1 ? digits.length : null;
+  return digits.length % 4 === 1 ? digits.length - 1 : null;
 }
 
 /** What one header becomes: a name and value of metadata, or nothing. */

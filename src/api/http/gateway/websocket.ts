@@ -137,7 +137,8 @@ export class GatewaySockets {
         ? this.#stream(socket, route, call, source)
         : this.#unary(socket, route, call, source));
     } catch (error) {
-      await send(socket, errorLine(statusOf(this.#gateway.backend.errors, error)));
+      // Nothing has been sent yet.
+      await send(socket, statusJson(statusOf(this.#gateway.backend.errors, error)));
     } finally {
       call.finish();
       close(socket);
@@ -170,6 +171,9 @@ export class GatewaySockets {
     const handler = backend.handlers.get(route.method);
     if (handler?.kind !== 'stream') {
       throw MetaStoreError.of('NotImplemented');
+    }
+    if (call.signal.aborted) {
+      return call.expired;
     }
     const stream = new GatewayStream(() => source.next());
     const ended = stream.run(backend, handler.handle, call);

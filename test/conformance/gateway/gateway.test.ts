@@ -1,0 +1,103 @@
+// The comparison of HTTP sides: long lists of requests to a real etcd and to MetaStore with both
+// engines, one after the other, with equal status, headers and bodies. _SERVERS=etcd,etcd tries
+// the test itself; METASTORE_GATEWAY_ONLY names one list.
+
+import t, { type Test } from 'tap';
+
+import {
+  hasReference,
+  type Program,
+  type ProgramOptions,
+  scratchDirectory,
+  start,
+} from '../support/programs.js';
+import { authCases } from './cases/auth.js';
+import { callCases } from './cases/calls.js';
+import { corsCases, disabledCases, endpointCases, hostCases } from './cases/endpoints.js';
+import { headerCases } from './cases/headers.js';
+import { jsonCases, routeCases } from './cases/json.js';
+import { limitCases } from './cases/limits.js';
+import { streamCases } from './cases/streams.js';
+import { type Captured, type Case, exchange } from './exchange.js';
+import { comparable } from './normalize.js';
+
+const wanted = (process.env.METASTORE_GATEWAY_SERVERS ?? 'etcd,memory,rocksdb').split(',');
+const only = process.env.METASTORE_GATEWAY_ONLY;
+
+interface List {
+  readonly cases: readonly Case[];
+  readonly flags?: readonly string[];
+}
+
+const lists: Readonly<Record<string, List>> = {
+  json: { cases: jsonCases },
+  routes: { cases: routeCases },
+  calls: { cases: callCases },
+  headers: { cases: headerCases },
+  streams: { cases: streamCases },
+  endpoints: { cases: endpointCases },
+  limits: { cases: limitCases },
+  auth: { cases: authCases },
+  cors: { cases: corsCases, flags: ['--cors=http://ok.example:80,https://two.example:443'] },
+  hosts: { cases: hostCases, flags: ['--host-whitelist=good.example,127.0.0.1'] },
+  disabled: { cases: disabledCases, flags: ['--enable-grpc-gateway=false'] },
+};
+
+interface Server {
+  readonly program: Program;
+  readonly captured: Captured;
+  readonly port: number;
+}
+
+function options(kind: string, index: number, flags: readonly string[]): ProgramOptions {
+  const common = {
+    name: `${kind}-${index}`,
+    dataDir: `${scratchDirectory('gateway')}/data`,
+    flags: ['--unsafe-no-fsync=true', ...flags],
+  };
+  return kind === 'etcd'
+    ? { kind: 'etcd', ...common }
+    : { kind: 'metastore', engine: kind as 'memory' | 'rocksdb', ...common };
+}
+
+function title(asked: Case): string {
+  const body = Array.isArray(asked.body) ? asked.body.join('|') : String(asked.body ?? '');
+  const text = asked.name ?? `${asked.messages?.join('|') ?? body}`.slice(0, 120);
+  return `${asked.messages === undefined ? (asked.method ?? 'POST') : 'WS'} ${asked.path} ${text}`;
+}
+
+async function compare(t: Test, kinds: readonly string[], list: List): Promise<void> {
+  const servers: Server[] = [];
+  t.teardown(async () => {
+    await Promise.all(servers.map(({ program }) => program.stop()));
+  });
+  for (const [index, kind] of kinds.entries()) {
+    const program = await start(options(kind, index, list.flags ?? []));
+    const port = Number(program.address.split(':')[1]);
+    servers.push({ program, captured: new Map(), port });
+  }
+  for (const asked of list.cases) {
+    const [expected, ...others] = await Promise.all(
+      servers.map(({ port, captured }) =>
+        exchange(port, asked, captured).then(
+          (answer) => comparable(asked, answer),
+          (error: Error) => `no answer: ${error.message}`,
+        ),
+      ),
+    );
+    others.forEach((found, index) => {
+      t.equal(found, expected, `${kinds[index + 1]}: ${title(asked)}`);
+    });
+  }
+}
+
+const kinds = wanted.filter((kind) => kind !== 'etcd' || hasReference());
+const comparing = kinds.includes('etcd') && kinds.length > 1;
+const skip = comparing ? {} : { skip: 'nothing to compare with' };
+
+t.setTimeout(20 * 60_000);
+for (const [name, list] of Object.entries(lists)) {
+  if (only === undefined || only.split(',').includes(name)) {
+    t.test(`${name}: ${kinds.join(', ')}`, skip, (t) => compare(t, kinds, list));
+  }
+}
