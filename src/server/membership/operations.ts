@@ -10,7 +10,13 @@ import { runtimeMemberId } from '../../cluster/ids.js';
 import { encodeChangeContext } from '../../cluster/members/member-json.js';
 import type { MemberInfo, Membership } from '../../cluster/membership.js';
 import type { PeerConnections } from '../../cluster/peers/types.js';
-import { type ConfChange, ConfChangeType } from '../../raft/index.js';
+import {
+  type ConfChange,
+  ConfChangeType,
+  LOCAL_APPEND_THREAD,
+  LOCAL_APPLY_THREAD,
+  NONE,
+} from '../../raft/index.js';
 import { askLeader, type LeaderSeeker } from './ask-leader.js';
 import { checkedPeerUrls } from './peer-urls.js';
 import {
@@ -39,6 +45,9 @@ export interface MembershipPolicy {
   readonly strictReconfigCheck: boolean;
   readonly maxLearners: number;
 }
+
+/** Ids that Raft has other uses for: no member has one. */
+const reservedIds: ReadonlySet<bigint> = new Set([NONE, LOCAL_APPEND_THREAD, LOCAL_APPLY_THREAD]);
 
 /** Part of the leader's log that a learner must have to become a voter. */
 const READY_SHARE = 0.9;
@@ -166,12 +175,16 @@ export class MembershipOperations {
     }
   }
 
+  /** Rejects with MemberNotFound for an id that no member can have. */
   #propose(
     type: ConfChangeType,
     nodeId: bigint,
     context: Buffer | null,
     signal?: AbortSignal,
   ): Promise<readonly MemberInfo[]> {
+    if (reservedIds.has(nodeId)) {
+      return Promise.reject(MetaStoreError.of('MemberNotFound'));
+    }
     const bytes = context === null ? null : bytesOf(context);
     const change: ConfChange = { id: this.#host.nextId(), type, nodeId, context: bytes };
     return this.#host.proposeConfChange(change, signal);

@@ -1,4 +1,5 @@
-// How large requests may be, where the sizes that count are those of the message, not of the JSON.
+// How large requests may be: the sizes that count are those of the message, not of the JSON text
+// that it comes in. Called by gateway.test.ts.
 
 import type { Case } from '../exchange.js';
 
