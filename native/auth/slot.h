@@ -6,15 +6,21 @@
 #ifndef METASTORE_AUTH_SLOT_H_
 #define METASTORE_AUTH_SLOT_H_
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "auth/table.h"
 
 namespace metastore::auth {
+
+/// Where TypeScript keeps whether auth is on: "1" or "0".
+inline constexpr std::string_view kEnabledRow = "auth/enabled";
 
 class TableSlot {
  public:
@@ -38,9 +44,14 @@ class TableSlot {
     enabled_.store(enabled, std::memory_order_release);
   }
 
-  /// The state has been replaced by one of which it is known only that auth is on. Until Set nobody
-  /// passes a check, and nothing may be applied.
-  void Expect() { Set(Table::Unknown()); }
+  /// There is another state from now on, with these rows of TypeScript. If auth is on in it, or was
+  /// in the one before, nobody passes a check until Set, and nothing may be applied.
+  void Expect(const std::vector<std::pair<std::string, std::string>>& rows) {
+    const bool is_on = std::any_of(rows.begin(), rows.end(), [](const auto& row) {
+      return row.first == kEnabledRow && row.second == "1";
+    });
+    if (is_on || Get() != nullptr) Set(Table::Unknown());
+  }
 
  private:
   std::atomic<bool> enabled_{false};

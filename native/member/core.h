@@ -108,8 +108,8 @@ class MemberCore {
   void ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
                    std::string reply, apply::PermissionTable table);
 
-  /// The permissions that the state has, after a start and after an install, before anything is
-  /// applied.
+  /// The permissions that the state has, after a start and after an install. With auth on nobody
+  /// passes a check before, and applying an entry is a failure of this process.
   void SetAuth(apply::PermissionTable table) { tables_.Set(std::move(table)); }
   /// Any thread. Whether the caller may read or write the keys, by the current table.
   Code CheckRange(const auth::Caller& caller, bool is_write, std::string_view key,

@@ -179,7 +179,9 @@ Status MemberCore::FillRecovered(const wal::Recovered& log, MemberCore* core,
   recovered->revision = view->revision;
   recovered->leases = store->Leases();
   recovered->alarms = store->Alarms();
-  return ReadMeta(store->engine(), *view->snapshot, recovered);
+  METASTORE_RETURN_IF_ERROR(ReadMeta(store->engine(), *view->snapshot, recovered));
+  core->tables_.Expect(recovered->meta);
+  return Status::Ok();
 }
 
 Executor* MemberCore::Own(Executor* given, const std::string& name) {
@@ -243,6 +245,7 @@ void MemberCore::StartTransfers(const MemberOptions& options) {
   parts.rocks.file_layer = options.files;
   parts.tenancy = std::move(tenancy_);
   parts.stores = &stores_;
+  parts.tables = &tables_;
   parts.hub = hub_.get();
   parts.log = log_.get();
   parts.applier = applier_.get();

@@ -7,6 +7,7 @@
 #include "codec/requests.h"
 #include "intake/admission.h"
 #include "intake/raft_request.h"
+#include "test/support/auth_tables.h"
 #include "test/support/wire_builder.h"
 
 namespace metastore::intake {
@@ -48,6 +49,7 @@ class AdmissionTest : public ::testing::Test {
   IdGenerator ids_{kMember, 1700000000000};
   StoreSlot stores_;
   auth::TableSlot tables_;
+  std::string payload_;
   std::unique_ptr<Admission> admission_;
 };
 
@@ -141,6 +143,85 @@ TEST_F(AdmissionTest, BacklogThenSize) {
   EXPECT_EQ(CodeOf(Method::kPut, Put("k", "v"), 5), Code::kOk);
   EXPECT_EQ(CodeOf(Method::kRange, Range("k"), 6), Code::kOk);
   EXPECT_EQ(CodeOf(Method::kPut, "", 6), Code::kEmptyKey);
+}
+
+// ---- Who asks. -------------------------------------------------------------------------------
+
+TEST_F(AdmissionTest, ARefusalStandsBetweenBacklogAndSize) {
+  AdmissionLimits limits;
+  limits.max_request_bytes = 1000;
+  limits.max_apply_backlog = 5;
+  Open(0, limits);
+  const Caller bad{"", 0, Code::kInvalidAuthToken};
+  const auto code = [&](Method method, const std::string& request, uint64_t backlog) {
+    return admission_->Admit(method, request, bad, backlog).status().code();
+  };
+  const std::string large = Put("k", std::string(2000, 'v'));
+  EXPECT_EQ(code(Method::kPut, "", 6), Code::kEmptyKey);
+  EXPECT_EQ(code(Method::kPut, large, 6), Code::kTooManyRequests);
+  EXPECT_EQ(code(Method::kPut, large, 5), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kDeleteRange, Bytes(1, ""), 0), Code::kEmptyKey);
+  EXPECT_EQ(code(Method::kDeleteRange, Bytes(1, "k"), 0), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kTxn, Success(PutOp("")), 0), Code::kEmptyKey);
+  EXPECT_EQ(code(Method::kTxn, Success(PutOp(Put("k", ""))), 0), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kCompact, Number(1, 1), 0), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kCompact, Number(1, 1), 6), Code::kTooManyRequests);
+  EXPECT_EQ(code(Method::kAlarm, "", 0), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kHash, "", 0), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kHashKv, "", 0), Code::kInvalidAuthToken);
+  EXPECT_EQ(code(Method::kDefragment, "", 0), Code::kInvalidAuthToken);
+  // Reads learn of it when they have waited.
+  EXPECT_EQ(code(Method::kRange, Range("k"), 6), Code::kOk);
+  EXPECT_EQ(code(Method::kTxn, Success(RangeOp(Range("k"))), 6), Code::kOk);
+}
+
+TEST_F(AdmissionTest, QuotaComesBeforeWhoAsks) {
+  Open(1);
+  const Caller bad{"", 0, Code::kInvalidAuthToken};
+  EXPECT_EQ(admission_->Admit(Method::kPut, Put("k", "v"), bad, 0).status().code(), Code::kNoSpace);
+  EXPECT_EQ(admission_->Admit(Method::kLeaseGrant, "", bad, 0).status().code(), Code::kNoSpace);
+}
+
+TEST_F(AdmissionTest, LeasesNeedAUserBeforeTheBacklog) {
+  AdmissionLimits limits;
+  limits.max_apply_backlog = 5;
+  Open(0, limits);
+  const auto code = [&](Method method, const Caller& caller, uint64_t backlog) {
+    return admission_
+        ->Admit(method, Number(method == Method::kLeaseGrant ? 2 : 1, 7), caller, backlog)
+        .status()
+        .code();
+  };
+  for (const Method method : {Method::kLeaseGrant, Method::kLeaseRevoke}) {
+    tables_.Set(auth_test::MakeDisabled(1));
+    EXPECT_EQ(code(method, {}, 0), Code::kOk);
+    EXPECT_EQ(code(method, {}, 6), Code::kTooManyRequests);
+    tables_.Set(auth_test::MakeTable(1, {{"u"}}));
+    EXPECT_EQ(code(method, {}, 6), Code::kUserEmpty);
+    EXPECT_EQ(code(method, {"", 0, Code::kInvalidAuthToken}, 6), Code::kInvalidAuthToken);
+    EXPECT_EQ(code(method, {"anybody", 1}, 6), Code::kTooManyRequests);
+    EXPECT_EQ(code(method, {"anybody", 1}, 0), Code::kOk);
+  }
+  EXPECT_EQ(admission_->Admit(Method::kLeaseCheckpoint, "", {}, 0).status().code(), Code::kOk);
+}
+
+TEST_F(AdmissionTest, TheHeaderCarriesAUserAndANumber) {
+  Open(0);
+  const auto header_of = [&](const Caller& caller) {
+    auto admitted = admission_->Admit(Method::kPut, Put("k", "v"), caller, 0);
+    EXPECT_TRUE(admitted.ok());
+    payload_ = std::move(admitted->payload);
+    RaftRequest request;
+    EXPECT_TRUE(DecodeEntry(payload_, &request).ok());
+    return request.header;
+  };
+  tables_.Set(auth_test::MakeTable(9, {{"u"}}));
+  EXPECT_EQ(header_of({"u", 7}).auth_revision, 7u);
+  EXPECT_EQ(header_of({"u", auth::kCurrentAuthRevision}).auth_revision, 9u);
+  EXPECT_EQ(header_of({"u", 7}).user_name, "u");
+  EXPECT_EQ(header_of({}).auth_revision, 0u);
+  tables_.Set(auth_test::MakeDisabled(12));
+  EXPECT_EQ(header_of({"u", auth::kCurrentAuthRevision}).auth_revision, 12u);
 }
 
 TEST_F(AdmissionTest, SizeCountsTheWholeInternalRequestToTheByte) {

@@ -147,8 +147,10 @@ export interface MemberCore {
 
   /**
    * The permissions that belong to the state, as a table (native/auth/table.h). Called after open()
-   * and after installSnapshot(), before the next apply(): entries are held to it. Later changes
-   * come with controlDone(). Throws an Error with the code Unmarshal for other bytes.
+   * and after installSnapshot(), before the next apply(): entries are held to it, and where the row
+   * `auth/enabled` is '1' an entry without it ends the process, while reads are answered
+   * AuthOldRevision. Later changes come with controlDone(). Throws an Error with the code Unmarshal
+   * for other bytes.
    */
   setAuth(table: Uint8Array): void;
   /**

@@ -266,13 +266,15 @@ void Installer::Switch(const JobRef& job) {
 }
 
 /// The hub hears of the new store before anybody can read it, so that a watch that a client begins
-/// after a read starts no earlier than what it has read.
+/// after a read starts no earlier than what it has read. Nor may anybody read it by the permissions
+/// of the old one.
 void Installer::Swap(const JobRef& job) {
   if (!parts_->applier->AtRest()) {
     return Fail(job, Status(Code::kInternal, "entries were applied during an install"));
   }
   const PendingInstall& install = job->install;
   parts_->hub->Attach(job->store);
+  parts_->tables->Expect(job->facts.meta);
   job->replaced = parts_->stores->Set(job->store);
   const auto ended = [this, job](Status status) {
     if (!status.ok()) return Fail(job, std::move(status));

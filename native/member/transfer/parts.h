@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "apply/applier.h"
+#include "auth/slot.h"
 #include "base/executor.h"
 #include "base/file.h"
 #include "base/status.h"
@@ -65,6 +66,7 @@ struct TransferParts {
   /// Of the database that is current at the start; none for the memory engine.
   std::shared_ptr<Tenancy> tenancy;
   StoreSlot* stores = nullptr;
+  auth::TableSlot* tables = nullptr;
   watch::WatchHub* hub = nullptr;
   wal::Wal* log = nullptr;
   apply::Applier* applier = nullptr;
