@@ -106,9 +106,10 @@ TEST(BboltWriter, LargeValues) {
 
 TEST(BboltWriter, RandomSizes) {
   std::mt19937 random(20261121);
+  const std::string names[] = {"a", "b", std::string(500, 'n'), "z"};
   for (int round = 0; round < 60; round++) {
     Contents contents;
-    for (const char* name : {"a", "b", std::string(500, 'n').c_str(), "z"}) {
+    for (const std::string& name : names) {
       std::map<std::string, std::string> sorted;
       const size_t count = random() % 300;
       for (size_t i = 0; i < count; i++) {
@@ -141,7 +142,8 @@ TEST(BboltWriterDeathTest, RowsThatAreNotTheSameTwice) {
   const bbolt::FileShape shape = Feed({{"rows", NumberedRows(100, 50)}}, &measure, &nothing);
   bbolt::FileWriter writer(shape);
   EXPECT_DEATH(Feed({{"rows", NumberedRows(300, 50)}}, &writer, &nothing), "the same both times");
-  EXPECT_DEATH(Feed({{"rows", {{"b", ""}, {"a", ""}}}}, &measure, &nothing), "");
+  const Rows descending = {{"b", "1"}, {"a", "2"}};
+  EXPECT_DEATH(Feed({{"other", descending}}, &measure, &nothing), "rows ascend");
 }
 
 }  // namespace
