@@ -1,7 +1,7 @@
-// Finds or builds a real etcd and etcdctl to compare with; they are test dependencies only.
+// Finds or builds a real etcd and its tools to compare with; they are test dependencies only.
 // With Go present the pinned release is built from its module (test/reference/go.mod) once, into
-// .cache/reference. Otherwise etcd and etcdctl on PATH serve, whatever release they are. With
-// neither, the comparing suites are skipped by name. By itself it prints two export lines.
+// .cache/reference. Otherwise the programs on PATH serve, whatever release they are. With
+// neither, the comparing suites are skipped by name. By itself it prints lines to export.
 
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -11,7 +11,11 @@ import { capture, ensureDirectory, hasProgram, inRoot, main, say, step } from '.
 const programs = {
   etcd: { variable: 'METASTORE_ETCD', module: 'go.etcd.io/etcd/server/v3' },
   etcdctl: { variable: 'METASTORE_ETCDCTL', module: 'go.etcd.io/etcd/etcdctl/v3' },
+  etcdutl: { variable: 'METASTORE_ETCDUTL', module: 'go.etcd.io/etcd/etcdutl/v3' },
+  bbolt: { variable: 'METASTORE_BBOLT', module: 'go.etcd.io/bbolt/cmd/bbolt' },
 };
+
+const versionArguments = { etcd: '--version' };
 
 function findGo() {
   for (const candidate of ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go']) {
@@ -63,7 +67,7 @@ export async function referenceEnvironment() {
       continue;
     }
     environment[variable] = path;
-    const version = capture(path, name === 'etcd' ? ['--version'] : ['version']);
+    const version = capture(path, [versionArguments[name] ?? 'version']);
     say(`   ${name}: ${version.stdout.split('\n')[0]} at ${path}`);
   }
   return environment;

@@ -6,6 +6,8 @@
 package reference
 
 import (
+	_ "go.etcd.io/bbolt/cmd/bbolt"
 	_ "go.etcd.io/etcd/etcdctl/v3"
+	_ "go.etcd.io/etcd/etcdutl/v3"
 	_ "go.etcd.io/etcd/server/v3"
 )

@@ -36,8 +36,13 @@ export function humanBytes(bytes: number): string {
     unit++;
   }
   const rounded = Math.round(value * 10) / 10;
-  const digits = unit > 0 && rounded < 10 ? 1 : 0;
-  return `${rounded.toFixed(digits)} ${UNITS[unit]}`;
+  if (unit > 0 && rounded < 10) {
+    return `${rounded.toFixed(1)} ${UNITS[unit]}`;
+  }
+  // A half goes to the even neighbour, as in other servers' logs.
+  const below = Math.floor(rounded);
+  const whole = rounded - below === 0.5 ? below + (below % 2) : Math.round(rounded);
+  return `${whole} ${UNITS[unit]}`;
 }
 
 /** Rows for openBackup: each bucket, key and value behind its length. */
