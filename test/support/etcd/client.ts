@@ -46,11 +46,16 @@ export class EtcdClient {
   readonly #client: grpc.Client;
 
   /**
-   * @param endpoint `host:port`, in clear text
+   * @param endpoint `host:port`
    * @param options further channel options of grpc-js
+   * @param credentials by default clear text
    */
-  constructor(endpoint: string, options: grpc.ChannelOptions = {}) {
-    this.#client = new grpc.Client(endpoint, grpc.credentials.createInsecure(), {
+  constructor(
+    endpoint: string,
+    options: grpc.ChannelOptions = {},
+    credentials = grpc.credentials.createInsecure(),
+  ) {
+    this.#client = new grpc.Client(endpoint, credentials, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.use_local_subchannel_pool': 1,
