@@ -54,6 +54,7 @@ export type LocalErrorCode =
   | 'MalformedMethodName'
   | 'MessageTooLarge'
   | 'NotImplemented'
+  | 'OverLimit'
   | 'MissingMessage'
   /** Only a text, which stands in the error's detail. */
   | 'Unknown';
@@ -79,6 +80,7 @@ const localRows: readonly (StatusRow & { name: LocalErrorCode })[] = [
   { name: 'MalformedMethodName', grpc: 12, text: 'malformed method name' },
   { name: 'MessageTooLarge', grpc: 8, text: 'grpc: received message larger than max' },
   { name: 'NotImplemented', grpc: 12, text: 'unknown to this version of MetaStore yet' },
+  { name: 'OverLimit', grpc: 8, text: 'etcdserver: too many requests' },
   { name: 'MissingMessage', grpc: 2, text: 'EOF' },
   { name: 'Unknown', grpc: 2, text: 'unknown' },
 ];

@@ -18,7 +18,7 @@ import { commonNameOf } from './tls/certificates.js';
  * keep pools of them. Bodies may take for ever, as those of streams do.
  */
 const timeouts = {
-  headersTimeout: 30_000,
+  headersTimeout: 10_000,
   keepAliveTimeout: 300_000,
   requestTimeout: 0,
   connectionsCheckingInterval: 5000,

@@ -69,11 +69,11 @@ export function bounded(table: HandlerTable, bounds: RequestBounds): HandlerTabl
     const grows = growing.has(path);
     const handle: typeof handler.handle = async (context, request) => {
       if (inFlight >= maxRequests) {
-        throw MetaStoreError.of('TooManyRequests');
+        throw MetaStoreError.of('OverLimit');
       }
       if (grows && memory.isExceeded()) {
         const text = `etcdserver: too many requests: memory is above ${maxMemoryBytes} bytes`;
-        throw MetaStoreError.of('TooManyRequests', text);
+        throw MetaStoreError.of('OverLimit', text);
       }
       inFlight += 1;
       try {

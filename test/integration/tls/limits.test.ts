@@ -1,0 +1,194 @@
+// How much a server takes at once and how long it waits: connections and requests beyond a limit,
+// clients that say nothing or too little, and the end of it all over TLS.
+
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import t from 'tap';
+
+import { Authority } from '../../support/etcd/certificates.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { kill, secureClient, startListening } from '../../support/etcd/tls-server.js';
+import { freePorts } from '../../support/ports.js';
+import { tempDir } from '../../support/temp-dir.js';
+import { sleep, waitFor, within } from '../../support/wait.js';
+
+const folder = tempDir('limits');
+const ca = await Authority.make(folder);
+const server = await ca.issue('server');
+const shown = [`--cert-file=${server.certFile}`, `--key-file=${server.keyFile}`];
+
+function dial(port: number): Promise<Socket> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket));
+    socket.on('error', () => undefined);
+    socket.resume();
+  });
+}
+
+async function serveOn(scheme: string, flags: readonly string[]) {
+  const [port = 0] = await freePorts(1);
+  const url = `${scheme}://127.0.0.1:${port}`;
+  const all = [`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`, ...flags];
+  return { port, started: await startListening(all) };
+}
+
+t.test('connections beyond the limit are closed, and the server serves on', async (t) => {
+  const { port, started } = await serveOn('http', ['--max-connections=3']);
+  t.teardown(() => kill(started));
+  const held: Socket[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    const socket = await dial(port);
+    socket.write('GET /version HTTP/1.1\r\nHost: a\r\n\r\n');
+    await within('an answer', once(socket, 'data'));
+    held.push(socket);
+  }
+  const beyond = await dial(port);
+  await within('the end', once(beyond, 'close'), 3000);
+  await waitFor('the reason', () =>
+    started.stderr.includes('too many open connections, the limit is 3'),
+  );
+  held[0]?.destroy();
+  await sleep(50);
+  const client = new EtcdClient(`127.0.0.1:${port}`);
+  await client.put('a', '1');
+  client.close();
+  for (const socket of held) {
+    socket.destroy();
+  }
+});
+
+t.test('requests beyond the limit get an error, and the others an answer', async (t) => {
+  const { port, started } = await serveOn('http', ['--max-concurrent-requests=2']);
+  t.teardown(() => kill(started));
+  const client = new EtcdClient(`127.0.0.1:${port}`);
+  const asked = Array.from({ length: 60 }, (_, i) => client.put(`k${i}`, 'v'));
+  const settled = await Promise.allSettled(asked);
+  const refused = settled.filter((one) => one.status === 'rejected');
+  t.ok(refused.length > 0, `${refused.length} refused`);
+  t.ok(refused.length < settled.length, 'some were served');
+  for (const { reason } of refused as PromiseRejectedResult[]) {
+    t.match(reason, { code: 8, details: 'etcdserver: too many requests' });
+  }
+  await client.put('afterwards', 'v');
+  client.close();
+});
+
+t.test('writes are refused while memory is short, reads are not', async (t) => {
+  const { port, started } = await serveOn('http', ['--max-memory-bytes=1']);
+  t.teardown(() => kill(started));
+  const client = new EtcdClient(`127.0.0.1:${port}`);
+  await t.rejects(client.put('a', '1'), { code: 8, details: /memory is above 1 bytes/ });
+  t.equal(await client.get('a'), undefined);
+  await client.status();
+  client.close();
+});
+
+t.test('streams of a connection are bounded', async (t) => {
+  const { port, started } = await serveOn('https', [...shown, '--max-concurrent-streams=7']);
+  t.teardown(() => kill(started));
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: readFileSync(ca.caFile) });
+  const [settings] = (await within('settings', once(session, 'remoteSettings'))) as [
+    { maxConcurrentStreams: number },
+  ];
+  t.equal(settings.maxConcurrentStreams, 7);
+  session.destroy();
+});
+
+t.test('who says nothing, or not enough, is cut off', { timeout: 60_000 }, async (t) => {
+  const [clear = 0, secure = 0] = await freePorts(2);
+  const urls = `http://127.0.0.1:${clear},https://127.0.0.1:${secure}`;
+  const started = await startListening([
+    `--listen-client-urls=${urls}`,
+    `--advertise-client-urls=${urls}`,
+    ...shown,
+  ]);
+  t.teardown(() => kill(started));
+  const hello = Buffer.from('160301020001000001', 'hex');
+  const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+  const starts: [string, number, string | Buffer][] = [
+    ['silence', clear, ''],
+    ['silence before TLS', secure, ''],
+    ['the beginning of a handshake', secure, hello],
+    ['the beginning of HTTP/2', clear, 'PR'],
+    ['HTTP/2 without settings', clear, preface.slice(0, 20)],
+    ['the beginning of a request', clear, 'GET / HTTP/1.1\r\nHost:'],
+  ];
+  const began = performance.now();
+  const ends = starts.map(async ([what, port, text]) => {
+    const socket = await dial(port);
+    if (text.length > 0) {
+      socket.write(typeof text === 'string' ? text : new Uint8Array(text));
+    }
+    await within(what, once(socket, 'close'), 45_000);
+    const seconds = (performance.now() - began) / 1000;
+    t.ok(seconds > 5, `${what} is waited for: ${seconds.toFixed(1)} s`);
+  });
+  // Whoever is served meanwhile must not notice.
+  const client = new EtcdClient(`127.0.0.1:${clear}`);
+  for (let i = 0; i < 50; i += 1) {
+    await client.put('a', `${i}`);
+  }
+  await Promise.all(ends);
+  client.close();
+  t.match(started.stderr, /rejected connection on client endpoint.*i\/o timeout/);
+});
+
+t.test('a stop over TLS: idle clients are let go at once', async (t) => {
+  const { port, started } = await serveOn('https', shown);
+  const client = secureClient(`127.0.0.1:${port}`, ca.caFile);
+  await client.put('a', '1');
+  const idle = connectTls({ port, ca: readFileSync(ca.caFile), host: '127.0.0.1' });
+  idle.on('error', () => undefined);
+  await within('a handshake', once(idle, 'secureConnect'));
+  const json = connectHttp2(`https://127.0.0.1:${port}`, { ca: readFileSync(ca.caFile) });
+  json.on('error', () => undefined);
+  const goaway = once(json, 'goaway');
+  await within('settings', once(json, 'remoteSettings'));
+  const before = performance.now();
+  started.signal('SIGTERM');
+  t.same(await within('the end', started.exited), { code: null, signal: 'SIGTERM' });
+  const tookMs = performance.now() - before;
+  t.ok(tookMs < 1500, `stopped in ${Math.round(tookMs)} ms`);
+  await within('GOAWAY', goaway);
+  client.close();
+  idle.destroy();
+  json.destroy();
+});
+
+t.test('a stop over TLS: a stream is told, and the process ends', async (t) => {
+  const { port, started } = await serveOn('https', shown);
+  const client = secureClient(`127.0.0.1:${port}`, ca.caFile);
+  const watch = client.watch();
+  watch.create({ key: new Uint8Array([97]) });
+  t.ok((await watch.next()).created);
+  started.signal('SIGTERM');
+  await within('the end', started.exited, 12_000);
+  await t.rejects(watch.next(2000));
+  client.close();
+});
+
+t.test('a thousand idle connections do no harm', { timeout: 60_000 }, async (t) => {
+  const { port, started } = await serveOn('http', []);
+  t.teardown(() => kill(started));
+  const held: Socket[] = [];
+  for (let i = 0; i < 1000; i += 1) {
+    const socket = await dial(port);
+    socket.write('GET /version HTTP/1.1\r\nHost: a\r\n\r\n');
+    held.push(socket);
+  }
+  const client = new EtcdClient(`127.0.0.1:${port}`);
+  const before = performance.now();
+  for (let i = 0; i < 100; i += 1) {
+    await client.put('a', `${i}`);
+  }
+  const meanMs = (performance.now() - before) / 100;
+  t.ok(meanMs < 50, `a write takes ${meanMs.toFixed(1)} ms`);
+  t.ok(held.every((socket) => !socket.destroyed));
+  client.close();
+  for (const socket of held) {
+    socket.destroy();
+  }
+});
