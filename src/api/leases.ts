@@ -26,15 +26,19 @@ export class Leases {
   readonly #member: LeaseMember;
   readonly #peers: Pick<PeerHttp, 'renewLease' | 'timeToLive'>;
   readonly #clock: Clock;
+  readonly #renewsAtOnce: boolean;
 
+  /** @param renewsAtOnce whether a lease that is known is renewed before all is applied */
   constructor(
     member: LeaseMember,
     peers: Pick<PeerHttp, 'renewLease' | 'timeToLive'>,
     clock: Clock,
+    renewsAtOnce = true,
   ) {
     this.#member = member;
     this.#peers = peers;
     this.#clock = clock;
+    this.#renewsAtOnce = renewsAtOnce;
   }
 
   /**
@@ -80,7 +84,7 @@ export class Leases {
     const { lessor } = this.#member;
     this.#needPrimary();
     await this.#member.confirmLeadership();
-    if (!lessor.has(id)) {
+    if (!this.#renewsAtOnce || !lessor.has(id)) {
       // It may have been granted a moment ago, and not be applied yet.
       await this.#caughtUp();
     }
@@ -103,6 +107,9 @@ export class Leases {
   async renewManyHere(ids: readonly bigint[]): Promise<bigint[]> {
     this.#needPrimary();
     await this.#member.confirmLeadership();
+    if (!this.#renewsAtOnce) {
+      await this.#caughtUp();
+    }
     return ids.map((id) => BigInt(this.#member.lessor.renewNow(id) ?? 0));
   }
 

@@ -152,7 +152,7 @@ export async function compose(
     const member = await Member.open(addon, options, systemClock, log, makePeers);
     needRecentServer(member.membership.version, config.member.clusterVersion);
     const operations = new MembershipOperations(member, peerHttp, systemClock);
-    const leases = new Leases(member, peerHttp, systemClock);
+    const leases = new Leases(member, peerHttp, systemClock, config.upkeep.renewsAtOnce);
     const upkeep = new Upkeep(member, peerHttp, config.upkeep, systemClock, log);
     const peerRequests = peerRouter({ member, operations, leases, log });
     listening.servePeers(peerServices(made.peers, peerRequests, log));

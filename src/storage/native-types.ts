@@ -94,6 +94,7 @@ export interface OpenOptions {
   readonly clusterId: bigint;
   readonly memberId: bigint;
   readonly unsafeNoFsync: boolean;
+  /** Negative for no limit. */
   readonly quotaBytes: number;
   readonly maxRequestBytes: number;
   readonly maxTxnOps: number;

@@ -169,7 +169,7 @@ function coreOptions(
     clusterId: 0n,
     memberId: 0n,
     unsafeNoFsync: flags.bool('unsafe-no-fsync'),
-    quotaBytes: quota === 0 ? DEFAULT_QUOTA_BYTES : Math.max(0, quota),
+    quotaBytes: quota === 0 ? DEFAULT_QUOTA_BYTES : quota,
     maxRequestBytes: flags.number('max-request-bytes'),
     maxTxnOps: flags.number('max-txn-ops'),
     minLeaseTtlSeconds: minLeaseTtlSeconds(

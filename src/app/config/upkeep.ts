@@ -48,6 +48,7 @@ export function upkeepOptions(flags: Flags, gates: ReadonlySet<string>): UpkeepO
     checksAtStart: gates.has('InitialCorruptCheck'),
     corruptCheckMs: flags.number('corrupt-check-time'),
     compactHashCheckMs: gates.has('CompactHashCheck') ? flags.number('compact-hash-check-time') : 0,
+    renewsAtOnce: gates.has('FastLeaseKeepAlive'),
     downgradeCheckMs: flags.number('downgrade-check-time'),
     defragAtStartBytes: flags.number('bootstrap-defrag-threshold-megabytes') * BYTES_PER_MEGABYTE,
   };

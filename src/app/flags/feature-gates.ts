@@ -11,6 +11,9 @@ interface Gate {
   readonly default: boolean;
 }
 
+// Taken without effect: what LeaseCheckpoint replicates is always kept over a restart; the library
+// that carries messages between members chooses the address that it dials from; and there is no
+// read buffer to share.
 const gates: ReadonlyMap<string, Gate> = new Map([
   ['StopGRPCServiceOnDefrag', { stage: 'alpha', default: false }],
   ['InitialCorruptCheck', { stage: 'alpha', default: false }],

@@ -3,9 +3,9 @@
 
 import { arch, availableParallelism, cpus, platform } from 'node:os';
 import { join } from 'node:path';
-
 import type { LogFields, Logger } from '../../base/log/logger.js';
 import { ETCD_VERSION, packageVersion } from '../../base/package.js';
+import { sizeText } from '../../server/upkeep/sizes.js';
 import type { ServerConfig } from '../config/config.js';
 import { enabledGates, featureGatesText } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
@@ -118,6 +118,12 @@ function ownFields(flags: Flags): LogFields {
   );
 }
 
+function logQuota(log: Logger, quotaBytes: number): void {
+  const text = quotaBytes < 0 ? 'disabled backend quota' : 'enabled backend quota';
+  const size = quotaBytes < 0 ? {} : { 'quota-size': sizeText(quotaBytes) };
+  log.info(text, { 'quota-name': 'v3-applier', 'quota-size-bytes': quotaBytes, ...size });
+}
+
 function warn(log: Logger, { member }: ServerConfig): void {
   if (member.name === 'default') {
     log.warn(
@@ -133,6 +139,7 @@ function warn(log: Logger, { member }: ServerConfig): void {
       'recommended-request-bytes': RECOMMENDED_REQUEST_BYTES,
     });
   }
+  logQuota(log, quotaBytes);
   if (quotaBytes > LARGEST_QUOTA_BYTES) {
     log.warn('quota exceeds the maximum value', {
       'quota-size-bytes': quotaBytes,

@@ -21,6 +21,11 @@ export interface UpkeepOptions {
   readonly compactHashCheckMs: number;
   /** How often the leader looks whether a downgrade is done. */
   readonly downgradeCheckMs: number;
+  /**
+   * Whether the leader renews a lease that it knows at once, instead of first applying all that is
+   * committed.
+   */
+  readonly renewsAtOnce: boolean;
   /** A start that would free at least this many bytes frees them; 0 for never. */
   readonly defragAtStartBytes: number;
 }

@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log/logger.js';
 import { compactionRequest } from '../../base/proto/kv-messages.js';
 import type { PeerHttp } from '../../cluster/http/client.js';
+import type { CoreStatus } from '../../storage/native.js';
 import {
   autoCompaction,
   autoCompactionTickMs,
@@ -18,12 +19,14 @@ import { Hashes, type HashHost } from './corruption/hashes.js';
 import { type DowngradeHost, Downgrades } from './downgrades.js';
 import type { UpkeepOptions } from './options.js';
 import { ServingStatus } from './serving-status.js';
+import { sizeText } from './sizes.js';
 
 /** What is needed of the member. */
 export type UpkeepHost = DowngradeHost &
   HashHost & {
     /** Has the newest revision of its own state. */
     header(): { readonly revision: bigint };
+    coreStatus(): Pick<CoreStatus, 'dbSizeBytes' | 'dbSizeInUseBytes'>;
   };
 
 export class Upkeep {
@@ -76,6 +79,7 @@ export class Upkeep {
    * @throws Error when its data differs from the others', where that is to be checked
    */
   async serves(): Promise<void> {
+    await this.#defragmentAtStart();
     if (this.options.checksAtStart) {
       await this.corruption.initial().catch((error: unknown) => {
         this.#log.error('checkInitialHashKV failed', { error });
@@ -96,6 +100,26 @@ export class Upkeep {
       this.#log.warn('failed to defragment', { error });
       throw error;
     }
+  }
+
+  async #defragmentAtStart(): Promise<void> {
+    const { defragAtStartBytes: threshold } = this.options;
+    if (threshold === 0) {
+      return;
+    }
+    const { dbSizeBytes, dbSizeInUseBytes } = this.#host.coreStatus();
+    if (dbSizeBytes - dbSizeInUseBytes < threshold) {
+      this.#log.info('Skipping defragmentation', {
+        'current-db-size-bytes': dbSizeBytes,
+        'current-db-size': sizeText(dbSizeBytes),
+        'current-db-size-in-use-bytes': dbSizeInUseBytes,
+        'current-db-size-in-use': sizeText(dbSizeInUseBytes),
+        'bootstrap-defrag-threshold-bytes': threshold,
+        'bootstrap-defrag-threshold': sizeText(threshold),
+      });
+      return;
+    }
+    await this.defragment(() => this.#host.execute('Defragment', Buffer.alloc(0)));
   }
 
   /** No timer calls after this. What is under way ends with the member. */

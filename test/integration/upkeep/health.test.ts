@@ -53,6 +53,7 @@ t.test('with the gate the member says that it does not serve meanwhile', async (
   t.equal(await known.status(), NOT_SERVING);
   t.equal(await known.status(), SERVING);
   t.equal(unknown.stream.buffered, 0);
+  await waitFor('the log', () => changes().length === 3);
   t.same(changes(), [
     ['info', 'SERVING', null],
     ['warn', 'NOT_SERVING', 'defrag is active'],

@@ -114,12 +114,12 @@ export class ClusterMember {
     ];
   }
 
-  /** Starts the process without waiting for anything. */
-  launch(): RunningProcess {
+  /** Starts the process without waiting for anything; `extra` flags come last and so win. */
+  launch(extra: readonly string[] = []): RunningProcess {
     if (this.isRunning) throw new Error(`${this.name} is running already`);
     const started = new RunningProcess(
       commandOf(this.settings.program),
-      this.args(),
+      [...this.args(), ...extra],
       serverEnvironment(),
     );
     this.#process = started;

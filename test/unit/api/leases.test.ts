@@ -9,7 +9,7 @@ import { Membership } from '../../../src/cluster/membership.js';
 import { Lessor } from '../../../src/state/lease/lessor.js';
 import { ManualClock } from '../../support/fakes/manual-clock.js';
 
-function made(fields: Partial<LeaseMember> = {}) {
+function made(fields: Partial<LeaseMember> = {}, renewsAtOnce = true) {
   const clock = new ManualClock();
   const lessor = new Lessor(clock, { checkpointIntervalMs: 300_000, revokeRetryMs: 7000 });
   lessor.granted(5n, 10);
@@ -53,7 +53,7 @@ function made(fields: Partial<LeaseMember> = {}) {
       return { ID: id, TTL: answer(), grantedTTL: 10n, keys: [] };
     },
   };
-  const leases = new Leases(member, peers, clock);
+  const leases = new Leases(member, peers, clock, renewsAtOnce);
   return {
     clock,
     lessor,
@@ -102,6 +102,22 @@ t.test('what was granted a moment ago is waited for, a second', async (t) => {
   member.appliedUpTo = () => new Promise(() => undefined);
   t.equal(await leases.renew(6n), 20n, 'a lease that is known need not wait');
   const slow = leases.renew(7n);
+  slow.catch(() => undefined);
+  await pass(clock, 1000);
+  await t.rejects(slow, { code: 'TimeoutWaitApplied' });
+});
+
+t.test('where renewals are to be exact, what is known is waited for too', async (t) => {
+  const { leases, member, clock } = made({ committedIndex: 11 }, false);
+  let applied = 0;
+  member.appliedUpTo = async () => {
+    applied += 1;
+  };
+  t.equal(await leases.renew(5n), 10n);
+  t.same(await leases.renewManyHere([5n, 77n]), [10n, 0n]);
+  t.equal(applied, 2);
+  member.appliedUpTo = () => new Promise(() => undefined);
+  const slow = leases.renewManyHere([5n]);
   slow.catch(() => undefined);
   await pass(clock, 1000);
   await t.rejects(slow, { code: 'TimeoutWaitApplied' });

@@ -142,7 +142,7 @@ t.test('defaults that depend on other flags', async (t) => {
   t.equal(config.member.requestTimeoutMs, 7000);
   t.equal(config.grpc.maxReceiveBytes, 2_097_152);
   t.equal(config.member.leaseCheckpointIntervalMs, null);
-  t.equal(configOf('--quota-backend-bytes=-1').member.core.quotaBytes, 0);
+  t.equal(configOf('--quota-backend-bytes=-1').member.core.quotaBytes, -1);
   t.equal(configOf('--quota-backend-bytes=53248').member.core.quotaBytes, 53248);
   t.equal(configOf('--watch-progress-notify-interval=1ms').member.core.watchProgressNotifyMs, 100);
   t.ok(configOf('--feature-gates=LeaseCheckpoint=true').member.leaseCheckpointIntervalMs);
