@@ -37,6 +37,8 @@ const READY_TIMEOUT_MS = 30_000;
 const CONNECTED_MS = 5000;
 
 export interface RunningCluster {
+  /** Names of members whose process has ended, which none should. */
+  dead(): readonly string[];
   /** `--name=value` words for a client's program. */
   readonly args: readonly string[];
   /** What etcdctl is given. */
@@ -131,12 +133,14 @@ export async function startCluster(t: Test, wanted: Configuration): Promise<Runn
   const endpoints = places.map(({ clientPort }) => `127.0.0.1:${clientPort}`);
   if (wanted.mode === 'auth') await enableAuth(endpoints[0] ?? '');
   if (wanted.members > 1) await new Promise((resolve) => setTimeout(resolve, CONNECTED_MS));
-  return access(
+  const dead = () => members.flatMap((member, at) => (member.alive ? [] : [`m${at}`]));
+  const words = access(
     endpoints,
     wanted.mode,
     tls === null ? null : await authority.issue('client'),
     tls?.caFile,
   );
+  return { ...words, dead };
 }
 
 function access(
@@ -144,7 +148,7 @@ function access(
   mode: Mode,
   client: CertificateFiles | null,
   caFile = '',
-): RunningCluster {
+): Pick<RunningCluster, 'args' | 'etcdctl'> {
   const args = [`--endpoints=${endpoints.join()}`];
   const etcdctl = [`--endpoints=${endpoints[0]}`];
   if (client !== null) {

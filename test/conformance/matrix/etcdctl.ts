@@ -78,10 +78,19 @@ const commands: readonly Command[] = [
 
 const TIMEOUT_MS = 20_000;
 
-/** Runs every command. @param access words that say where the cluster is and who asks */
-export function runEtcdctl(program: string, access: readonly string[]): Case[] {
+/**
+ * Runs every command, as long as there is somebody to ask.
+ *
+ * @param access words that say where the cluster is and who asks
+ */
+export function runEtcdctl(
+  program: string,
+  access: readonly string[],
+  isAlive: () => boolean,
+): Case[] {
   const file = join(tempDir('etcdctl-matrix'), 'snapshot.db');
   return commands.map(({ rpcs, words, input = '', prints }) => {
+    if (!isAlive()) return { rpcs: rpcs.split(','), name: words, why: 'a member has ended' };
     const args = [...access, ...words.replace('$file', file).split(' ')];
     const isEndless = words.startsWith('watch');
     const result = spawnSync(program, args, {

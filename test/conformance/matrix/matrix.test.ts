@@ -102,7 +102,8 @@ for (const configuration of configurations.filter(wanted)) {
     if (etcdctl === null) t.test('etcdctl', { skip: 'no etcdctl here' }, async () => {});
     else {
       await t.test('etcdctl', async (t) => {
-        judge(t, configuration, 'etcdctl', runEtcdctl(etcdctl, cluster.etcdctl));
+        const isAlive = () => cluster.dead().length === 0;
+        judge(t, configuration, 'etcdctl', runEtcdctl(etcdctl, cluster.etcdctl, isAlive));
       });
     }
     for (const [name, program] of clients) {
@@ -112,6 +113,7 @@ for (const configuration of configurations.filter(wanted)) {
         continue;
       }
       await t.test(name, async (t) => {
+        if (cluster.dead().length > 0) throw new Error(`ended: ${cluster.dead().join()}`);
         judge(t, configuration, name, await runProgram(program, cluster.args));
       });
     }
