@@ -53,6 +53,7 @@ export function grpcOptions(flags: Flags): GrpcServerOptions {
     maxConcurrentStreams: flags.number('max-concurrent-streams'),
     keepaliveIntervalMs: flags.number('grpc-keepalive-interval'),
     keepaliveTimeoutMs: flags.number('grpc-keepalive-timeout'),
+    minPingMs: flags.number('grpc-keepalive-min-time'),
     idleMs: flags.number('grpc-idle-timeout'),
     windows: {
       streamBytes: flags.number('grpc-stream-window-bytes'),

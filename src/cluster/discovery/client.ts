@@ -31,6 +31,9 @@ interface AuthenticateResponse {
 const authenticateRequest = new Codec<AuthenticateRequest>('etcdserverpb.AuthenticateRequest');
 const authenticateResponse = new Codec<AuthenticateResponse>('etcdserverpb.AuthenticateResponse');
 
+/** Servers send clients away that ping much more often. */
+const KEEPALIVE_MIN_MS = 10_000;
+
 /** Of a comparison in a transaction: equal, create revision. */
 const EQUAL = 0;
 const CREATE = 1;
@@ -208,7 +211,7 @@ export class GrpcRegistry implements RegistryClient {
   async #dial(endpoint: string): Promise<grpc.Client> {
     const { dialTimeoutMs, keepaliveTimeMs, keepaliveTimeoutMs } = this.#options;
     const client = new grpc.Client(targetOf(endpoint), this.#credentials.of(endpoint), {
-      'grpc.keepalive_time_ms': keepaliveTimeMs,
+      'grpc.keepalive_time_ms': Math.max(KEEPALIVE_MIN_MS, keepaliveTimeMs),
       'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
       'grpc.max_receive_message_length': -1,
       'grpc.use_local_subchannel_pool': 1,

@@ -10,6 +10,7 @@ import { type ErrorTable, MetaStoreError } from '../../base/errors.js';
 import { boundSilence, type Http2Streams } from '../http2.js';
 import { GrpcContext, GrpcStream } from './call.js';
 import { type HandlerEntry, withFallback } from './fallback.js';
+import { limitPings } from './pings.js';
 import { http2ServersOf, splitStreams } from './split.js';
 import { type Windows, withWindows } from './windows.js';
 
@@ -27,6 +28,8 @@ export interface GrpcServerOptions {
   /** A connection without calls is closed after this time; 0 or nothing for never. */
   readonly idleMs?: number;
   readonly windows?: Windows;
+  /** Clients that ping more often than this, milliseconds, are sent away. */
+  readonly minPingMs?: number;
 }
 
 /**
@@ -95,8 +98,12 @@ export class GrpcServer {
     this.#injector = this.#server.createConnectionInjector(credentials);
     this.#sharing = this.#server.createConnectionInjector(credentials);
     const [plain, sharing] = http2ServersOf(this.#server);
-    plain?.on('session', boundSilence);
-    sharing?.on('session', boundSilence);
+    for (const http2 of [plain, sharing]) {
+      http2?.on('session', (session) => {
+        boundSilence(session);
+        limitPings(session, options.minPingMs ?? 0);
+      });
+    }
     if (sharing !== undefined) {
       splitStreams(sharing, (stream, headers) => http.serve(stream, headers));
     }

@@ -91,3 +91,59 @@ t.test('a stop waits no longer than its grace for open streams', async (t) => {
   await member.stop();
   t.ok(performance.now() - before < 3000, `${performance.now() - before} ms`);
 });
+
+/** Pings one after the other; the answer is how many went well, and how the connection ended. */
+async function pingAway(endpoint: string, withStream: boolean) {
+  const session = connect(`http://${endpoint}`);
+  session.on('error', () => undefined);
+  const goaways: string[] = [];
+  session.on('goaway', (code, _last, data) => goaways.push(`${code} ${data?.toString()}`));
+  await within('a connection', new Promise((resolve) => session.once('connect', resolve)), 5000);
+  if (withStream) {
+    const stream = session.request({
+      [constants.HTTP2_HEADER_METHOD]: 'POST',
+      [constants.HTTP2_HEADER_PATH]: '/etcdserverpb.Watch/Watch',
+      'content-type': 'application/grpc',
+    });
+    stream.on('error', () => undefined);
+  }
+  let sent = 0;
+  for (; sent < 10 && !session.closed && !session.destroyed; sent++) {
+    const answered = new Promise((resolve) => {
+      session.once('close', resolve);
+      session.ping(resolve);
+    });
+    await within('an answer', answered, 5000);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+  session.destroy();
+  return { sent, goaways };
+}
+
+t.test('clients that ping too often are sent away', async (t) => {
+  const strict = await start(t, []);
+  for (const withStream of [false, true]) {
+    const { sent, goaways } = await pingAway(strict.endpoint, withStream);
+    t.same(goaways, ['11 too_many_pings']);
+    t.ok(sent >= 4 && sent <= 5, `${sent} pings`);
+  }
+  const lenient = await start(t, ['--grpc-keepalive-min-time=10ms']);
+  t.same(await pingAway(lenient.endpoint, true), { sent: 10, goaways: [] });
+  t.same((await pingAway(lenient.endpoint, false)).goaways, ['11 too_many_pings']);
+});
+
+t.test('a client that is being answered may ping', async (t) => {
+  const member = await start(t, []);
+  const client = new EtcdClient(member.endpoint, {
+    'grpc.keepalive_time_ms': 20,
+    'grpc.keepalive_permit_without_calls': 0,
+  });
+  t.teardown(() => client.close());
+  const until = performance.now() + 1500;
+  let puts = 0;
+  while (performance.now() < until) {
+    await client.put('a', `${puts}`);
+    puts += 1;
+  }
+  t.ok(puts > 20, `${puts} puts in a row`);
+});

@@ -34,7 +34,7 @@ export const memberFlags: readonly FlagRow[] = [
   effective('max-txn-ops', 'uint', '128', 'operations in a transaction'),
   effective('max-request-bytes', 'uint', '1572864', 'size of a request, in bytes'),
   effective('max-concurrent-streams', 'uint32', '4294967295', 'streams of a client connection'),
-  accepted('grpc-keepalive-min-time', 'duration', '5s', 'this transport tolerates any pings'),
+  effective('grpc-keepalive-min-time', 'duration', '5s', 'clients that ping sooner are sent away'),
   effective('grpc-keepalive-interval', 'duration', '2h0m0s', 'idle time before a ping; 0: never'),
   effective('grpc-keepalive-timeout', 'duration', '20s', 'time that a ping may take; 0: no pings'),
   effective('socket-reuse-port', 'bool', 'false', 'listen with SO_REUSEPORT', {
