@@ -24,7 +24,7 @@ import { loadAddon } from '../../../src/storage/loader.js';
 import type { AppendRun, HardStateRecord, OpenOptions } from '../../../src/storage/native.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { waitFor } from '../../support/wait.js';
-import { openOptions } from '../storage/tiny-voter.js';
+import { openOptions } from '../storage/voters/tiny-voter.js';
 
 const addon = loadAddon();
 const urls = ['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3'];

@@ -10,7 +10,7 @@ import { loadAddon } from '../../../src/storage/loader.js';
 import type { OpenOptions } from '../../../src/storage/native.js';
 import { nativeErrorRows } from '../../support/fakes/native-errors.js';
 import { tempDir } from '../../support/temp-dir.js';
-import { openOptions } from './tiny-voter.js';
+import { openOptions } from './voters/tiny-voter.js';
 
 const sources = ['native.ts', 'native-types.ts'].map((file) => {
   const path = join(packageRoot, 'src', 'storage', file);

@@ -7,7 +7,7 @@ import { decodeRun, ReceivedPayload } from '../../../src/storage/entry-run.js';
 import { loadAddon } from '../../../src/storage/loader.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { waitFor } from '../../support/wait.js';
-import { openOptions, TinyVoter } from './tiny-voter.js';
+import { openOptions, TinyVoter } from './voters/tiny-voter.js';
 
 const addon = loadAddon();
 const { Put, HashKv } = addon.methods;

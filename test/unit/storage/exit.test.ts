@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { loadAddon } from '../../../src/storage/loader.js';
 import { tempDir } from '../../support/temp-dir.js';
-import { openOptions } from './tiny-voter.js';
+import { openOptions } from './voters/tiny-voter.js';
 
 const here = (file: string): string => new URL(file, import.meta.url).href;
 
@@ -14,7 +14,7 @@ const here = (file: string): string => new URL(file, import.meta.url).href;
 function busyScript(dataDir: string, engine: string, last: string): string {
   return `(async () => {
     const { loadAddon } = await import('${here('../../../src/storage/loader.js')}');
-    const { openOptions } = await import('${here('./tiny-voter.js')}');
+    const { openOptions } = await import('${here('./voters/tiny-voter.js')}');
     const addon = loadAddon();
     const options = openOptions('${dataDir}', '${engine}');
     let core = null;

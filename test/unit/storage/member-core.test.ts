@@ -23,7 +23,7 @@ import {
 import { loadAddon } from '../../../src/storage/loader.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { waitFor } from '../../support/wait.js';
-import { openOptions, TinyVoter } from './tiny-voter.js';
+import { openOptions, TinyVoter } from './voters/tiny-voter.js';
 
 const addon = loadAddon();
 const { methods } = addon;

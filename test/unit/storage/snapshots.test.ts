@@ -12,7 +12,7 @@ import {
 import { loadAddon } from '../../../src/storage/loader.js';
 import type { InstalledSnapshot, SnapshotExport } from '../../../src/storage/native.js';
 import { tempDir } from '../../support/temp-dir.js';
-import { openOptions, TinyVoter } from './tiny-voter.js';
+import { openOptions, TinyVoter } from './voters/tiny-voter.js';
 
 type Engine = 'memory' | 'rocksdb';
 

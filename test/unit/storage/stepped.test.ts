@@ -6,8 +6,8 @@ import { Prng } from '../../../src/server/election/prng.js';
 import { loadAddon } from '../../../src/storage/loader.js';
 import type { OpenOptions, StepExecutor } from '../../../src/storage/native.js';
 import { tempDir } from '../../support/temp-dir.js';
-import { Promises, SteppedVoter } from './stepped-voter.js';
-import { openOptions } from './tiny-voter.js';
+import { Promises, SteppedVoter } from './voters/stepped-voter.js';
+import { openOptions } from './voters/tiny-voter.js';
 
 const addon = loadAddon();
 const CRASHES = 50;

@@ -2,16 +2,16 @@
 // can lose power between any two steps. It keeps what a client was told, and what must be true of
 // the directory after the next start. Used by stepped.test.ts.
 
-import type { Prng } from '../../../src/server/election/prng.js';
-import type { CompletionHandler } from '../../../src/storage/completions.js';
-import { CompletionDecoder } from '../../../src/storage/completions.js';
+import type { Prng } from '../../../../src/server/election/prng.js';
+import type { CompletionHandler } from '../../../../src/storage/completions.js';
+import { CompletionDecoder } from '../../../../src/storage/completions.js';
 import type {
   Addon,
   MemberCore,
   OpenOptions,
   Recovered,
   StepExecutor,
-} from '../../../src/storage/native.js';
+} from '../../../../src/storage/native.js';
 
 const EXECUTORS: readonly StepExecutor[] = ['log', 'apply', 'watch', 'upkeep', 'read'];
 /** More tasks than any of these tests has waiting. */

@@ -1,17 +1,17 @@
 // A single voter over a MemberCore, driven by hand: the shortest replica loop there can be. Tests
 // of the border use it; the real loop is src/server/replica.
 
-import { MetaStoreError } from '../../../src/base/errors.js';
-import type { CompletionHandler } from '../../../src/storage/completions.js';
-import { CompletionDecoder } from '../../../src/storage/completions.js';
+import { MetaStoreError } from '../../../../src/base/errors.js';
+import type { CompletionHandler } from '../../../../src/storage/completions.js';
+import { CompletionDecoder } from '../../../../src/storage/completions.js';
 import type {
   Addon,
   MemberCore,
   MetaRow,
   OpenOptions,
   Recovered,
-} from '../../../src/storage/native.js';
-import { waitFor } from '../../support/wait.js';
+} from '../../../../src/storage/native.js';
+import { waitFor } from '../../../support/wait.js';
 
 /** Options of a small member in the directory. */
 export function openOptions(dataDir: string, engine: 'memory' | 'rocksdb'): OpenOptions {
@@ -48,6 +48,14 @@ export function openOptions(dataDir: string, engine: 'memory' | 'rocksdb'): Open
   };
 }
 
+/** Who asks; by default nobody. */
+export interface Asker {
+  readonly userName: string;
+  readonly authRevision: number;
+  readonly refusal: number;
+}
+const nobody: Asker = { userName: '', authRevision: 0, refusal: 0 };
+
 interface Waiter {
   readonly resolve: (reply: Buffer) => void;
   readonly reject: (error: Error) => void;
@@ -63,6 +71,7 @@ export class TinyVoter implements CompletionHandler {
   readonly alarms: [bigint, number, boolean][] = [];
   /** What control entries leave behind, and what they answer. */
   controlRows: readonly MetaRow[] = [];
+  controlAuth: Uint8Array | null = null;
   readonly controls: [number, number, Buffer][] = [];
   appliedIndex: number;
   lastIndex: number;
@@ -104,9 +113,11 @@ export class TinyVoter implements CompletionHandler {
   }
 
   /** Submits a request and drives the loop; the reply, or the MetaStoreError of its code. */
-  call(method: number, request: Uint8Array): Promise<Buffer> {
+  call(method: number, request: Uint8Array, asker = nobody): Promise<Buffer> {
     const ticket = this.#nextTicket++;
-    return this.await(ticket, this.core.submit(ticket, method, request, '', 0, 0));
+    const { userName, authRevision, refusal } = asker;
+    const route = this.core.submit(ticket, method, request, userName, authRevision, refusal);
+    return this.await(ticket, route);
   }
 
   callInternal(request: Uint8Array): Promise<Buffer> {
@@ -164,7 +175,8 @@ export class TinyVoter implements CompletionHandler {
 
   control(index: number, _term: number, type: number, request: Buffer): void {
     this.controls.push([index, type, request]);
-    this.core.controlDone(index, this.controlRows, 0, Buffer.from('decided'), null);
+    const reply = Buffer.from('decided');
+    this.core.controlDone(index, this.controlRows, 0, reply, this.controlAuth);
   }
 
   lease(id: bigint, ttlSeconds: number): void {
