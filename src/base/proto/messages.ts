@@ -2,6 +2,7 @@
 // those of the .proto files, which the JSON form shares. Handlers of the services, the replica loop
 // and the thin test client use them.
 
+import type { AuthRequests } from './auth-messages.js';
 import { Codec } from './codec.js';
 
 export interface ResponseHeader {
@@ -183,8 +184,12 @@ export interface MemberAttributesSet {
   readonly member_attributes: MemberAttributes | null;
 }
 /** The part of InternalRaftRequest that TypeScript decides or proposes. */
-export interface InternalRaftRequest {
-  readonly header: { readonly ID: bigint; readonly username: string } | null;
+export interface InternalRaftRequest extends AuthRequests {
+  readonly header: {
+    readonly ID: bigint;
+    readonly username: string;
+    readonly auth_revision: bigint;
+  } | null;
   readonly lease_revoke: LeaseId | null;
   readonly lease_checkpoint: LeaseCheckpointRequest | null;
   readonly alarm: AlarmRequest | null;
