@@ -2,16 +2,28 @@
 // requests, peers, leases, watches, and the addresses of completions. Called by Member, once; it
 // decides nothing but who knows whom.
 
+import { bytesOf } from '../base/bytes.js';
 import type { Clock } from '../base/clock.js';
 import { ErrorTable } from '../base/errors.js';
 import type { Logger } from '../base/log/logger.js';
+import type { ResponseHeader } from '../base/proto/messages.js';
+import { restoreConfState } from '../cluster/conf-state.js';
 import { Membership } from '../cluster/membership.js';
 import type { PeersFactory, PeerTransport } from '../cluster/peers/types.js';
 import { type NodeId, type RawNode, StateType } from '../raft/index.js';
 import { Alarms } from '../state/alarms.js';
+import { AuthState } from '../state/auth/auth-state.js';
+import { AuthCommands } from '../state/auth/commands.js';
+import { noKeeper } from '../state/auth/tokens/types.js';
 import { Lessor } from '../state/lease/lessor.js';
 import { CompletionDecoder } from '../storage/completions.js';
-import type { Addon, InstalledSnapshot, MemberCore, OpenedCore } from '../storage/native.js';
+import type {
+  Addon,
+  InstalledSnapshot,
+  MemberCore,
+  OpenedCore,
+  Recovered,
+} from '../storage/native.js';
 import { beginLog, createRawNode, defaultRaftLimits } from './bootstrap/raft-node.js';
 import { HeartbeatWatch } from './election/heartbeat-watch.js';
 import { Leadership } from './election/leadership.js';
@@ -19,7 +31,7 @@ import { Prng } from './election/prng.js';
 
 import type { MemberOptions } from './options.js';
 import { MemberCompletions } from './replica/completions.js';
-import { ControlEntries, restoreConfState } from './replica/control.js';
+import { ControlEntries } from './replica/control/control.js';
 import { Checkpoints } from './replica/disk/checkpoints.js';
 import { LogHold } from './replica/disk/log-hold.js';
 import { LogStorage } from './replica/disk/log-storage.js';
@@ -45,12 +57,15 @@ export interface MemberEvents {
   quotaExceeded(): void;
   linearizable(): Promise<void>;
   removed(): void;
+  /** The header of an answer that is given now. */
+  header(): ResponseHeader;
 }
 
 export interface MemberParts {
   readonly errors: ErrorTable;
   readonly membership: Membership;
   readonly alarms: Alarms;
+  readonly auth: AuthState;
   readonly lessor: Lessor;
   readonly storage: LogStorage;
   readonly raw: RawNode;
@@ -110,6 +125,10 @@ function makeState({ addon, opened, options, clock, log }: Given) {
   const slow = new SlowRequests(log, errors, options.core.slowApplyMs);
   const alarms = new Alarms();
   alarms.restore(recovered.alarms);
+  const auth = new AuthState();
+  auth.restore(recovered.meta);
+  core.setAuth(bytesOf(auth.permissionTable()));
+  options.tokens?.noteApplied(recovered.appliedIndex);
   const lessor = new Lessor(clock, {
     checkpointIntervalMs: options.leaseCheckpointIntervalMs,
     revokeRetryMs: options.requestTimeoutMs,
@@ -120,6 +139,7 @@ function makeState({ addon, opened, options, clock, log }: Given) {
     storage,
     raw,
     alarms,
+    auth,
     lessor,
     membership: Membership.restore(recovered.meta),
     requestTimes,
@@ -169,9 +189,13 @@ function makeCheckpoints(given: Given, state: State, peers: () => PeerTransport)
 function takeOver(
   parts: MemberParts,
   state: InstalledSnapshot,
-  { events, log }: Pick<Given, 'events' | 'log'>,
+  { events, log, options, opened }: Pick<Given, 'events' | 'log' | 'options' | 'opened'>,
 ): void {
+  const { auth } = parts;
   parts.membership.reload(state.meta);
+  auth.restore(state.meta);
+  opened.core.setAuth(bytesOf(auth.permissionTable()));
+  options.tokens?.retain((userName) => auth.enabled && auth.users.has(userName));
   parts.alarms.restore(state.alarms);
   parts.lessor.restore(state.leases);
   parts.checkpoints.installed(state.appliedIndex);
@@ -250,6 +274,20 @@ function makeCompletions({ options, clock, log, events }: Given, parts: MemberPa
   });
 }
 
+/** Says what a directory was found to hold. */
+export function reportOpened(recovered: Recovered, { core }: MemberOptions, log: Logger): void {
+  log.info('opened backend db', {
+    path: core.dataDir,
+    engine: core.engine,
+    took: `${recovered.openMs.toFixed(3)}ms`,
+    'applied-index': recovered.appliedIndex,
+    'last-index': recovered.lastIndex,
+  });
+  if (recovered.tornBytes > 0) {
+    log.warn('cut a torn tail off the log', { 'torn-bytes': recovered.tornBytes });
+  }
+}
+
 /** Builds the parts of a member; nothing runs yet. */
 export function assemble(given: Given): MemberParts {
   const { addon, opened, options, clock, log, events } = given;
@@ -287,14 +325,10 @@ export function assemble(given: Given): MemberParts {
     recovered.appliedTerm,
   );
   const removedSelf = () => events.removed();
-  const control = new ControlEntries({
-    core: state.controlTimes.around(core),
-    raw,
-    storage,
-    membership,
-    log,
-    removedSelf,
-  });
+  const auth = new AuthCommands(state.auth, options.tokens ?? noKeeper);
+  const header = () => events.header();
+  const decided = { raw, storage, membership, errors, auth, header, log, removedSelf };
+  const control = new ControlEntries({ core: state.controlTimes.around(core), ...decided });
   const parts: MemberParts = {
     ...state,
     peers,

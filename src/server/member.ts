@@ -13,11 +13,12 @@ import type { MemberInfo, Membership } from '../cluster/membership.js';
 import type { PeerConnections, PeerEvents, PeersFactory } from '../cluster/peers/types.js';
 import { type ConfChange, NONE, type NodeId } from '../raft/index.js';
 import type { Alarms } from '../state/alarms.js';
+import type { AuthState } from '../state/auth/auth-state.js';
 import { LeaseExpiry } from '../state/lease/expiry.js';
 import type { Checkpoint, Lessor } from '../state/lease/lessor.js';
 import { unpackKeys } from '../storage/completions.js';
 import type { Addon, CoreStatus, MemberCore, Methods, OpenedCore } from '../storage/native.js';
-import { assemble, type MemberParts } from './assembly.js';
+import { assemble, type MemberParts, reportOpened } from './assembly.js';
 import { plannedMembers } from './bootstrap/plan.js';
 import { FirstElection } from './election/first-election.js';
 import { Announcements } from './membership/announcements.js';
@@ -29,6 +30,7 @@ import { type Caller, nobody } from './serving/caller.js';
 import { MemberCounts } from './serving/counts.js';
 import { checkpointLeases, leaseProposals } from './serving/lease-proposals.js';
 import { typeOfInternal } from './serving/request-times.js';
+import type { ResolveCaller } from './serving/watch-streams.js';
 import type { Backups } from './upkeep/backups.js';
 
 export class Member {
@@ -37,6 +39,7 @@ export class Member {
   /** What its parts count, for metrics. */
   readonly counts: MemberCounts;
   readonly alarms: Alarms;
+  readonly auth: AuthState;
   readonly membership: Membership;
   readonly errors: ErrorTable;
   readonly id: bigint;
@@ -78,11 +81,13 @@ export class Member {
       quotaExceeded: () => this.#announcements.noSpace(),
       linearizable: () => this.linearizable(),
       removed: () => options.onRemoved(),
+      header: () => this.header(),
     };
     this.#parts = assemble({ addon, opened, options, clock, log, makePeers, events });
     this.errors = this.#parts.errors;
     this.membership = this.#parts.membership;
     this.alarms = this.#parts.alarms;
+    this.auth = this.#parts.auth;
     this.lessor = this.#parts.lessor;
     this.backups = this.#parts.backups;
     this.#loop = this.#parts.loop;
@@ -97,7 +102,11 @@ export class Member {
     );
     this.#announcements = new Announcements(this, clock, log);
     this.#versions = new VersionMonitor(this, log);
-    this.#expiry = new LeaseExpiry(this.lessor, leaseProposals(this), log);
+    this.#expiry = new LeaseExpiry(
+      this.lessor,
+      leaseProposals(this, addon.currentAuthRevision),
+      log,
+    );
     this.counts = new MemberCounts(this.#parts, this.#expiry, addon, core);
   }
 
@@ -118,16 +127,7 @@ export class Member {
     // Before the member exists there is nothing to complete that would not come again.
     const opened = await addon.open(options.core, () => member?.onWake());
     const { recovered } = opened;
-    log.info('opened backend db', {
-      path: options.core.dataDir,
-      engine: options.core.engine,
-      took: `${recovered.openMs.toFixed(3)}ms`,
-      'applied-index': recovered.appliedIndex,
-      'last-index': recovered.lastIndex,
-    });
-    if (recovered.tornBytes > 0) {
-      log.warn('cut a torn tail off the log', { 'torn-bytes': recovered.tornBytes });
-    }
+    reportOpened(recovered, options, log);
     assert(recovered.memberId !== 0n, 'a member that has been opened has an id');
     member = new Member(addon, opened, options, clock, log, makePeers);
     return member;
@@ -229,6 +229,11 @@ export class Member {
     return this.#routed(ticket, route, typeOfInternal(request));
   }
 
+  /** What native code knows of the permissions of a caller. */
+  get permissions(): Pick<MemberCore, 'checkRange'> {
+    return this.#core;
+  }
+
   /** The keys attached to a lease, as of some moment after the call. */
   async leaseKeys(id: bigint): Promise<Buffer[]> {
     const ticket = this.#parts.tickets.next();
@@ -311,8 +316,8 @@ export class Member {
   }
 
   /** Serves one watch stream until it ends. */
-  watch(stream: ServerStream, signal: AbortSignal): Promise<void> {
-    return this.#parts.watches.serve(stream, signal);
+  watch(stream: ServerStream, signal: AbortSignal, caller: ResolveCaller): Promise<void> {
+    return this.#parts.watches.serve(stream, signal, caller);
   }
 
   /**
@@ -349,6 +354,7 @@ export class Member {
   #applied(index: number, revision: number): void {
     this.#revision = revision;
     this.#parts.waits.noteApplied(index);
+    this.options.tokens?.noteApplied(index);
     this.#firstElection.campaignAlone();
   }
 

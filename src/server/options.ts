@@ -1,6 +1,7 @@
 // What a member is opened with, resolved from the flags by src/app. Durations in milliseconds.
 // Sizes are bytes. Nothing in it changes while the member runs.
 
+import type { TokenKeeper } from '../state/auth/tokens/types.js';
 import type { OpenOptions } from '../storage/native.js';
 
 import type { BootstrapPlan } from './bootstrap/plan.js';
@@ -40,6 +41,8 @@ export interface MemberOptions {
   readonly clusterVersion: string;
   /** Asks another member for its release; without it no member can be asked. */
   readonly fetchVersion?: FetchVersion;
+  /** Is told by the log which tokens there are; without it, nobody is. */
+  readonly tokens?: TokenKeeper;
   /** Of the random spread of election timeouts. */
   readonly seed: number;
   /** Disk or engine failed: nothing may be acknowledged any more. Must end the process. */

@@ -8,7 +8,7 @@ import type { CompletionHandler, SlowRequest } from '../../storage/completions.j
 import type { ControlTimes } from '../serving/control-times.js';
 import type { SlowRequests } from '../serving/slow-requests.js';
 import type { WatchStreams } from '../serving/watch-streams.js';
-import type { ControlEntries } from './control.js';
+import type { ControlEntries } from './control/control.js';
 import type { Checkpoints } from './disk/checkpoints.js';
 import type { Writes } from './disk/writes.js';
 import type { ReplicaLoop } from './replica-loop.js';

@@ -3,6 +3,8 @@
 // checks; handed through Member.execute to native code.
 
 import type { MetaStoreError } from '../../base/errors.js';
+import type { AuthState } from '../../state/auth/auth-state.js';
+import { ROOT } from '../../state/auth/permissions/table.js';
 
 export interface Caller {
   /** Empty without authentication. */
@@ -18,3 +20,12 @@ export interface Caller {
 
 /** Without authentication. */
 export const nobody: Caller = { userName: '', authRevision: 0, refusal: null };
+
+/**
+ * A member on its own behalf, which nobody has to permit anything.
+ *
+ * @param current what stands for the auth revision at the moment of a check
+ */
+export function ownCaller(auth: Pick<AuthState, 'enabled'>, current: number): Caller {
+  return auth.enabled ? { userName: ROOT, authRevision: current, refusal: null } : nobody;
+}

@@ -2,13 +2,20 @@
 // member applies. Made by Member, for the expiry loop and the Lease service.
 
 import * as rpc from '../../base/proto/messages.js';
+import type { AuthState } from '../../state/auth/auth-state.js';
 import type { LeaseProposals } from '../../state/lease/expiry.js';
 import type { Checkpoint } from '../../state/lease/lessor.js';
+import { type Caller, ownCaller } from './caller.js';
 
 /** The part of Member that it needs. */
 export interface LeaseMember {
+  readonly auth: Pick<AuthState, 'enabled'>;
   confirmLeadership(): Promise<void>;
-  execute(method: 'LeaseRevoke' | 'LeaseCheckpoint', request: Buffer): Promise<Buffer>;
+  execute(
+    method: 'LeaseRevoke' | 'LeaseCheckpoint',
+    request: Buffer,
+    caller?: Caller,
+  ): Promise<Buffer>;
 }
 
 /** Notes remaining times of leases in the log. */
@@ -25,10 +32,14 @@ export function checkpointLeases(
   return member.execute('LeaseCheckpoint', request);
 }
 
-export function leaseProposals(member: LeaseMember): LeaseProposals {
+/** @param currentAuthRevision what stands for the auth revision at the moment of a check */
+export function leaseProposals(member: LeaseMember, currentAuthRevision: number): LeaseProposals {
   return {
     confirmLeadership: () => member.confirmLeadership(),
-    revoke: (ID) => member.execute('LeaseRevoke', rpc.leaseRevokeRequest.encode({ ID })),
+    revoke: (ID) => {
+      const caller = ownCaller(member.auth, currentAuthRevision);
+      return member.execute('LeaseRevoke', rpc.leaseRevokeRequest.encode({ ID }), caller);
+    },
     checkpoint: (checkpoints) => checkpointLeases(member, checkpoints),
   };
 }

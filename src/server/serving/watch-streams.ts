@@ -6,9 +6,15 @@ import { bytesOf } from '../../base/bytes.js';
 import type { ServerStream } from '../../base/call.js';
 import { type ErrorTable, MetaStoreError } from '../../base/errors.js';
 import type { MemberCore } from '../../storage/native.js';
-import { nobody } from './caller.js';
+import { type Caller, nobody } from './caller.js';
 
 type WatchCore = Pick<MemberCore, 'watchOpen' | 'watchRequest' | 'watchCredit' | 'watchClose'>;
+
+/** Who asks; found anew for every create request, since tokens come and go. */
+export type ResolveCaller = () => Promise<Caller>;
+
+/** First byte of a WatchRequest that creates: field 1, a message. */
+const CREATE_TAG = 0x0a;
 
 interface Open {
   readonly stream: ServerStream;
@@ -33,9 +39,14 @@ export class WatchStreams {
 
   /**
    * Serves one stream until the client is gone or the member stops. The client's half-close does
-   * not end it: events go on. Rejects with what ends the call otherwise.
+   * not end it: events go on. Rejects with what ends the call otherwise. `resolveCaller` never
+   * rejects: a refusal is part of the caller.
    */
-  async serve(stream: ServerStream, signal: AbortSignal): Promise<void> {
+  async serve(
+    stream: ServerStream,
+    signal: AbortSignal,
+    resolveCaller: ResolveCaller,
+  ): Promise<void> {
     if (this.#closed) {
       throw MetaStoreError.of('Stopped');
     }
@@ -49,7 +60,7 @@ export class WatchStreams {
     });
     this.#core.watchOpen(id);
     try {
-      await Promise.race([ended, this.#forward(id, stream).then(() => ended)]);
+      await Promise.race([ended, this.#forward(id, stream, resolveCaller).then(() => ended)]);
     } finally {
       this.#open.delete(id);
       if (!this.#closed) {
@@ -76,14 +87,20 @@ export class WatchStreams {
     }
   }
 
-  async #forward(id: number, stream: ServerStream): Promise<void> {
+  async #forward(id: number, stream: ServerStream, resolveCaller: ResolveCaller): Promise<void> {
     for (;;) {
       const request = await stream.receive();
       if (request === null || !this.#open.has(id)) {
         return;
       }
-      const { userName, authRevision } = nobody;
-      const code = this.#core.watchRequest(id, bytesOf(request), userName, authRevision, 0);
+      const caller = request[0] === CREATE_TAG ? await resolveCaller() : nobody;
+      if (!this.#open.has(id)) {
+        return;
+      }
+      const { userName, authRevision } = caller;
+      const refusal = this.#errors.refusalCode(caller.refusal);
+      const bytes = bytesOf(request);
+      const code = this.#core.watchRequest(id, bytes, userName, authRevision, refusal);
       if (code !== 0) {
         throw this.#errors.fromCode(code);
       }

@@ -4,7 +4,7 @@
 import t from 'tap';
 
 import { bytesOf } from '../../../../src/base/bytes.js';
-import { MetaStoreError } from '../../../../src/base/errors.js';
+import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
 import { createLogger } from '../../../../src/base/log/logger.js';
 import { internalRaftRequest } from '../../../../src/base/proto/messages.js';
 import { restoreConfState } from '../../../../src/cluster/conf-state.js';
@@ -24,9 +24,13 @@ import {
   RawNode,
 } from '../../../../src/raft/index.js';
 import { ChangeWaits } from '../../../../src/server/membership/change-waits.js';
-import { ControlEntries } from '../../../../src/server/replica/control.js';
+import { ControlEntries } from '../../../../src/server/replica/control/control.js';
+import { AuthState } from '../../../../src/state/auth/auth-state.js';
+import { AuthCommands } from '../../../../src/state/auth/commands.js';
+import { noKeeper } from '../../../../src/state/auth/tokens/types.js';
 import type { MetaRow } from '../../../../src/storage/native.js';
 import { ManualClock } from '../../../support/fakes/manual-clock.js';
+import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
 
 const quiet = {
   debug: () => undefined,
@@ -69,6 +73,9 @@ function made() {
   };
   const control = new ControlEntries({
     core,
+    errors: new ErrorTable(nativeErrorRows()),
+    auth: new AuthCommands(new AuthState(), noKeeper),
+    header: () => ({ cluster_id: 1n, member_id: 1n, revision: 1n, raft_term: 1n }),
     raw,
     storage: { setConfState: () => undefined },
     membership,
