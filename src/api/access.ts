@@ -3,6 +3,7 @@
 // the authority given; without authentication everybody is nobody and may do everything.
 
 import type { CallContext } from '../base/call.js';
+import { MetaStoreError } from '../base/errors.js';
 import { type Caller, nobody } from '../server/serving/caller.js';
 
 /** What authentication says of callers. */
@@ -44,6 +45,11 @@ export class Access {
       : action(nobody);
   }
 
+  /** Whoever asks, right or wrong. */
+  async caller(context: CallContext): Promise<Caller> {
+    return this.#authority.enabled ? this.#authority.identify(context) : nobody;
+  }
+
   /** Any authenticated user. @throws MetaStoreError the caller's refusal, UserEmpty */
   async requireUser(context: CallContext): Promise<Caller> {
     if (!this.#authority.enabled) {
@@ -52,6 +58,10 @@ export class Access {
     const caller = await this.#authority.identify(context);
     if (caller.refusal !== null) {
       throw caller.refusal;
+    }
+    // Switched off meanwhile: nobody has to be anybody.
+    if (caller.userName === '' && this.#authority.enabled) {
+      throw MetaStoreError.of('UserEmpty');
     }
     return caller;
   }

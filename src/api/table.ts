@@ -13,6 +13,7 @@ import type { Access } from './access.js';
 import { type CountCall, guarded, type LearnerRule, type OpenStreams } from './guard.js';
 import type { Leases } from './leases.js';
 import type { CallMeters } from './metrics/calls.js';
+import { type AuthParts, authService } from './services/auth.js';
 import { clusterService } from './services/cluster.js';
 import { electionService } from './services/concurrency/election.js';
 import { lockService } from './services/concurrency/lock.js';
@@ -49,6 +50,7 @@ export interface ApiParts {
   /** Counts the calls. */
   readonly calls: CallMeters;
   readonly upkeep: Upkeep;
+  readonly auth: AuthParts;
 }
 
 /** Streams inside the process, which end with those of clients when the member stops. */
@@ -68,12 +70,12 @@ function endingWith(streams: OpenStreams, service: Service): Service {
 
 /** Services by name with their handlers by method; services not built yet have none. */
 function services(
-  { member, operations, leases, access, upkeep }: ApiParts,
+  { member, operations, leases, access, upkeep, auth }: ApiParts,
   streams: OpenStreams,
 ): ReadonlyMap<string, Service> {
   const inner = {
     kv: kvService(member, access),
-    watch: watchService(member),
+    watch: watchService(member, access),
     lease: leaseService(member, leases, access),
   };
   const concurrency = { ...inner, watch: endingWith(streams, inner.watch) };
@@ -83,7 +85,7 @@ function services(
     ['etcdserverpb.Lease', inner.lease],
     ['etcdserverpb.Cluster', clusterService(member, operations, access)],
     ['etcdserverpb.Maintenance', maintenanceService(member, access, upkeep)],
-    ['etcdserverpb.Auth', {}],
+    ['etcdserverpb.Auth', authService(auth)],
     ['v3lockpb.Lock', lockService(concurrency, member.errors)],
     ['v3electionpb.Election', electionService(concurrency, member.errors)],
     ['grpc.health.v1.Health', healthService(upkeep.serving)],

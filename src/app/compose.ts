@@ -3,7 +3,6 @@
 
 import { mkdirSync } from 'node:fs';
 
-import { Access, openToAll } from '../api/access.js';
 import { OpenStreams } from '../api/guard.js';
 import { RequestLog } from '../api/http/debug/requests.js';
 import { countChecks } from '../api/http/health/counts.js';
@@ -36,6 +35,7 @@ import { loadAddon } from '../storage/loader.js';
 import { GrpcServer } from '../transport/grpc-js/server.js';
 import { Http2Streams } from '../transport/http2.js';
 import { bounded } from '../transport/limits.js';
+import { openLogin } from './auth.js';
 import type { ServerConfig } from './config/config.js';
 import { Listening } from './listen/listening.js';
 import { clientServices, httpServices, peerServices } from './listen/services.js';
@@ -122,6 +122,12 @@ function httpSides(
   return { http: httpRouter(all), metricsHttp: metricsRouter(all) };
 }
 
+/** Asks another member for its release. */
+function versionFetcher(peers: PeerHttp) {
+  return async (urls: readonly string[]) =>
+    (await peers.fetchVersion(urls, { timeoutMs: VERSION_TIMEOUT_MS })).server;
+}
+
 /**
  * Opens ports and data; other members are served when it resolves. Whatever was opened is closed
  * again when something fails.
@@ -139,12 +145,12 @@ export async function compose(
   const listening = await Listening.open(config.listen, config.dataDir, addon.network, log);
   const { dialler } = listening;
   try {
+    const login = openLogin(config.auth, systemClock, log);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const started = await prepareStart(addon, config.member.core, config.start, log, dialler);
     const peerHttp = new PeerHttp(dialler);
-    const fetchVersion = async (urls: readonly string[]) =>
-      (await peerHttp.fetchVersion(urls, { timeoutMs: VERSION_TIMEOUT_MS })).server;
-    const options = { ...config.member, ...started, ...endings, fetchVersion };
+    const known = { fetchVersion: versionFetcher(peerHttp), tokens: login.tokens };
+    const options = { ...config.member, ...started, ...endings, ...known };
     const made: { peers: Peers | null } = { peers: null };
     const makePeers = peersFactory(config, dialler, log, metrics, (peers) => {
       made.peers = peers;
@@ -159,9 +165,9 @@ export async function compose(
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
-    const access = new Access(openToAll);
+    const { access, auth } = login.services(member, addon.currentAuthRevision);
     const calls = meterCalls(config, metrics, member, log);
-    const apiParts = { member, operations, leases, access, calls, upkeep };
+    const apiParts = { member, operations, leases, access, auth, calls, upkeep };
     const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;
     const served = bounded(buildHandlers(apiParts, streams), config.bounds);
     const tracing = await openTracing(config.tracing, member.errors, log);

@@ -102,11 +102,8 @@ export class Member {
     );
     this.#announcements = new Announcements(this, clock, log);
     this.#versions = new VersionMonitor(this, log);
-    this.#expiry = new LeaseExpiry(
-      this.lessor,
-      leaseProposals(this, addon.currentAuthRevision),
-      log,
-    );
+    const proposals = leaseProposals(this, addon.currentAuthRevision);
+    this.#expiry = new LeaseExpiry(this.lessor, proposals, log);
     this.counts = new MemberCounts(this.#parts, this.#expiry, addon, core);
   }
 

@@ -17,6 +17,7 @@ import type { UpkeepOptions } from '../../server/upkeep/options.js';
 import type { OpenOptions } from '../../storage/native.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
 import type { RequestBounds } from '../../transport/limits.js';
+import { type AuthConfig, authConfig } from '../auth.js';
 import { enabledGates, features } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
 import { defaultHost } from '../flags/values/default-host.js';
@@ -58,6 +59,7 @@ export interface ServerConfig {
   readonly start: StartConfig;
   readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved' | 'bootstrap'>;
   readonly upkeep: UpkeepOptions;
+  readonly auth: AuthConfig;
   readonly grpc: GrpcServerOptions;
   readonly observed: ObservedOptions;
   readonly http: HttpOptions;
@@ -273,6 +275,7 @@ export function buildConfig(
       seed: randomInt(2 ** 32),
     },
     upkeep: upkeepOptions(flags, gates),
+    auth: authConfig(flags),
     grpc: grpcOptions(flags),
     observed: {
       extensive: flags.text('metrics') === 'extensive',

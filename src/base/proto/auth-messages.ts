@@ -1,5 +1,5 @@
-// The messages of users, roles and logging in, as types, and a codec for each. The requests stand in
-// the log as clients sent them; users and roles are stored in these forms too.
+// The messages of users, roles and logging in, as types, and a codec for each. The requests stand
+// in the log as clients sent them; users and roles are stored in these forms too.
 
 import { Codec } from './codec.js';
 import type { Empty, ResponseHeader } from './messages.js';

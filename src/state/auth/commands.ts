@@ -1,6 +1,6 @@
 // What an entry of the log about users and roles does: who may ask for it, the change, the answer.
-// Called by src/server/replica/control for every such entry, on every member alike; the answer is of
-// use where the entry was proposed. Rights are checked here, by the state as the entry finds it.
+// Called by src/server/replica/control for every such entry, on every member alike; the answer is
+// of use where the entry was proposed. Rights are checked by the state as the entry finds it.
 
 import { bytesOf } from '../../base/bytes.js';
 import { MetaStoreError, type SharedErrorCode } from '../../base/errors.js';

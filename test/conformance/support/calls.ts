@@ -14,6 +14,7 @@ const packageOf: Readonly<Record<string, string>> = {
   Lease: 'etcdserverpb',
   Cluster: 'etcdserverpb',
   Maintenance: 'etcdserverpb',
+  Auth: 'etcdserverpb',
   Lock: 'v3lockpb',
   Election: 'v3electionpb',
   Health: 'grpc.health.v1',
@@ -60,9 +61,12 @@ export const calls = {
   hashKv: new Call('Maintenance/HashKV', 'HashKVRequest', 'HashKVResponse'),
   status: new Call('Maintenance/Status', 'StatusRequest', 'StatusResponse'),
   alarm: new Call('Maintenance/Alarm', 'AlarmRequest', 'AlarmResponse'),
+  hash: new Call('Maintenance/Hash', 'HashRequest', 'HashResponse'),
+  defragment: new Call('Maintenance/Defragment', 'DefragmentRequest', 'DefragmentResponse'),
+  moveLeader: new Call('Maintenance/MoveLeader', 'MoveLeaderRequest', 'MoveLeaderResponse'),
+  memberPromote: new Call('Cluster/MemberPromote', 'MemberPromoteRequest', 'MemberPromoteResponse'),
   memberList: new Call('Cluster/MemberList', 'MemberListRequest', 'MemberListResponse'),
   downgrade: new Call('Maintenance/Downgrade', 'DowngradeRequest', 'DowngradeResponse'),
-  defragment: new Call('Maintenance/Defragment', 'DefragmentRequest', 'DefragmentResponse'),
   lock: new Call('Lock/Lock', 'LockRequest', 'LockResponse'),
   unlock: new Call('Lock/Unlock', 'UnlockRequest', 'UnlockResponse'),
   campaign: new Call('Election/Campaign', 'CampaignRequest', 'CampaignResponse'),
@@ -72,6 +76,31 @@ export const calls = {
   resign: new Call('Election/Resign', 'ResignRequest', 'ResignResponse'),
   healthCheck: new Call('Health/Check', 'HealthCheckRequest', 'HealthCheckResponse'),
   healthWatch: new Call('Health/Watch', 'HealthCheckRequest', 'HealthCheckResponse'),
+} as const;
+
+/** Of the Auth service: messages are named after the method, some with `Auth` before it. */
+function authCall(method: string, message = `Auth${method}`): Call {
+  return new Call(`Auth/${method}`, `${message}Request`, `${message}Response`);
+}
+
+export const authCalls = {
+  enable: authCall('AuthEnable', 'AuthEnable'),
+  disable: authCall('AuthDisable', 'AuthDisable'),
+  status: authCall('AuthStatus', 'AuthStatus'),
+  authenticate: authCall('Authenticate', 'Authenticate'),
+  userAdd: authCall('UserAdd'),
+  userGet: authCall('UserGet'),
+  userList: authCall('UserList'),
+  userDelete: authCall('UserDelete'),
+  userChangePassword: authCall('UserChangePassword'),
+  userGrantRole: authCall('UserGrantRole'),
+  userRevokeRole: authCall('UserRevokeRole'),
+  roleAdd: authCall('RoleAdd'),
+  roleGet: authCall('RoleGet'),
+  roleList: authCall('RoleList'),
+  roleDelete: authCall('RoleDelete'),
+  roleGrantPermission: authCall('RoleGrantPermission'),
+  roleRevokePermission: authCall('RoleRevokePermission'),
 } as const;
 
 /** An answer with its message decoded; `message` is null on an error. */

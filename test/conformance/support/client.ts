@@ -38,8 +38,8 @@ export class Client {
   }
 
   /** Opens a stream in both directions and hands over each message as it comes. */
-  stream(path: string, onMessage: (bytes: Buffer) => void): Stream {
-    return new Stream(this.#client.stream(path), onMessage);
+  stream(path: string, onMessage: (bytes: Buffer) => void, options: CallOptions = {}): Stream {
+    return new Stream(this.#client.stream(path, options), onMessage);
   }
 
   close(): void {

@@ -229,8 +229,6 @@ for (const engine of ['memory', 'rocksdb'] as const) {
         details: 'unknown method Nope for service etcdserverpb.KV',
       });
       await t.rejects(client.raw('/a.B/C', nothing), { code: 12, details: 'unknown service a.B' });
-      await t.rejects(client.raw('/v3lockpb.Lock/Lock', nothing), { code: 12 });
-      await t.rejects(client.raw('/etcdserverpb.Auth/AuthEnable', nothing), { code: 12 });
     });
 
     t.test('many clients at once: every write has a revision of its own', async (t) => {

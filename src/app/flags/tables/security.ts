@@ -1,7 +1,7 @@
 // The table of flags, third part: security, authentication, logging and monitoring.
 // Names and defaults are those of etcd 3.7.
 
-import { accepted, effective, type FlagRow, ignored, later } from '../row.js';
+import { effective, type FlagRow, ignored } from '../row.js';
 import { originsProblem } from '../values/urls.js';
 
 type Kind = 'string' | 'bool' | 'list';
@@ -64,9 +64,9 @@ export const securityFlags: readonly FlagRow[] = [
   ...tlsFlags,
   effective('cors', 'list', '*', 'origins that browsers may call from', { check: originsProblem }),
   effective('host-whitelist', 'list', '*', 'host names that HTTP requests may use'),
-  later('auth-token', 'string', 'simple', 'kind of authentication tokens'),
-  accepted('bcrypt-cost', 'uint', '10', 'authentication is not built yet'),
-  accepted('auth-token-ttl', 'uint', '300', 'authentication is not built yet'),
+  effective('auth-token', 'string', 'simple', 'simple, or jwt with its options behind commas'),
+  effective('bcrypt-cost', 'uint', '10', 'of hashing passwords, from 4 to 31'),
+  effective('auth-token-ttl', 'uint', '300', 'seconds for which a simple token lives unused'),
 ];
 
 export const monitoringFlags: readonly FlagRow[] = [

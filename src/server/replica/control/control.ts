@@ -1,7 +1,7 @@
-// Entries of the log that TypeScript decides: configuration changes, users and roles, requests about
-// the cluster. Native apply stands at such an entry until its effects are given back, so that they
-// are stored atomically with its index and the next operation sees them. Deterministic: the entry
-// and the applied state alone decide.
+// Entries of the log that TypeScript decides: configuration changes, users and roles, requests
+// about the cluster. Native apply stands at such an entry until its effects are given back, so that
+// they are stored atomically with its index and the next operation sees them. Deterministic: the
+// entry and the applied state alone decide.
 
 import { bytesOf, hexId } from '../../../base/bytes.js';
 import type { ErrorTable } from '../../../base/errors.js';

@@ -1,6 +1,6 @@
 // What tokens are to the rest of the server. The log says when tokens of the simple kind come and
-// go (TokenKeeper); requests bring tokens of whatever kind the server was configured for, and logins
-// are given them (TokenProvider).
+// go (TokenKeeper); requests bring tokens of whatever kind the server was configured for, and
+// logins are given them (TokenProvider).
 
 /** Whom a token stands for. */
 export interface Identity {
@@ -48,8 +48,8 @@ export interface TokenProvider {
    */
   issue(userName: string, assigned: string, revision: number): Promise<string>;
   /**
-   * Whom a token stands for; null for one that is not valid. May wait until the log has been applied
-   * up to where the token was made; the signal ends that wait.
+   * Whom a token stands for; null for one that is not valid. May wait until the log has been
+   * applied up to where the token was made; the signal ends that wait.
    */
   identify(token: string, signal: AbortSignal): Promise<Identity | null>;
 }

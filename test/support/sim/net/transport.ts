@@ -3,9 +3,9 @@
 
 import { assert } from '../../../../src/base/assert.js';
 import type { SharedErrorCode } from '../../../../src/base/errors.js';
+import { restoreConfState } from '../../../../src/cluster/conf-state.js';
 import type { PeerAddress, PeerTransport } from '../../../../src/cluster/peers/types.js';
 import type { Message } from '../../../../src/raft/index.js';
-import { restoreConfState } from '../../../../src/cluster/conf-state.js';
 import type { SnapshotExport } from '../../../../src/storage/native.js';
 import type { SimClock } from '../world/clock.js';
 import type { Random } from '../world/random.js';

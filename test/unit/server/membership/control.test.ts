@@ -42,13 +42,8 @@ const quiet = {
 
 const url = (id: bigint) => [`http://p:${id}`];
 
-function made() {
-  const lines: Record<string, unknown>[] = [];
-  const log = createLogger(
-    { level: 'info', format: 'json', outputs: [] },
-    { write: (line) => lines.push(JSON.parse(String(line))), close: () => undefined },
-  );
-  const raw = new RawNode({
+function node(): RawNode {
+  return new RawNode({
     id: 1n,
     electionTick: 10,
     heartbeatTick: 1,
@@ -59,6 +54,15 @@ function made() {
     logger: quiet,
     random: () => 0,
   });
+}
+
+function made() {
+  const lines: Record<string, unknown>[] = [];
+  const log = createLogger(
+    { level: 'info', format: 'json', outputs: [] },
+    { write: (line) => lines.push(JSON.parse(String(line))), close: () => undefined },
+  );
+  const raw = node();
   const meta = new Map<string, Buffer>();
   const membership = new Membership();
   let index = 0;

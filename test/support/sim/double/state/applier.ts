@@ -65,7 +65,6 @@ export class Applier {
     meta: readonly MetaRow[],
     code: number,
     reply: Uint8Array | null,
-    _auth: Uint8Array | null,
   ): void {
     assert(index === this.#haltedAt, 'apply stands at this entry');
     const { log, queue, completions, stepped } = this.#parts;

@@ -1,0 +1,74 @@
+// Who a call comes from: by the token in its metadata, or by the certificate that its connection
+// was verified with. The authority behind the access checks of all services.
+
+import type { CallContext } from '../../base/call.js';
+import { MetaStoreError } from '../../base/errors.js';
+import type { Logger } from '../../base/log/logger.js';
+import { type Caller, nobody } from '../../server/serving/caller.js';
+import type { AuthState } from '../../state/auth/auth-state.js';
+import type { TokenProvider } from '../../state/auth/tokens/types.js';
+import type { Authority } from '../access.js';
+
+export interface AuthenticationParts {
+  readonly state: Pick<AuthState, 'enabled' | 'checkAdmin'>;
+  readonly tokens: TokenProvider;
+  /** Whether a certificate's common name may stand for a user. */
+  readonly clientCertAuth: boolean;
+  /** What stands for the auth revision at the moment of a check. */
+  readonly currentAuthRevision: number;
+  readonly log: Logger;
+}
+
+const BEARER = 'Bearer ';
+
+/** The token of a call; one in `token` counts before one in `authorization`. */
+function tokenOf(context: CallContext): string | undefined {
+  const text = context.metadata('token') ?? context.metadata('authorization');
+  return text?.startsWith(BEARER) === true ? text.slice(BEARER.length) : text;
+}
+
+export class Authentication implements Authority {
+  readonly #parts: AuthenticationParts;
+
+  constructor(parts: AuthenticationParts) {
+    this.#parts = parts;
+  }
+
+  get enabled(): boolean {
+    return this.#parts.state.enabled;
+  }
+
+  async identify(context: CallContext): Promise<Caller> {
+    const { tokens, currentAuthRevision, log } = this.#parts;
+    if (!this.enabled) {
+      return nobody;
+    }
+    const token = tokenOf(context);
+    if (token === undefined) {
+      const userName = this.#certified(context);
+      const authRevision = userName === '' ? 0 : currentAuthRevision;
+      return { userName, authRevision, refusal: null };
+    }
+    const identity = await tokens.identify(token, context.signal);
+    if (identity === null) {
+      log.warn('invalid auth token', { 'remote-address': context.peer });
+      return { ...nobody, refusal: MetaStoreError.of('InvalidAuthToken') };
+    }
+    const authRevision = identity.revision ?? currentAuthRevision;
+    return { userName: identity.userName, authRevision, refusal: null };
+  }
+
+  checkAdmin(caller: Caller): void {
+    if (caller.refusal !== null) {
+      throw caller.refusal;
+    }
+    this.#parts.state.checkAdmin(caller.userName);
+  }
+
+  /** Empty for a call without a certificate that counts: what the gateway presents is its own. */
+  #certified(context: CallContext): string {
+    const counts =
+      this.#parts.clientCertAuth && context.metadata('grpcgateway-accept') === undefined;
+    return counts ? (context.commonName ?? '') : '';
+  }
+}
