@@ -44,6 +44,7 @@ export class Call {
 
 export const calls = {
   range: new Call('KV/Range', 'RangeRequest', 'RangeResponse'),
+  rangeStream: new Call('KV/RangeStream', 'RangeRequest', 'RangeStreamResponse'),
   put: new Call('KV/Put', 'PutRequest', 'PutResponse'),
   deleteRange: new Call('KV/DeleteRange', 'DeleteRangeRequest', 'DeleteRangeResponse'),
   txn: new Call('KV/Txn', 'TxnRequest', 'TxnResponse'),

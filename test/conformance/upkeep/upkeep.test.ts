@@ -8,10 +8,11 @@ import t, { type Test } from 'tap';
 import { hasReference, type ProgramOptions, scratchDirectory, start } from '../support/programs.js';
 import { concurrency } from './concurrency.js';
 import { maintenance } from './maintenance.js';
+import { rangeStreams } from './range-stream.js';
 import { type Scenario, Transcript } from './transcript.js';
 
 const only = process.env.METASTORE_UPKEEP_SCENARIO;
-const scenarios: readonly Scenario[] = [...concurrency, ...maintenance];
+const scenarios: readonly Scenario[] = [...concurrency, ...maintenance, ...rangeStreams];
 
 async function transcriptOf(scenario: Scenario, options: ProgramOptions): Promise<string[]> {
   const program = await start({ ...options, flags: scenario.flags ?? [] });

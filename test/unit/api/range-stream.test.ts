@@ -123,3 +123,33 @@ t.test('what cannot be streamed is refused, what Range refuses is left to it', a
   await t.resolves(refused({ ...all, sort_order: 1 }));
   await t.resolves(refused({ ...all, sort_order: 9 }), 'an unknown order is for Range to refuse');
 });
+
+t.test('a negative limit asks for everything at once', async (t) => {
+  t.same(sizes(await chunksOf(store(45, 10), { ...all, limit: -1n })), [45]);
+});
+
+t.test('what Range refuses is handed to it as it is', async (t) => {
+  for (const wrong of [{ sort_target: 5 }, { sort_order: 3 }, { key: bytes('') }]) {
+    const member = store(45, 10);
+    await chunksOf(member, { ...all, ...wrong });
+    t.equal(member.asked.length, 1);
+    t.match(member.asked[0], wrong.key === undefined ? wrong : {});
+  }
+});
+
+t.test('keys alone, by their values, are read with them', async (t) => {
+  const member = store(25, 10);
+  const chunks = await chunksOf(member, { ...all, keys_only: true, sort_target: 4 });
+  t.same(sizes(chunks), [10, 15]);
+  t.ok(member.asked.every(({ keys_only }) => !keys_only));
+  const byMod = store(25, 10);
+  const first = (await chunksOf(byMod, { ...all, keys_only: true, sort_target: 3 }))[0];
+  t.ok(byMod.asked.every(({ keys_only }) => keys_only));
+  const revisions = first?.kvs.map(({ mod_revision }) => Number(mod_revision)) ?? [];
+  t.same(
+    revisions,
+    [...revisions].sort((a, b) => a - b),
+    'in order of their revisions',
+  );
+  t.ok(chunks.every(({ kvs }) => kvs.every(({ value }) => value.length === 0)));
+});

@@ -22,14 +22,16 @@ const FIRST_CHUNK_KEYS = 10;
 
 type Ranger = Pick<Member, 'execute' | 'options'>;
 
-/** Refuses what cannot be answered in chunks. What Range refuses too is left to Range. */
-function checkStreamable(request: RangeRequest): void {
-  const { sort_order: order, sort_target: target } = request;
+/** Whether Range itself refuses it: that answer is the one to give. */
+function isRefusedByRange({ key, sort_order: order, sort_target: target }: RangeRequest): boolean {
   const knownOrder = order >= SortOrder.None && order <= SortOrder.Descend;
   const knownTarget = target >= SortTarget.Key && target <= SortTarget.Value;
-  if (request.key.length === 0 || !knownOrder || !knownTarget) {
-    return;
-  }
+  return key.length === 0 || !knownOrder || !knownTarget;
+}
+
+/** Refuses what cannot be answered in chunks. */
+function checkStreamable(request: RangeRequest): void {
+  const { sort_order: order, sort_target: target } = request;
   const inKeyOrder = order === SortOrder.Ascend && target === SortTarget.Key;
   if (order !== SortOrder.None && !inKeyOrder) {
     throw MetaStoreError.named('StreamCustomSort');
@@ -81,6 +83,20 @@ function continueAfter(request: RangeRequest, last: Buffer, revision: bigint): R
   return { ...request, key, revision, serializable: true };
 }
 
+/** How the pairs of one chunk are read and put in order. */
+function chunkOrder({ keys_only, sort_target: target }: RangeRequest) {
+  const compare = compareBy(target);
+  // Values are read to be compared even where they are not sent.
+  const dropsValues = keys_only && target === SortTarget.Value;
+  return {
+    keysOnly: keys_only && !dropsValues,
+    arrange: (kvs: readonly KeyValue[]): readonly KeyValue[] => {
+      const sorted = compare === null ? kvs : [...kvs].sort(compare);
+      return dropsValues ? sorted.map((kv) => ({ ...kv, value: Buffer.alloc(0) })) : sorted;
+    },
+  };
+}
+
 /** Answers one RangeStream call. Errors before the first chunk are those of Range. */
 export async function rangeStream(
   member: Ranger,
@@ -89,17 +105,20 @@ export async function rangeStream(
   send: (message: Buffer) => Promise<void>,
 ): Promise<void> {
   const request = rangeRequest.decode(bytesOf(bytes));
-  checkStreamable(request);
-  if (request.count_only) {
+  const isWhole = isRefusedByRange(request);
+  if (!isWhole) {
+    checkStreamable(request);
+  }
+  // A negative limit asks for all of it at once.
+  if (isWhole || request.count_only || request.limit < 0n) {
     const range_response = await read(member, request, caller);
     await send(rangeStreamResponse.encode({ range_response }));
     return;
   }
-  const order = request.keys_only ? null : compareBy(request.sort_target);
-  const unlimited = request.limit <= 0n;
-  let left = unlimited ? Number.POSITIVE_INFINITY : Number(request.limit);
+  const { keysOnly, arrange } = chunkOrder(request);
+  let left = request.limit === 0n ? Number.POSITIVE_INFINITY : Number(request.limit);
   let keys = FIRST_CHUNK_KEYS;
-  let part: RangeRequest = { ...request, sort_target: SortTarget.Key };
+  let part: RangeRequest = { ...request, keys_only: keysOnly, sort_target: SortTarget.Key };
   let first: RangeResponse | null = null;
   for (;;) {
     const limit = BigInt(Math.min(keys, left));
@@ -107,7 +126,7 @@ export async function rangeStream(
     first ??= chunk;
     left -= chunk.kvs.length;
     const last = chunk.kvs.at(-1);
-    const kvs = order === null ? chunk.kvs : [...chunk.kvs].sort(order);
+    const kvs = arrange(chunk.kvs);
     if (!chunk.more || left <= 0 || last === undefined) {
       const { header, count } = first;
       const end = { kvs, header, more: chunk.more, count };
