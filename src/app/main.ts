@@ -97,7 +97,7 @@ function logNotices(log: RootLogger, notices: readonly Notice[]): void {
 function logAccepted(log: RootLogger, flags: Flags): void {
   for (const row of flagTable.values()) {
     if (row.use.kind === 'accepted' && flags.given(row.name)) {
-      log.debug('flag has no effect', { flag: row.name, reason: row.use.why });
+      log.info('flag has no effect', { flag: row.name, reason: row.use.why });
     }
   }
 }

@@ -2,6 +2,7 @@
 // ends. Exit statuses: 1 for a start that failed or a disk that did, 0 for a removed member,
 // the signal itself after a stop by signal (0 as the first process of a container).
 
+import { hexId } from '../../base/bytes.js';
 import type { RootLogger } from '../../base/log/logger.js';
 import { loadAddon } from '../../storage/loader.js';
 import { compose, type Server } from '../compose.js';
@@ -78,12 +79,21 @@ export async function runServer(
   } catch (error) {
     failStart(log, config, error);
   }
+  log.info('bootstrap successfully');
   const { member } = server;
   // A directory of a member that left its cluster in an earlier life has none to serve.
   if (member.membership.isRemoved(member.id)) {
     onRemoved();
     return;
   }
+  log.info('now serving peer/client/metrics', {
+    'local-member-id': hexId(member.id),
+    'initial-advertise-peer-urls': member.options.peerUrls,
+    'advertise-client-urls': member.options.clientUrls,
+    'listen-peer-urls': flags.list('listen-peer-urls'),
+    'listen-client-urls': flags.list('listen-client-urls'),
+    'listen-metrics-urls': flags.list('listen-metrics-urls'),
+  });
   const running = server;
   stopOnSignals(log, async () => {
     await member.handOver();

@@ -197,6 +197,7 @@ export async function prepareStart(
   dialler: SecureDialler | null = null,
 ): Promise<Pick<MemberOptions, 'bootstrap' | 'core'>> {
   const { request } = config;
+  log.info('bootstrapping cluster');
   if (request.kind === 'restart') {
     const made = readStartRecord(core.dataDir);
     // The log says whose it is; the record matters if the log was never finished.

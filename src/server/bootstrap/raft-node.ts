@@ -120,6 +120,7 @@ export function beginLog(
   plan: BootstrapPlan,
   log: Logger,
 ): void {
+  log.info('bootstrapping raft');
   const fields = {
     'cluster-id': hexId(recovered.clusterId),
     'local-member-id': hexId(recovered.memberId),

@@ -42,6 +42,9 @@ export class Leadership {
 
   /** The loop knows another leader. */
   changed(lead: NodeId): void {
+    if (lead !== this.#lead) {
+      this.#tell(lead);
+    }
     if (lead !== NONE && lead !== this.#lead) {
       this.changes++;
     }
@@ -49,6 +52,20 @@ export class Leadership {
     if (lead !== NONE) {
       this.#electedMs = this.#parts.clock.nowMs();
     }
+  }
+
+  /** Says in Raft's log who leads now; operators follow elections by these lines. */
+  #tell(lead: NodeId): void {
+    const { id, loop, log } = this.#parts;
+    const [self, was, now] = [id, this.#lead, lead].map(hexId);
+    const at = `at term ${loop.term}`;
+    let text = `changed leader from ${was} to ${now}`;
+    if (this.#lead === NONE) {
+      text = `elected leader ${now}`;
+    } else if (lead === NONE) {
+      text = `lost leader ${was}`;
+    }
+    log.child('raft').info(`raft.node: ${self} ${text} ${at}`);
   }
 
   /** Resolves if this member leads beyond doubt. @throws MetaStoreError NotPrimaryLessor */

@@ -82,6 +82,51 @@ for (const engine of ['memory', 'rocksdb'] as const) {
   });
 }
 
+t.test('the lines that operators and tools look for', async (t) => {
+  const member = await MemberProcess.start({
+    engine: 'memory',
+    flags: ['--snapshot-catchup-entries=1000', '--max-wals=7'],
+  });
+  await member.stop();
+  const lines = member.process.logLines();
+  const said = lines.map(({ msg }) => msg);
+  const wanted = [
+    'Running: ',
+    'Initialize and start etcd server',
+    'configuring peer listeners',
+    'configuring client listeners',
+    'starting an etcd server',
+    'bootstrapping cluster',
+    'opened backend db',
+    'bootstrapping raft',
+    'starting local member',
+    'bootstrap successfully',
+    'now serving peer/client/metrics',
+    'added member',
+    'published local member to cluster through raft',
+    'ready to serve client requests',
+    'serving client traffic insecurely; this is strongly discouraged!',
+    'received signal; shutting down',
+    'skipped leadership transfer for single voting member cluster',
+    'closing etcd server',
+    'closed etcd server',
+  ];
+  t.same(
+    said.filter((text) => wanted.includes(text)),
+    wanted,
+    'each once, in this order',
+  );
+  t.ok(said.some((text) => /^[0-9a-f]+ became leader at term 2$/.test(text)));
+  t.ok(said.some((text) => /^raft\.node: ([0-9a-f]+) elected leader \1 at term 2$/.test(text)));
+  const raft = lines.filter(({ logger }) => logger === 'raft');
+  t.ok(raft.length > 5);
+  const start = lines.find(({ msg }) => msg === 'starting an etcd server');
+  t.match(start, { 'snapshot-catchup-entries': 1000, 'v2-deprecation': 'write-only' });
+  t.match(start, { 'initial-cluster-state': 'new', 'initial-cluster-token': 'etcd-cluster' });
+  const idle = lines.find(({ msg }) => msg === 'flag has no effect');
+  t.match(idle, { flag: 'max-wals', reason: /.{10}/ });
+});
+
 t.test('three members, stopped one after the other', async (t) => {
   const cluster = await Cluster.start({ size: 3, engines: ['memory', 'rocksdb'] });
   t.teardown(() => cluster.stop());
