@@ -14,19 +14,14 @@ export interface Token {
   readonly end: number;
 }
 
-const simpleEscapes: Readonly<Record<string, string>> = {
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-};
-
 /** Blanks, and the punctuation whose places the scanner has checked. */
 const between = /[ \n\r\t,:]*/y;
 const scalar = /[-+.a-zA-Z0-9]*/y;
-// What is not a bracket or a string; strings may hold brackets.
-const untilBracket = /[^[\]{}"]*/y;
+const nonAscii = /[\u0080-\u00ff]/;
+/** Half of a pair of UTF-16, with nothing beside it that makes it one. */
+const loneHalf = /[\ud800-\udfff]/u;
+/** Bytes of a string that have to be looked at: what is no ASCII, and escapes of halves. */
+const doubtful = /[\u0080-\u00ff]|\\u[dD][89a-fA-F]/;
 
 function utf8(latin1: string): string {
   return Buffer.from(latin1, 'latin1').toString('utf8');
@@ -36,14 +31,32 @@ export class JsonReader {
   /** One character for each byte. */
   readonly #text: string;
   #at = 0;
+  #peeked: Token | null = null;
+  // The first backslash that is not before what has been read; beyond the text without one.
+  #slash = -1;
+  // Whether strings that nobody wants need a look nevertheless.
+  readonly #isDoubtful: boolean;
 
   /** @param text a whole JSON value, one character for each byte */
   constructor(text: string) {
     this.#text = text;
+    this.#isDoubtful = doubtful.test(text);
   }
 
   /** The next token without going on. */
   peek(): Token {
+    this.#peeked ??= this.#look();
+    return this.#peeked;
+  }
+
+  next(): Token {
+    const token = this.peek();
+    this.#peeked = null;
+    this.#at = token.end;
+    return token;
+  }
+
+  #look(): Token {
     between.lastIndex = this.#at;
     between.exec(this.#text);
     const at = between.lastIndex;
@@ -67,12 +80,6 @@ export class JsonReader {
     }
   }
 
-  next(): Token {
-    const token = this.peek();
-    this.#at = token.end;
-    return token;
-  }
-
   /** The token as it was written, one character for each byte. */
   raw({ at, end }: Token): string {
     return this.#text.slice(at, end);
@@ -80,37 +87,46 @@ export class JsonReader {
 
   /** What a string stands for. @throws JsonProblem when it is not valid Unicode */
   stringOf(token: Token): string {
-    const inner = this.#text.slice(token.at + 1, token.end - 1);
-    const plain = inner.includes('\\') ? this.#unescape(inner, token) : inner;
-    if (!/[\u0080-\u00ff]/.test(inner)) {
-      return plain;
-    }
-    if (!isUtf8(bytesOf(Buffer.from(inner, 'latin1')))) {
+    const raw = this.raw(token);
+    const isAscii = !nonAscii.test(raw);
+    if (!isAscii && !isUtf8(bytesOf(Buffer.from(raw, 'latin1')))) {
       throw this.syntax(token.at, 'invalid UTF-8 in string');
     }
-    return inner.includes('\\') ? plain : utf8(inner);
+    const text = isAscii ? raw : utf8(raw);
+    if (!raw.includes('\\')) {
+      return text.slice(1, -1);
+    }
+    const meant = JSON.parse(text) as string;
+    if (loneHalf.test(meant)) {
+      throw this.#brokenPair(token);
+    }
+    return meant;
   }
 
   /** Leaves out the next value, whatever it is. @throws JsonProblem as stringOf */
   skip(): void {
     const first = this.next();
-    if (first.kind === 'string') {
+    if (first.kind === 'string' && this.#isDoubtful) {
       this.stringOf(first);
     }
     let open = first.kind === 'object' || first.kind === 'array' ? 1 : 0;
+    let at = this.#at;
     while (open > 0) {
-      untilBracket.lastIndex = this.#at;
-      untilBracket.exec(this.#text);
-      const at = untilBracket.lastIndex;
-      const letter = this.#text[at];
-      if (letter === '"') {
-        this.#at = this.#endOfString(at);
-        this.stringOf({ kind: 'string', at, end: this.#at });
-      } else {
-        open += letter === '{' || letter === '[' ? 1 : -1;
-        this.#at = at + 1;
+      const code = this.#text.charCodeAt(at);
+      if (code === 0x7b || code === 0x5b) {
+        open += 1;
+      } else if (code === 0x7d || code === 0x5d) {
+        open -= 1;
+      } else if (code === 0x22) {
+        const end = this.#endOfString(at);
+        if (this.#isDoubtful) {
+          this.stringOf({ kind: 'string', at, end });
+        }
+        at = end - 1;
       }
+      at += 1;
     }
+    this.#at = at;
   }
 
   problem(at: number, text: string): JsonProblem {
@@ -139,60 +155,46 @@ export class JsonReader {
     return `(line ${lines.length}:${column})`;
   }
 
+  /** Offset behind the string that begins at an offset; strings are asked for in their order. */
   #endOfString(at: number): number {
-    let end = this.#text.indexOf('"', at + 1);
-    while (this.#isEscaped(end, at)) {
-      end = this.#text.indexOf('"', end + 1);
-    }
-    return end + 1;
-  }
-
-  #isEscaped(quote: number, from: number): boolean {
-    let slashes = 0;
-    while (quote - slashes - 1 > from && this.#text[quote - slashes - 1] === '\\') {
-      slashes += 1;
-    }
-    return slashes % 2 === 1;
-  }
-
-  #unescape(inner: string, token: Token): string {
-    const parts: string[] = [];
-    let at = 0;
+    let from = at + 1;
+    let quote = this.#text.indexOf('"', from);
     for (;;) {
-      const slash = inner.indexOf('\\', at);
-      if (slash < 0) {
-        parts.push(utf8(inner.slice(at)));
-        return parts.join('');
+      if (this.#slash < from) {
+        const next = this.#text.indexOf('\\', from);
+        this.#slash = next < 0 ? this.#text.length : next;
       }
-      parts.push(utf8(inner.slice(at, slash)));
-      const letter = inner[slash + 1] ?? '';
-      if (letter !== 'u') {
-        parts.push(simpleEscapes[letter] ?? letter);
-        at = slash + 2;
+      if (this.#slash > quote) {
+        return quote + 1;
+      }
+      // What follows a backslash is no end, whatever it is.
+      from = this.#slash + 2;
+      if (quote < from) {
+        quote = this.#text.indexOf('"', from);
+      }
+    }
+  }
+
+  /** What is wrong with a string that has half of a pair. */
+  #brokenPair(token: Token): JsonProblem {
+    const escapes = /\\(?:u([0-9a-fA-F]{4})|.)/g;
+    const raw = this.raw(token);
+    for (let match = escapes.exec(raw); match !== null; match = escapes.exec(raw)) {
+      const unit = Number.parseInt(match[1] ?? '0', 16);
+      if (unit < 0xd800 || unit > 0xdfff) {
         continue;
       }
-      const unit = Number.parseInt(inner.slice(slash + 2, slash + 6), 16);
-      at = slash + 6;
-      if (unit >= 0xd800 && unit <= 0xdfff) {
-        parts.push(this.#pair(unit, token, at));
-        at += 6;
-      } else {
-        parts.push(String.fromCharCode(unit));
+      const start = token.at + escapes.lastIndex;
+      const next = this.#text.slice(start, start + 6);
+      if (next.length < 6) {
+        return new JsonProblem('proto: unexpected EOF');
       }
+      if (unit > 0xdbff || !/^\\u[dD][c-fC-F]/.test(next)) {
+        const shown = JSON.stringify(utf8(next));
+        return this.syntax(token.at, `invalid escape code ${shown} in string`);
+      }
+      escapes.lastIndex += 6;
     }
-  }
-
-  /** The character that two escapes stand for together; one half alone is none. */
-  #pair(high: number, token: Token, at: number): string {
-    const start = token.at + 1 + at;
-    const next = this.#text.slice(start, start + 6);
-    if (next.length < 6) {
-      throw new JsonProblem('proto: unexpected EOF');
-    }
-    const low = /^\\u[0-9a-fA-F]{4}$/.test(next) ? Number.parseInt(next.slice(2), 16) : 0;
-    if (high > 0xdbff || low < 0xdc00 || low > 0xdfff) {
-      throw this.syntax(token.at, `invalid escape code ${JSON.stringify(utf8(next))} in string`);
-    }
-    return String.fromCharCode(high, low);
+    return this.syntax(token.at, 'invalid UTF-8 in string');
   }
 }
