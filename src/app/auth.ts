@@ -46,10 +46,7 @@ export interface Login {
   /** The log tells it of tokens. */
   readonly tokens: TokenKeeper;
   /** What the services are made of. */
-  services(
-    member: Member,
-    currentAuthRevision: number,
-  ): { readonly access: Access; readonly auth: AuthParts };
+  services(member: Member): { readonly access: Access; readonly auth: AuthParts };
 }
 
 /** @throws TokenOptionsError when the kind of tokens cannot be had */
@@ -59,9 +56,8 @@ export function openLogin(config: AuthConfig, clock: Clock, log: Logger): Login 
     const tokens = createTokens(config.tokens, { clock, log, parseDuration });
     const passwords = new Passwords({ cost: usableCost(config.bcryptCost, log) });
     const { clientCertAuth } = config;
-    const services = (member: Member, currentAuthRevision: number) => {
-      const state = member.auth;
-      const options = { state, tokens, clientCertAuth, currentAuthRevision, log };
+    const services = (member: Member) => {
+      const options = { state: member.auth, tokens, clientCertAuth, log };
       const access = new Access(new Authentication(options));
       return { access, auth: { member, access, tokens, passwords, log } };
     };

@@ -28,7 +28,7 @@ import type { PeersFactory } from '../cluster/peers/types.js';
 import { prepareStart } from '../server/bootstrap/prepare.js';
 import { Member } from '../server/member.js';
 import { MembershipOperations } from '../server/membership/operations.js';
-import { nobody } from '../server/serving/caller.js';
+import { ownCaller } from '../server/serving/caller.js';
 import { needRecentServer } from '../server/upkeep/downgrades.js';
 import { Upkeep } from '../server/upkeep/upkeep.js';
 import { loadAddon } from '../storage/loader.js';
@@ -116,7 +116,7 @@ function httpSides(
     ...parts,
     options: config.http,
     metrics: ({ headers }) => metricsReply(metrics, headers['accept-encoding']),
-    ownCaller: () => nobody,
+    ownCaller: () => ownCaller(parts.member.auth),
     observe: countChecks(metrics),
   };
   return { http: httpRouter(all), metricsHttp: metricsRouter(all) };
@@ -165,7 +165,7 @@ export async function compose(
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
-    const { access, auth } = login.services(member, addon.currentAuthRevision);
+    const { access, auth } = login.services(member);
     const calls = meterCalls(config, metrics, member, log);
     const apiParts = { member, operations, leases, access, auth, calls, upkeep };
     const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;

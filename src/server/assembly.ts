@@ -125,7 +125,7 @@ function makeState({ addon, opened, options, clock, log }: Given) {
   const slow = new SlowRequests(log, errors, options.core.slowApplyMs);
   const alarms = new Alarms();
   alarms.restore(recovered.alarms);
-  const auth = new AuthState();
+  const auth = new AuthState(addon.currentAuthRevision);
   auth.restore(recovered.meta);
   core.setAuth(bytesOf(auth.permissionTable()));
   options.tokens?.noteApplied(recovered.appliedIndex);

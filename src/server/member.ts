@@ -102,8 +102,7 @@ export class Member {
     );
     this.#announcements = new Announcements(this, clock, log);
     this.#versions = new VersionMonitor(this, log);
-    const proposals = leaseProposals(this, addon.currentAuthRevision);
-    this.#expiry = new LeaseExpiry(this.lessor, proposals, log);
+    this.#expiry = new LeaseExpiry(this.lessor, leaseProposals(this), log);
     this.counts = new MemberCounts(this.#parts, this.#expiry, addon, core);
   }
 

@@ -10,12 +10,10 @@ import type { TokenProvider } from '../../state/auth/tokens/types.js';
 import type { Authority } from '../access.js';
 
 export interface AuthenticationParts {
-  readonly state: Pick<AuthState, 'enabled' | 'checkAdmin'>;
+  readonly state: Pick<AuthState, 'enabled' | 'checkAdmin' | 'currentRevision'>;
   readonly tokens: TokenProvider;
   /** Whether a certificate's common name may stand for a user. */
   readonly clientCertAuth: boolean;
-  /** What stands for the auth revision at the moment of a check. */
-  readonly currentAuthRevision: number;
   readonly log: Logger;
 }
 
@@ -39,14 +37,14 @@ export class Authentication implements Authority {
   }
 
   async identify(context: CallContext): Promise<Caller> {
-    const { tokens, currentAuthRevision, log } = this.#parts;
+    const { state, tokens, log } = this.#parts;
     if (!this.enabled) {
       return nobody;
     }
     const token = tokenOf(context);
     if (token === undefined) {
       const userName = this.#certified(context);
-      const authRevision = userName === '' ? 0 : currentAuthRevision;
+      const authRevision = userName === '' ? 0 : state.currentRevision;
       return { userName, authRevision, refusal: null };
     }
     const identity = await tokens.identify(token, context.signal);
@@ -54,7 +52,7 @@ export class Authentication implements Authority {
       log.warn('invalid auth token', { 'remote-address': context.peer });
       return { ...nobody, refusal: MetaStoreError.of('InvalidAuthToken') };
     }
-    const authRevision = identity.revision ?? currentAuthRevision;
+    const authRevision = identity.revision ?? state.currentRevision;
     return { userName: identity.userName, authRevision, refusal: null };
   }
 

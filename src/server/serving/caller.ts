@@ -21,11 +21,8 @@ export interface Caller {
 /** Without authentication. */
 export const nobody: Caller = { userName: '', authRevision: 0, refusal: null };
 
-/**
- * A member on its own behalf, which nobody has to permit anything.
- *
- * @param current what stands for the auth revision at the moment of a check
- */
-export function ownCaller(auth: Pick<AuthState, 'enabled'>, current: number): Caller {
-  return auth.enabled ? { userName: ROOT, authRevision: current, refusal: null } : nobody;
+/** A member on its own behalf, which nobody has to permit anything. */
+export function ownCaller(auth: Pick<AuthState, 'enabled' | 'currentRevision'>): Caller {
+  const { enabled, currentRevision: authRevision } = auth;
+  return enabled ? { userName: ROOT, authRevision, refusal: null } : nobody;
 }

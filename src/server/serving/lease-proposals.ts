@@ -9,7 +9,7 @@ import { type Caller, ownCaller } from './caller.js';
 
 /** The part of Member that it needs. */
 export interface LeaseMember {
-  readonly auth: Pick<AuthState, 'enabled'>;
+  readonly auth: Pick<AuthState, 'enabled' | 'currentRevision'>;
   confirmLeadership(): Promise<void>;
   execute(
     method: 'LeaseRevoke' | 'LeaseCheckpoint',
@@ -32,12 +32,11 @@ export function checkpointLeases(
   return member.execute('LeaseCheckpoint', request);
 }
 
-/** @param currentAuthRevision what stands for the auth revision at the moment of a check */
-export function leaseProposals(member: LeaseMember, currentAuthRevision: number): LeaseProposals {
+export function leaseProposals(member: LeaseMember): LeaseProposals {
   return {
     confirmLeadership: () => member.confirmLeadership(),
     revoke: (ID) => {
-      const caller = ownCaller(member.auth, currentAuthRevision);
+      const caller = ownCaller(member.auth);
       return member.execute('LeaseRevoke', rpc.leaseRevokeRequest.encode({ ID }), caller);
     },
     checkpoint: (checkpoints) => checkpointLeases(member, checkpoints),

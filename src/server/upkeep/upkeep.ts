@@ -7,7 +7,9 @@ import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log/logger.js';
 import { compactionRequest } from '../../base/proto/kv-messages.js';
 import type { PeerHttp } from '../../cluster/http/client.js';
+import type { AuthState } from '../../state/auth/auth-state.js';
 import type { CoreStatus } from '../../storage/native.js';
+import { ownCaller } from '../serving/caller.js';
 import {
   autoCompaction,
   autoCompactionTickMs,
@@ -24,6 +26,7 @@ import { sizeText } from './sizes.js';
 /** What is needed of the member. */
 export type UpkeepHost = DowngradeHost &
   HashHost & {
+    readonly auth: Pick<AuthState, 'enabled' | 'currentRevision'>;
     /** Has the newest revision of its own state. */
     header(): { readonly revision: bigint };
     coreStatus(): Pick<CoreStatus, 'dbSizeBytes' | 'dbSizeInUseBytes'>;
@@ -150,7 +153,8 @@ export class Upkeep {
         return Number(host.header().revision);
       },
       compact: async (revision) => {
-        await host.execute('Compact', compactionRequest.encode({ revision: BigInt(revision) }));
+        const request = compactionRequest.encode({ revision: BigInt(revision) });
+        await host.execute('Compact', request, ownCaller(host.auth));
       },
     };
     const mode = autoCompaction(wanted, target, this.#clock, this.#log);

@@ -63,12 +63,18 @@ function decodeUser(name: string, value: Buffer): User {
 }
 
 export class AuthState {
+  /** What stands for the auth revision at the moment of a check. */
+  readonly currentRevision: number;
   #enabled = false;
   #revision = FIRST_REVISION;
   readonly #users = new Map<string, User>();
   readonly #roles = new Map<string, Role>();
   readonly #table = new PermissionTable();
   #rows: MetaRow[] = [];
+
+  constructor(currentRevision = Number.MAX_SAFE_INTEGER) {
+    this.currentRevision = currentRevision;
+  }
 
   get enabled(): boolean {
     return this.#enabled;

@@ -6,6 +6,7 @@ import { hashKvRequest, hashKvResponse } from '../../../base/proto/messages.js';
 import type { PeerHashKv, PeerHttp } from '../../../cluster/http/client.js';
 import type { Membership } from '../../../cluster/membership.js';
 import type { Methods } from '../../../storage/native.js';
+import type { Caller } from '../../serving/caller.js';
 
 /** What is needed of the member. */
 export interface HashHost {
@@ -16,7 +17,7 @@ export interface HashHost {
   /** Triples of what the newest compactions have left behind, oldest first. */
   readonly compactionHashes: Float64Array;
   linearizable(): Promise<void>;
-  execute(method: keyof Methods, request: Buffer): Promise<Buffer>;
+  execute(method: keyof Methods, request: Buffer, caller?: Caller): Promise<Buffer>;
 }
 
 export interface KeysHash {
