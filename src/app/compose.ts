@@ -160,12 +160,12 @@ export async function compose(
     const operations = new MembershipOperations(member, peerHttp, systemClock);
     const leases = new Leases(member, peerHttp, systemClock, config.upkeep.renewsAtOnce);
     const upkeep = new Upkeep(member, peerHttp, config.upkeep, systemClock, log);
-    const peerRequests = peerRouter({ member, operations, leases, log });
+    const { access, auth } = login.services(member);
+    const peerRequests = peerRouter({ member, operations, leases, access, log });
     listening.servePeers(peerServices(made.peers, peerRequests, log));
     const streams = new OpenStreams(member);
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
-    const { access, auth } = login.services(member);
     const calls = meterCalls(config, metrics, member, log);
     const apiParts = { member, operations, leases, access, auth, calls, upkeep };
     const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;

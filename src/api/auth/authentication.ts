@@ -20,7 +20,7 @@ export interface AuthenticationParts {
 const BEARER = 'Bearer ';
 
 /** The token of a call; one in `token` counts before one in `authorization`. */
-function tokenOf(context: CallContext): string | undefined {
+export function tokenOf(context: Pick<CallContext, 'metadata'>): string | undefined {
   const text = context.metadata('token') ?? context.metadata('authorization');
   return text?.startsWith(BEARER) === true ? text.slice(BEARER.length) : text;
 }

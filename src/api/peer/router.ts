@@ -11,6 +11,7 @@ import { CLUSTER_ID_HEADER, METASTORE_HEADER } from '../../cluster/http/client.j
 import { memberListJson } from '../../cluster/members/member-json.js';
 import type { Member } from '../../server/member.js';
 import type { MembershipOperations } from '../../server/membership/operations.js';
+import type { Access } from '../access.js';
 import { jsonReply, notFound, refusal, versionReply, wrongMethod } from '../http/replies.js';
 import type { Leases } from '../leases.js';
 import { hashKv } from './hash-kv.js';
@@ -23,6 +24,7 @@ const ownVersion = packageVersion();
 export interface PeerParts {
   readonly member: Member;
   readonly operations: Pick<MembershipOperations, 'promote'>;
+  readonly access: Pick<Access, 'requireAdmin'>;
   readonly leases: Pick<Leases, 'renewHere' | 'renewManyHere' | 'timeToLiveHere'>;
   readonly log: Logger;
 }
@@ -75,10 +77,10 @@ const routes: Readonly<Record<string, Route>> = {
 function promoteRoute(path: string): Route {
   return {
     method: 'POST',
-    answer: async ({ member, operations }, request) => {
+    answer: async (parts, request) => {
       const id = path.slice(PROMOTE_PREFIX.length);
-      const reply = await promote(operations, id, request.signal);
-      return { ...reply, headers: { ...reply.headers, ...clusterHeader(member) } };
+      const reply = await promote(parts, id, request);
+      return { ...reply, headers: { ...reply.headers, ...clusterHeader(parts.member) } };
     },
   };
 }

@@ -8,6 +8,7 @@ import type { MemberInfo } from '../../cluster/membership.js';
 import type { Member } from '../../server/member.js';
 import type { MembershipOperations } from '../../server/membership/operations.js';
 import type { Access } from '../access.js';
+import { tokenOf } from '../auth/authentication.js';
 import { type Service, unary } from './service.js';
 
 function message(info: MemberInfo): rpc.Member {
@@ -66,7 +67,7 @@ export function clusterService(
   const promote = async (context: CallContext, bytes: Buffer) => {
     const { ID } = rpc.memberPromoteRequest.decode(bytesOf(bytes));
     await access.requireAdmin(context);
-    const members = await operations.promote(ID, context.signal);
+    const members = await operations.promote(ID, context.signal, tokenOf(context) ?? null);
     return rpc.memberPromoteResponse.encode(listing(member, members));
   };
   return {

@@ -71,6 +71,10 @@ const promotionErrors = [
   'NotEnoughStartedMembers',
   'NoLeader',
   'Stopped',
+  'InvalidAuthToken',
+  'UserEmpty',
+  'UserNotFound',
+  'PermissionDenied',
 ] as const;
 
 function textOf(answer: Answer): string {
@@ -185,10 +189,18 @@ export class PeerHttp {
   /**
    * Has the leader promote a learner; the members afterwards.
    *
+   * @param token of whoever asks; null without authentication
    * @throws MetaStoreError what speaks against it; PeerHttpError when nobody knows
    */
-  promote(urls: readonly string[], id: bigint, options: AskOptions = {}): Promise<MemberInfo[]> {
-    const question: Question = { method: 'POST', path: `/members/promote/${id}` };
+  promote(
+    urls: readonly string[],
+    id: bigint,
+    options: AskOptions = {},
+    token: string | null = null,
+  ): Promise<MemberInfo[]> {
+    const path = `/members/promote/${id}`;
+    const headers = token === null ? {} : { authorization: token };
+    const question: Question = { method: 'POST', path, headers };
     return this.#first(urls, question, options, (answer) => {
       if (answer.status !== 200) {
         throw promotionError(answer);

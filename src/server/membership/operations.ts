@@ -114,16 +114,21 @@ export class MembershipOperations {
   /**
    * Turns a learner into a voter. Only the leader knows how far it is, so that is asked.
    *
+   * @param token of whoever asks, which the leader wants to see too; null without authentication
    * @throws MetaStoreError MemberNotFound, MemberNotLearner, LearnerNotReady,
    *   NotEnoughStartedMembers, NoLeader, Timeout; Canceled, Stopped
    */
-  promote(id: bigint, signal?: AbortSignal): Promise<readonly MemberInfo[]> {
+  promote(
+    id: bigint,
+    signal?: AbortSignal,
+    token: string | null = null,
+  ): Promise<readonly MemberInfo[]> {
     return askLeader<readonly MemberInfo[]>(
       this.#host,
       this.#clock,
       {
         here: () => this.#promoteHere(id, signal),
-        there: (urls, options) => this.#peers.promote(urls, id, options),
+        there: (urls, options) => this.#peers.promote(urls, id, options, token),
       },
       signal,
     );

@@ -86,7 +86,7 @@ t.test('every meaning that TypeScript raises has a row', async (t) => {
     MalformedMethodName: true,
     MessageTooLarge: true,
     NotImplemented: true,
-  OverLimit: true,
+    OverLimit: true,
     MissingMessage: true,
     Unknown: true,
   };

@@ -13,12 +13,15 @@ import * as rpc from '../../../../src/base/proto/messages.js';
 import { packIntegers, unpackIntegers } from '../../../../src/cluster/http/client.js';
 import { Membership } from '../../../../src/cluster/membership.js';
 import type { Member } from '../../../../src/server/member.js';
+import { nobody } from '../../../../src/server/serving/caller.js';
 import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
 
 interface Script {
   linearizable?: string;
   hashKv?: string;
   promote?: string;
+  /** What tokens are answered with; everybody passes without. */
+  tokens?: Readonly<Record<string, string | undefined>>;
   lease?: string;
 }
 
@@ -57,8 +60,8 @@ function made(script: Script = {}) {
     },
   } as unknown as Member;
   const operations: PeerParts['operations'] = {
-    promote: (id) => {
-      asked.push(id);
+    promote: (id, _signal, token) => {
+      asked.push(token === null ? id : [id, token]);
       return orThrow(script.promote, membership.list());
     },
   };
@@ -77,7 +80,13 @@ function made(script: Script = {}) {
       return orThrow(script.lease, { ID, TTL: 5n, grantedTTL: 60n, keys: found });
     },
   };
-  const handle = peerRouter({ member, operations, leases, log });
+  const access: PeerParts['access'] = {
+    requireAdmin: (context) => {
+      const token = context.metadata('authorization') ?? 'none';
+      return orThrow(script.tokens?.[token], nobody);
+    },
+  };
+  const handle = peerRouter({ member, operations, leases, access, log });
   const ask = (
     line: string,
     body: Buffer | string | Error = '',
@@ -171,6 +180,22 @@ t.test('promotions', async (t) => {
   }
   const named = await made({ promote: 'NoLeader' }).ask('POST /members/promote/7');
   t.equal(named.headers['x-metastore-error'], 'NoLeader');
+});
+
+t.test('with authentication a promotion wants the token of an administrator', async (t) => {
+  const { ask, asked } = made({ tokens: { none: 'UserEmpty', ann: 'PermissionDenied' } });
+  const path = 'POST /members/promote/7';
+  for (const [headers, error] of [
+    [{}, 'UserEmpty'],
+    [{ authorization: 'ann' }, 'PermissionDenied'],
+  ] as const) {
+    const refused = await ask(path, '', headers);
+    t.match(refused, { status: 500, body: '{"message":"Internal Server Error"}' });
+    t.equal(refused.headers['x-metastore-error'], error);
+  }
+  t.same(asked, []);
+  t.match(await ask(path, '', { authorization: 'Bearer root' }), { status: 200 });
+  t.same(asked, [[7n, 'root']], 'the leader is shown the token too');
 });
 
 t.test('hashes', async (t) => {
