@@ -344,7 +344,9 @@ export class Remote {
 
   #failed(error: string, url: string): void {
     const message = 'cannot reach remote peer';
-    this.#context.log.warn(hexId(this.id), message, { ...this.#fields(), url, error });
+    // Another reason is another matter: what refuses now is news, though it was silent before.
+    const matter = `${hexId(this.id)} ${error}`;
+    this.#context.log.warn(matter, message, { ...this.#fields(), url, error });
     this.#wait();
   }
 
