@@ -6,11 +6,18 @@ import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls';
 
 import type { LogFields, Logger } from '../../base/log/logger.js';
-import { alternativeNames, checkAddress, rememberCertificate, shownChain } from './certificates.js';
+import {
+  alternativeNames,
+  checkAddress,
+  isAllowed,
+  NOT_ALLOWED,
+  rememberCertificate,
+  shownChain,
+} from './certificates.js';
 import { ciphersOf, versionsOf } from './ciphers.js';
-import { acceptFailureText, serverNameOf } from './failures.js';
+import { acceptFailureText, serverNameOf, verifyText } from './failures.js';
 import { checkPairing, type KeyPair, KeyPairFiles, readAuthorities } from './material.js';
-import { type GuardTls, needsClientCertificate, type TlsFiles } from './options.js';
+import { type GuardTls, needsClientCertificate, TlsError, type TlsFiles } from './options.js';
 import { RevocationList } from './revocation.js';
 
 export interface AcceptorOptions {
@@ -134,10 +141,14 @@ export class TlsAcceptor {
     const [own] = chain;
     if (own !== undefined) {
       try {
+        if (!isAllowed(own, files)) {
+          throw new TlsError(NOT_ALLOWED);
+        }
         this.#revoked?.check(chain.map((certificate) => certificate.serialNumber));
-        if (checkAddresses) {
+        // Who comes through a socket file has no address; the file says who may.
+        if (checkAddresses && socket.remoteAddress !== undefined) {
           const names = alternativeNames(own.subjectaltname);
-          await checkAddress(socket.remoteAddress ?? '', names, own.raw);
+          await checkAddress(socket.remoteAddress, names, own.raw);
         }
       } catch (error) {
         const { dnsNames, addresses } = alternativeNames(own.subjectaltname);
@@ -160,7 +171,11 @@ export class TlsAcceptor {
   #failed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
     const { _parent: raw = socket } = socket as unknown as { _parent?: Socket };
     const origin = originOf(raw);
-    this.#reject(origin, serverNameOf(socket), acceptFailureText(error, origin.ends));
+    // Set where Node itself has refused the certificate, which it does without a word.
+    const { authorizationError: refusal } = socket as { authorizationError?: unknown };
+    const text =
+      typeof refusal === 'string' ? verifyText(refusal) : acceptFailureText(error, origin.ends);
+    this.#reject(origin, serverNameOf(socket), text);
     socket.destroy();
   }
 

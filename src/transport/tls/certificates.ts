@@ -3,7 +3,7 @@
 
 import { X509Certificate } from 'node:crypto';
 import { promises as dns } from 'node:dns';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls';
 
 import { bytesOf } from '../../base/bytes.js';
@@ -61,6 +61,34 @@ export function lastName(names: unknown): string | null {
 export function rememberCertificate(socket: TLSSocket, isKnown: boolean): void {
   const certificate = isKnown ? socket.getPeerCertificate() : {};
   Object.defineProperty(socket, 'getPeerCertificate', { value: () => certificate });
+}
+
+/** Who may be at the other end beyond being trusted; empty lists allow everybody. */
+export interface Allowed {
+  readonly allowedCns: readonly string[];
+  readonly allowedHostnames: readonly string[];
+}
+
+/** What is said of somebody who is trusted and not allowed. */
+export const NOT_ALLOWED = 'client certificate authentication failed';
+
+/** Whether a verified certificate is one of those that are allowed. */
+export function isAllowed(
+  certificate: { readonly subject?: { readonly CN?: unknown }; readonly raw: Buffer },
+  { allowedCns, allowedHostnames }: Allowed,
+): boolean {
+  if (allowedCns.length > 0) {
+    return allowedCns.includes(lastName(certificate.subject?.CN) ?? '');
+  }
+  if (allowedHostnames.length === 0) {
+    return true;
+  }
+  const parsed = new X509Certificate(bytesOf(certificate.raw));
+  return allowedHostnames.some((host) =>
+    isIP(host) === 0
+      ? parsed.checkHost(host, { subject: 'never' }) !== undefined
+      : parsed.checkIP(host) !== undefined,
+  );
 }
 
 function plainAddress(address: string): string {

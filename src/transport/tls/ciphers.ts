@@ -67,7 +67,8 @@ export function checkCipherSuites(names: readonly string[]): void {
 }
 
 function opensslName(name: string): string | undefined {
-  return name.startsWith('TLS_') ? suites[name.slice('TLS_'.length)] : undefined;
+  const short = name.startsWith('TLS_') ? name.slice('TLS_'.length) : '';
+  return Object.hasOwn(suites, short) ? suites[short] : undefined;
 }
 
 /**

@@ -3,8 +3,14 @@
 // members' channels and HTTP requests are made with what this gives them.
 
 import { isIP } from 'node:net';
-import { type ConnectionOptions, createSecureContext, type SecureContext } from 'node:tls';
+import {
+  type ConnectionOptions,
+  checkServerIdentity,
+  createSecureContext,
+  type SecureContext,
+} from 'node:tls';
 
+import { isAllowed, NOT_ALLOWED } from './certificates.js';
 import { ciphersOf, versionsOf } from './ciphers.js';
 import { failureText } from './failures.js';
 import { KeyPairFiles, readAuthorities } from './material.js';
@@ -43,6 +49,9 @@ export class TlsDialler {
       host,
       // An address must not be sent as a name (RFC 6066 §3).
       ...(isIP(host) === 0 ? { servername: host } : {}),
+      checkServerIdentity: (name, certificate) =>
+        checkServerIdentity(name, certificate) ??
+        (isAllowed(certificate, this.#files) ? undefined : new TlsError(NOT_ALLOWED)),
     };
   }
 

@@ -42,6 +42,18 @@ const refusals: Readonly<Record<number, string>> = {
 const UNKNOWN_AUTHORITY =
   'tls: failed to verify certificate: x509: certificate signed by unknown authority';
 
+/** Node's names for some of them. */
+const numbers: Readonly<Record<string, number>> = {
+  CERT_NOT_YET_VALID: 9,
+  CERT_HAS_EXPIRED: 10,
+  INVALID_PURPOSE: 26,
+};
+
+/** Why Node refuses a certificate, by its name for the reason. */
+export function verifyText(code: string): string {
+  return refusals[numbers[code] ?? 0] ?? UNKNOWN_AUTHORITY;
+}
+
 /** OpenSSL's reasons for ending a handshake by itself. */
 const reasons: Readonly<Record<string, string>> = {
   ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE: "tls: client didn't provide a certificate",
