@@ -62,6 +62,12 @@ t.test('served requests', async (t) => {
   for (const sample of report.samples) t.ok(sample.perSecond > 0 && sample.failed === 0);
 });
 
+t.test('starting', async (t) => {
+  const args = ['--starts=1', '--idle=0', '--servers=memory'];
+  const row = /\| memory \| \d[\d,]* ms .*\| \d+ MiB/;
+  t.match(runNode('startup/main.js', args), row);
+});
+
 t.test('opening', async (t) => {
   const out = tempDir('bench');
   const args = ['--keys=2000', '--starts=1', `--out=${out}`];
