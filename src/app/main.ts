@@ -6,17 +6,17 @@ import { loadAddon } from '../storage/loader.js';
 import { buildConfig, type ServerConfig } from './config/config.js';
 import { logOptions } from './config/log.js';
 import { ConfigError, validate } from './config/validate.js';
-import { FileUrlError } from './flags/config-file.js';
 import { parseCommandLine } from './flags/parser.js';
 import {
   ConflictError,
+  configFileOf,
   type Flags,
   type Notice,
   type Resolved,
   resolveFlags,
 } from './flags/sources.js';
 import { flagTable } from './flags/table.js';
-import { UsageError } from './flags/values/values.js';
+import { FileUrlError, UsageError } from './flags/values/values.js';
 import { runServer } from './life/lifecycle.js';
 import { flagsText, subcommandProblem, usageText, versionText } from './text/usage.js';
 
@@ -50,7 +50,7 @@ function failFlags(error: unknown): never {
   process.exit(1);
 }
 
-function readFlags(): Resolved {
+async function readFlags(): Promise<Resolved> {
   const refusal = subcommandProblem(process.argv[2] ?? '');
   if (refusal !== null) {
     process.stderr.write(refusal);
@@ -70,7 +70,10 @@ function readFlags(): Resolved {
   if (extra !== undefined) {
     throw new ConfigError(`"${extra}" is not a valid flag`);
   }
-  return resolveFlags(commandLine, process.env, flagTable);
+  // Most starts have no such file, and need not load what reads YAML.
+  const isFromFile = configFileOf(commandLine, process.env) !== '';
+  const reader = isFromFile ? await import('./flags/config-file.js') : null;
+  return resolveFlags(commandLine, process.env, flagTable, reader?.readConfigFile ?? null);
 }
 
 /** Names of flags and variables whose values are secrets. */
@@ -103,9 +106,9 @@ function logAccepted(log: RootLogger, flags: Flags): void {
 }
 
 /** Everything that can be wrong before anything is started. */
-function prepare(): { resolved: Resolved; config: ServerConfig; log: RootLogger } {
+async function prepare(): Promise<{ resolved: Resolved; config: ServerConfig; log: RootLogger }> {
   try {
-    const resolved = readFlags();
+    const resolved = await readFlags();
     validate(resolved.flags, flagTable);
     const log = openLog(resolved);
     return { resolved, config: buildConfig(resolved.flags, process.env), log };
@@ -118,7 +121,7 @@ function prepare(): { resolved: Resolved; config: ServerConfig; log: RootLogger 
 }
 
 async function main(): Promise<void> {
-  const { resolved, config, log } = prepare();
+  const { resolved, config, log } = await prepare();
   const { flags, notices } = resolved;
   process.on('uncaughtException', (error) => {
     log.fatal('unexpected failure', { error, stack: error.stack });

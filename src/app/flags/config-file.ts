@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { parse, type Tags, YAMLParseError } from 'yaml';
 import { jsonType, mapType, pathOf, typeOf } from './file-types.js';
 import type { FlagRow, FlagValue } from './row.js';
+import { FileUrlError } from './values/values.js';
 
 const decoding = 'error unmarshaling JSON: while decoding JSON: json: cannot unmarshal';
 
@@ -121,17 +122,6 @@ function fromDocument(row: FlagRow, value: unknown): FlagValue {
     throw mismatch(row, value);
   }
   return result;
-}
-
-/** A list of URLs in a file is wrong: printed as it is, exit status 1. */
-export class FileUrlError extends Error {
-  override readonly name = 'FileUrlError';
-
-  constructor(flag: string, problem: string) {
-    // One of the keys is called by another name in this message.
-    const shown = flag === 'advertise-client-urls' ? 'advertise-peer-urls' : flag;
-    super(`unexpected error setting up ${shown}: ${problem}`);
-  }
 }
 
 /** Times and dates are texts here, though YAML 1.1 has them. */

@@ -2,7 +2,6 @@
 // defaults, by the documented rules of precedence and conflict.
 
 import type { LogFields } from '../../base/log/logger.js';
-import { readConfigFile } from './config-file.js';
 import type { CommandLine } from './parser.js';
 import type { FlagRow, FlagValue } from './row.js';
 import { defaultValue, parseVariable } from './values/values.js';
@@ -131,6 +130,20 @@ function readEnvironment(
   return given;
 }
 
+/** Reads a configuration file; loaded by those who need it. */
+export type ReadFile = (
+  path: string,
+  table: ReadonlyMap<string, FlagRow>,
+) => Map<string, FlagValue>;
+
+/** The configuration file that everything is read from; '' for none. */
+export function configFileOf(
+  commandLine: CommandLine,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  return String(commandLine.given.get('config-file') ?? environment.ETCD_CONFIG_FILE ?? '');
+}
+
 export interface Resolved {
   readonly flags: Flags;
   /** To be logged once the log is open, in order. */
@@ -138,7 +151,7 @@ export interface Resolved {
 }
 
 /**
- * All flags with their values.
+ * All flags with their values. `readFile` reads the configuration file, if there is one.
  *
  * @throws ConflictError, or Error whose message says what is wrong
  */
@@ -146,12 +159,13 @@ export function resolveFlags(
   commandLine: CommandLine,
   environment: Readonly<Record<string, string | undefined>>,
   table: ReadonlyMap<string, FlagRow>,
+  readFile: ReadFile | null,
 ): Resolved {
   const notices: Notice[] = [];
   let given = commandLine.given;
-  const file = given.get('config-file') ?? environment.ETCD_CONFIG_FILE ?? '';
-  if (file !== '') {
-    given = readConfigFile(String(file), table);
+  const file = configFileOf(commandLine, environment);
+  if (file !== '' && readFile !== null) {
+    given = readFile(file, table);
     notices.push({
       level: 'info',
       message:

@@ -1,9 +1,7 @@
 // The log of the process: JSON objects, one a line (or tab-separated lines for people), on stderr
 // unless told otherwise. Service managers and test frameworks read these lines, so their form is
 // part of the interface: level, ts (RFC 3339, microseconds, zone), logger if named, caller, msg,
-// and then the fields. pino does the encoding; nobody else in the tree sees it.
-
-import { pino } from 'pino';
+// and then the fields.
 
 import { Sampler } from './sampling.js';
 import { JOURNAL, type LineSink, type OutputOptions, openSinks } from './sinks.js';
@@ -105,23 +103,25 @@ export function toConsoleLine(json: string): string {
   return `${parts.join('\t')}\n`;
 }
 
-type Pino = pino.Logger<'panic'>;
+/** What a log and its named children share. */
+interface Shared {
+  level: LogLevel;
+  readonly write: (line: string) => void;
+  readonly close: () => void;
+  readonly sampler: Sampler;
+}
 
-class PinoLogger implements RootLogger {
-  readonly #pino: Pino;
-  readonly #sink: LineSink;
-  readonly #sampler: Sampler;
+class LineLogger implements RootLogger {
+  readonly #shared: Shared;
   readonly #name: string | null;
 
-  constructor(instance: Pino, sink: LineSink, sampler: Sampler, name: string | null) {
-    this.#pino = instance;
-    this.#sink = sink;
-    this.#sampler = sampler;
+  constructor(shared: Shared, name: string | null) {
+    this.#shared = shared;
     this.#name = name;
   }
 
   get level(): LogLevel {
-    return this.#pino.level as LogLevel;
+    return this.#shared.level;
   }
 
   debug(message: string, fields: LogFields = {}): void {
@@ -145,33 +145,54 @@ class PinoLogger implements RootLogger {
   }
 
   child(name: string): Logger {
-    return new PinoLogger(this.#pino, this.#sink, this.#sampler, name);
+    return new LineLogger(this.#shared, name);
   }
 
   enabled(level: LogLevel): boolean {
-    return this.#pino.isLevelEnabled(level);
+    return logLevels.indexOf(level) >= logLevels.indexOf(this.#shared.level);
   }
 
   setLevel(level: LogLevel): void {
-    this.#pino.level = level;
+    this.#shared.level = level;
   }
 
   close(): void {
-    this.#sink.close();
+    this.#shared.close();
   }
 
   #write(level: LogLevel, message: string, fields: LogFields, from: unknown): void {
     const isGrave = grave.has(level);
-    if (!this.#pino.isLevelEnabled(level) || !(isGrave || this.#sampler.admits(level, message))) {
+    const { sampler, write } = this.#shared;
+    if (!this.enabled(level) || !(isGrave || sampler.admits(level, message))) {
       return;
     }
     const place: { stack?: string } = {};
     Error.captureStackTrace(place, from as (...args: never[]) => unknown);
-    const named = this.#name === null ? {} : { logger: this.#name };
-    const head = { ...named, caller: callerOf(place.stack), msg: message };
+    const head = {
+      level,
+      ts: nowMicros(),
+      ...(this.#name === null ? {} : { logger: this.#name }),
+      caller: callerOf(place.stack),
+      msg: message,
+    };
     const trace = isGrave ? { stacktrace: framesOf(place.stack) } : {};
-    this.#pino[level]({ ...head, ...plainFields(fields), ...trace });
+    write(encode({ ...plainFields(fields), ...trace }, head));
   }
+}
+
+/** One line: the fixed keys first, which a field of the same name does not change. */
+function encode(fields: Record<string, unknown>, head: Record<string, unknown>): string {
+  try {
+    return `${JSON.stringify({ ...head, ...fields, ...head }, plainValue)}\n`;
+  } catch (error) {
+    // What refers to itself has no form as JSON; the message still counts.
+    return `${JSON.stringify({ ...head, 'fields-lost': (error as Error).message })}\n`;
+  }
+}
+
+/** Integers of 64 bits within fields, which JSON has no form for. */
+function plainValue(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 /**
@@ -184,15 +205,7 @@ export function createLogger(options: LogOptions, sink?: LineSink): RootLogger {
   // The journal gets what programs can read, in any case.
   const isPlain = options.format === 'json' || options.outputs.includes(JOURNAL);
   const write = isPlain ? lines.write : (line: string) => lines.write(toConsoleLine(line));
-  const instance = pino<'panic'>(
-    {
-      level: options.level,
-      customLevels: { panic: 55 },
-      base: null,
-      timestamp: () => `,"ts":"${nowMicros()}"`,
-      formatters: { level: (label) => ({ level: label }) },
-    },
-    { write },
-  );
-  return new PinoLogger(instance, lines, new Sampler(() => performance.now()), null);
+  const { level } = options;
+  const sampler = new Sampler(() => performance.now());
+  return new LineLogger({ level, write, close: () => lines.close(), sampler }, null);
 }

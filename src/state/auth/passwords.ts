@@ -4,9 +4,10 @@
 
 import { availableParallelism } from 'node:os';
 
-import bcrypt from 'bcrypt';
-
 import { MetaStoreError } from '../../base/errors.js';
+
+/** Loaded with the first password: most servers never see one. */
+const loadBcrypt = async () => (await import('bcrypt')).default;
 
 /** More bytes than these have no part in a hash. */
 const PASSWORD_BYTES_MAX = 72;
@@ -51,9 +52,10 @@ export class Passwords {
     if (Buffer.byteLength(password) > PASSWORD_BYTES_MAX) {
       throw MetaStoreError.of('PasswordTooLong');
     }
-    return this.#queued(signal, async () =>
-      bcrypt.hash(password, await bcrypt.genSalt(this.#cost, 'a')),
-    );
+    return this.#queued(signal, async () => {
+      const bcrypt = await loadBcrypt();
+      return bcrypt.hash(password, await bcrypt.genSalt(this.#cost, 'a'));
+    });
   }
 
   /** Whether the hash is of this password. @throws MetaStoreError TooManyRequests */
@@ -63,7 +65,7 @@ export class Passwords {
     }
     const bytes = Buffer.from(password).subarray(0, PASSWORD_BYTES_MAX);
     const text = Buffer.from(hash).toString('latin1');
-    return this.#queued(signal, () => bcrypt.compare(bytes, text));
+    return this.#queued(signal, async () => (await loadBcrypt()).compare(bytes, text));
   }
 
   #queued<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {

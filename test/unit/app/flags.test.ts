@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 
+import { readConfigFile } from '../../../src/app/flags/config-file.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { type Flags, resolveFlags } from '../../../src/app/flags/sources.js';
 import { flagTable } from '../../../src/app/flags/table.js';
@@ -16,7 +17,7 @@ import { tempDir } from '../../support/temp-dir.js';
 
 const parse = (...args: string[]) => parseCommandLine(args, flagTable);
 const resolve = (args: string[], environment: Record<string, string> = {}) =>
-  resolveFlags(parseCommandLine(args, flagTable), environment, flagTable);
+  resolveFlags(parseCommandLine(args, flagTable), environment, flagTable, readConfigFile);
 const flagsOf = (args: string[], environment: Record<string, string> = {}): Flags =>
   resolve(args, environment).flags;
 

@@ -5,6 +5,7 @@ import t from 'tap';
 
 import { buildConfig, minLeaseTtlSeconds } from '../../../src/app/config/config.js';
 import { validate } from '../../../src/app/config/validate.js';
+import { readConfigFile } from '../../../src/app/flags/config-file.js';
 import { enabledGates } from '../../../src/app/flags/feature-gates.js';
 import { parseCommandLine } from '../../../src/app/flags/parser.js';
 import { resolveFlags } from '../../../src/app/flags/sources.js';
@@ -12,7 +13,7 @@ import { flagTable } from '../../../src/app/flags/table.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 function flagsOf(...args: string[]) {
-  return resolveFlags(parseCommandLine(args, flagTable), {}, flagTable).flags;
+  return resolveFlags(parseCommandLine(args, flagTable), {}, flagTable, readConfigFile).flags;
 }
 
 function configOf(...args: string[]) {

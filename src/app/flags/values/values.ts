@@ -8,6 +8,17 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** A list of URLs in a file is wrong: printed as it is, exit status 1. */
+export class FileUrlError extends Error {
+  override readonly name = 'FileUrlError';
+
+  constructor(flag: string, problem: string) {
+    // One of the keys is called by another name in this message.
+    const shown = flag === 'advertise-client-urls' ? 'advertise-peer-urls' : flag;
+    super(`unexpected error setting up ${shown}: ${problem}`);
+  }
+}
+
 const nanosecondsPerUnit: Readonly<Record<string, number>> = {
   ns: 1,
   us: 1e3,

@@ -114,3 +114,15 @@ t.test('equal lines are written a hundred times a second, then each hundredth', 
   }
   t.equal(lines.length, 253, 'errors are never left out');
 });
+
+t.test('no field can break a line or hide what stands in each', async (t) => {
+  const { lines, log } = capture('json');
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  log.info('round', { circle });
+  log.info('fixed', { level: 'fatal', msg: 'other', ts: 1, nested: { id: 2n ** 63n } });
+  const [round, fixed] = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  t.match(round, { level: 'info', msg: 'round', 'fields-lost': /circular/ });
+  t.match(fixed, { level: 'info', msg: 'fixed', nested: { id: '9223372036854775808' } });
+  t.equal(lines[1]?.match(/"level"/g)?.length, 1);
+});
