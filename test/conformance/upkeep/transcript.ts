@@ -20,6 +20,8 @@ export class Transcript {
   readonly said: string[] = [];
   readonly address: string;
   readonly client: Client;
+  /** Goes with every call from now on; null for none. */
+  token: string | null = null;
   readonly #streams: Stream[] = [];
   readonly #clients: Client[] = [];
 
@@ -37,7 +39,7 @@ export class Transcript {
 
   /** Calls, and takes the answer down. */
   async call(label: string, call: Call, request: Message, timeoutMs = 30_000): Promise<void> {
-    const reply = await ask(this.client, call, request, { timeoutMs });
+    const reply = await ask(this.client, call, request, { timeoutMs, metadata: this.#metadata() });
     this.#take(label, call, request, reply);
   }
 
@@ -45,7 +47,8 @@ export class Transcript {
   begin(label: string, call: Call, request: Message, timeoutMs = 30_000): Pending {
     const client = new Client(this.address);
     this.#clients.push(client);
-    const answer = client.unary(call.path, call.encode(request), { timeoutMs });
+    const options = { timeoutMs, metadata: this.#metadata() };
+    const answer = client.unary(call.path, call.encode(request), options);
     return {
       end: async () => this.#take(label, call, request, decodeAnswer(call, await answer)),
     };
@@ -53,15 +56,24 @@ export class Transcript {
 
   /** Opens a stream with one request; each message is taken down as it comes. */
   open(label: string, call: Call, request: Message): Stream {
-    const stream = this.client.stream(call.path, (bytes) => {
-      const message = call.reply.decode(bytes as unknown as Uint8Array);
-      // Apart from the rest: nothing says whether a message comes before the answer to a call.
-      this.said.push(`${label} says ${canonicalReply(call, request, message)}`);
-    });
+    const options = { metadata: this.#metadata() };
+    const stream = this.client.stream(
+      call.path,
+      (bytes) => {
+        const message = call.reply.decode(bytes as unknown as Uint8Array);
+        // Apart from the rest: nothing says whether a message comes before the answer to a call.
+        this.said.push(`${label} says ${canonicalReply(call, request, message)}`);
+      },
+      options,
+    );
     stream.send(call.encode(request));
     stream.end();
     this.#streams.push(stream);
     return stream;
+  }
+
+  #metadata(): Readonly<Record<string, string>> {
+    return this.token === null ? {} : { token: this.token };
   }
 
   close(): void {

@@ -10,9 +10,15 @@ import { concurrency } from './concurrency.js';
 import { maintenance } from './maintenance.js';
 import { rangeStreams } from './range-stream.js';
 import { type Scenario, Transcript } from './transcript.js';
+import { withAuth } from './with-auth.js';
 
 const only = process.env.METASTORE_UPKEEP_SCENARIO;
-const scenarios: readonly Scenario[] = [...concurrency, ...maintenance, ...rangeStreams];
+const scenarios: readonly Scenario[] = [
+  ...concurrency,
+  ...maintenance,
+  ...rangeStreams,
+  ...withAuth,
+];
 
 async function transcriptOf(scenario: Scenario, options: ProgramOptions): Promise<string[]> {
   const program = await start({ ...options, flags: scenario.flags ?? [] });

@@ -4,6 +4,8 @@
 import t from 'tap';
 
 import { healthCheckRequest, healthCheckResponse } from '../../../src/base/proto/messages.js';
+import { ask, authCalls, calls, must } from '../../conformance/support/calls.js';
+import { Client } from '../../conformance/support/client.js';
 import { Cluster } from '../../support/cluster/cluster.js';
 import { EtcdClient } from '../../support/etcd/client.js';
 import { MemberProcess } from '../../support/process.js';
@@ -91,6 +93,31 @@ t.test('what a period old is, is compacted, by the leader alone', async (t) => {
   for (const { process } of cluster.others(leader)) {
     t.notOk(process.logLines().some(({ msg }) => msg === text));
   }
+});
+
+t.test('a member compacts and is healthy where users need permissions', async (t) => {
+  const flags = ['--auto-compaction-retention=1s'];
+  const member = await MemberProcess.start({ engine: 'memory', flags });
+  const client = new Client(member.endpoint);
+  t.teardown(async () => {
+    client.close();
+    await member.kill();
+  });
+  const root = { name: 'root', password: 'root' };
+  await must(client, authCalls.userAdd, root);
+  await must(client, authCalls.userGrantRole, { user: 'root', role: 'root' });
+  await must(client, authCalls.enable, {});
+  const { token } = await must(client, authCalls.authenticate, root);
+  const asRoot = { metadata: { token: token as string } };
+  t.match(await ask(client, calls.put, { key: Buffer.from('a') }), { code: 3 });
+  for (let i = 0; i < 5; i++) {
+    await must(client, calls.put, { key: Buffer.from('a') }, asRoot);
+  }
+  await waitFor('a compaction', async () => {
+    const { compact_revision } = await must(client, calls.hashKv, {}, asRoot);
+    return (compact_revision as bigint) >= 6n;
+  });
+  t.equal((await fetch(`http://${member.endpoint}/health`)).status, 200);
 });
 
 t.test('retentions that mean nothing end the start', async (t) => {

@@ -6,16 +6,13 @@ import { MetaStoreError } from '../../../base/errors.js';
 import type { LeaderResponse } from '../../../base/proto/concurrency-messages.js';
 import type { KeyValue } from '../../../base/proto/kv-messages.js';
 import type { ResponseHeader } from '../../../base/proto/messages.js';
-import { EventType, endOf, oldestBelow, plain } from './queue.js';
+import { EventType, endOf, oldestBelow } from './queue.js';
 import { prefixEnd, type Store } from './store.js';
 
 interface Seen {
   readonly header: ResponseHeader | null;
   readonly kv: KeyValue;
 }
-
-/** Told when the election cannot be followed, whatever the reason. */
-const CLOSED_EARLY = 'election: observe closed early';
 
 /** The first key that is put there from a revision on; null when history has been cut meanwhile. */
 async function firstPut(store: Store, place: Buffer, revision: bigint): Promise<Seen | null> {
@@ -96,9 +93,10 @@ async function follow(
 
 /**
  * Sends every leader and every value that is proclaimed, from now on and without end. One message
- * is under way at a time: a slow client holds up nothing but its own stream.
+ * is under way at a time: a slow client holds up nothing but its own stream. Ends in order, as in
+ * etcd, when the election cannot be followed, for whatever reason.
  *
- * @throws MetaStoreError ContextCanceled, Stopped; a plain one when it cannot be followed
+ * @throws MetaStoreError ContextCanceled, Stopped
  */
 export async function observe(
   store: Store,
@@ -112,6 +110,5 @@ export async function observe(
     if (isOwn || store.isOver) {
       throw error;
     }
-    throw plain(CLOSED_EARLY);
   }
 }
