@@ -325,7 +325,7 @@ export function assemble(given: Given): MemberParts {
     recovered.appliedTerm,
   );
   const removedSelf = () => events.removed();
-  const auth = new AuthCommands(state.auth, options.tokens ?? noKeeper);
+  const auth = new AuthCommands(state.auth, options.tokens ?? noKeeper, recovered.commit);
   const header = () => events.header();
   const decided = { raw, storage, membership, errors, auth, header, log, removedSelf };
   const control = new ControlEntries({ core: state.controlTimes.around(core), ...decided });

@@ -34,6 +34,8 @@ interface Entry {
 interface Parts {
   readonly state: AuthState;
   readonly tokens: TokenKeeper;
+  /** Entries up to this index were committed before this start. */
+  readonly committedBefore: number;
 }
 
 interface Command<Request> {
@@ -85,7 +87,7 @@ function disable(state: AuthState): void {
 
 /** The password has been checked where the entry was proposed; here the token comes to be. */
 function authenticate(
-  { state, tokens }: Parts,
+  { state, tokens, committedBefore }: Parts,
   { name, simple_token }: auth.InternalAuthenticateRequest,
   { index, header }: Entry,
 ): Buffer {
@@ -97,7 +99,8 @@ function authenticate(
     throw MetaStoreError.of('AuthFailed');
   }
   const token = simple_token === '' ? '' : `${simple_token}.${index}`;
-  if (token !== '') {
+  // Applied again after a restart, a login of long ago must not come to life again.
+  if (token !== '' && index > committedBefore) {
     tokens.assign(token, name);
   }
   return auth.authenticateResponse.encode({ header, token });
@@ -175,8 +178,9 @@ function runField<Field extends keyof Commands>(
 export class AuthCommands {
   readonly #parts: Parts;
 
-  constructor(state: AuthState, tokens: TokenKeeper) {
-    this.#parts = { state, tokens };
+  /** @param committedBefore where the log was committed to when this member was started */
+  constructor(state: AuthState, tokens: TokenKeeper, committedBefore = 0) {
+    this.#parts = { state, tokens, committedBefore };
   }
 
   /** Null when the entry is about something else. `header` is asked for the answer's header. */

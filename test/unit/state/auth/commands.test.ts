@@ -12,7 +12,7 @@ import {
 } from '../../../../src/base/proto/messages.js';
 import { AuthState } from '../../../../src/state/auth/auth-state.js';
 import { AuthCommands } from '../../../../src/state/auth/commands.js';
-import type { TokenKeeper } from '../../../../src/state/auth/tokens/types.js';
+import { noKeeper, type TokenKeeper } from '../../../../src/state/auth/tokens/types.js';
 
 const header = { cluster_id: 1n, member_id: 2n, revision: 3n, raft_term: 4n };
 const text = (value: string) => bytesOf(Buffer.from(value));
@@ -267,4 +267,19 @@ t.test('logging in', async (t) => {
   apply({ auth_user_change_password: { name: 'bob' } }, 'root');
   apply({ auth_user_delete: { name: 'bob' } }, 'root');
   t.same(tokens.slice(1), ['drop bob', 'drop bob']);
+});
+
+t.test('a login that is applied again after a restart gives no token', async (t) => {
+  const state = new AuthState();
+  state.setEnabled(true);
+  state.putUser({ name: 'ann', password: none, roles: [], noPassword: false });
+  const assigned: string[] = [];
+  const keeper = { ...noKeeper, assign: (token: string) => assigned.push(token) };
+  const commands = new AuthCommands(state, keeper, 5);
+  for (const index of [4, 5, 6]) {
+    const request = { authenticate: { name: 'ann', simple_token: 'abc' } };
+    const bytes = internalRaftRequest.encode(request);
+    commands.decide(index, internalRaftRequest.decode(bytesOf(bytes)), () => header);
+  }
+  t.same(assigned, ['abc.6']);
 });
