@@ -26,6 +26,7 @@ METASTORE_WEAK void SSL_CTX_set_cert_verify_callback(ssl_ctx_st* context,
                                                      int (*verify)(x509_store_ctx_st*, void*),
                                                      void* argument);
 METASTORE_WEAK int SSL_CTX_set_ex_data(ssl_ctx_st* context, int index, void* value);
+METASTORE_WEAK void* SSL_CTX_get_ex_data(const ssl_ctx_st* context, int index);
 METASTORE_WEAK int CRYPTO_get_ex_new_index(int kind, long argl, void* argp, void* make, void* copy,
                                            ExFree* free);
 METASTORE_WEAK int SSL_get_ex_data_X509_STORE_CTX_idx(void);

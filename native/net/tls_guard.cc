@@ -111,15 +111,16 @@ void FreePolicy(void*, void* value, crypto_ex_data_st*, int, long, void*) {
 
 bool IsAvailable() {
   return SSL_CTX_set_cert_verify_callback != nullptr && SSL_CTX_set_ex_data != nullptr &&
-         CRYPTO_get_ex_new_index != nullptr && SSL_get_ex_data_X509_STORE_CTX_idx != nullptr &&
-         SSL_set_verify != nullptr && X509_verify_cert != nullptr &&
-         X509_STORE_CTX_set_verify_cb != nullptr && X509_STORE_CTX_get_error != nullptr &&
-         X509_STORE_CTX_set_error != nullptr && X509_STORE_CTX_get0_cert != nullptr &&
-         X509_STORE_CTX_get_ex_data != nullptr && X509_check_host != nullptr &&
-         X509_check_ip_asc != nullptr && X509_get_subject_name != nullptr &&
-         X509_NAME_get_index_by_NID != nullptr && X509_NAME_get_entry != nullptr &&
-         X509_NAME_ENTRY_get_data != nullptr && ASN1_STRING_to_UTF8 != nullptr &&
-         CRYPTO_free != nullptr && ERR_new != nullptr && ERR_set_error != nullptr;
+         SSL_CTX_get_ex_data != nullptr && CRYPTO_get_ex_new_index != nullptr &&
+         SSL_get_ex_data_X509_STORE_CTX_idx != nullptr && SSL_set_verify != nullptr &&
+         X509_verify_cert != nullptr && X509_STORE_CTX_set_verify_cb != nullptr &&
+         X509_STORE_CTX_get_error != nullptr && X509_STORE_CTX_set_error != nullptr &&
+         X509_STORE_CTX_get0_cert != nullptr && X509_STORE_CTX_get_ex_data != nullptr &&
+         X509_check_host != nullptr && X509_check_ip_asc != nullptr &&
+         X509_get_subject_name != nullptr && X509_NAME_get_index_by_NID != nullptr &&
+         X509_NAME_get_entry != nullptr && X509_NAME_ENTRY_get_data != nullptr &&
+         ASN1_STRING_to_UTF8 != nullptr && CRYPTO_free != nullptr && ERR_new != nullptr &&
+         ERR_set_error != nullptr;
 }
 
 }  // namespace
@@ -132,6 +133,9 @@ bool GuardTls(void* ssl_context, TlsPolicy policy) {
   if (index < 0) return false;
   auto* context = static_cast<ssl_ctx_st*>(ssl_context);
   auto kept = std::make_unique<TlsPolicy>(std::move(policy));
+  // A policy that is replaced is freed here, the last one with the context.
+  const std::unique_ptr<TlsPolicy> before(
+      static_cast<TlsPolicy*>(SSL_CTX_get_ex_data(context, index)));
   if (SSL_CTX_set_ex_data(context, index, kept.get()) != 1) return false;
   SSL_CTX_set_cert_verify_callback(context, Verify, kept.release());
   return true;

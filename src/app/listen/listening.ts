@@ -38,10 +38,8 @@ function clientListeners(config: ListenConfig): Listener[] {
 function connectionLimit(config: ListenConfig, network: NativeNetwork): ConnectionLimit {
   const files = network.openFilesLimit();
   if (files !== 0 && files <= RESERVED_FILES) {
-    throw new ListenError(
-      'client',
-      'file descriptor limit of etcd process is too low; please set higher',
-    );
+    const text = 'file descriptor limit of etcd process is too low; please set higher';
+    throw new ListenError('client', text, text);
   }
   const possible = files === 0 ? Number.MAX_SAFE_INTEGER : files - RESERVED_FILES;
   const wanted = config.maxConnections === 0 ? possible : config.maxConnections;

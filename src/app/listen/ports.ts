@@ -21,9 +21,9 @@ export class ListenError extends Error {
   /** Who was to be served there. */
   readonly side: PortSide;
   /** What the last line of the log is about. */
-  readonly title: 'discovery failed' | 'listener failed';
+  readonly title: string;
 
-  constructor(side: PortSide, message: string, title: ListenError['title'] = 'discovery failed') {
+  constructor(side: PortSide, message: string, title = 'discovery failed') {
     super(message);
     this.side = side;
     this.title = title;

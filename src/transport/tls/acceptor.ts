@@ -133,9 +133,7 @@ export class TlsAcceptor {
   }
 
   async #admit(socket: TLSSocket): Promise<void> {
-    // Until somebody takes the connection.
-    const onError = () => socket.destroy();
-    socket.on('error', onError);
+    socket.on('error', () => socket.destroy());
     const { files, checkAddresses } = this.#options;
     const chain = needsClientCertificate(files) ? shownChain(socket) : [];
     const [own] = chain;
@@ -156,14 +154,14 @@ export class TlsAcceptor {
           'ip-addresses': addresses,
           'dns-names': dnsNames,
         });
-        // The end of the handshake is still to be sent.
+        // The end of the handshake is still to be sent, to whoever reads it in time.
         socket.destroySoon();
+        setTimeout(() => socket.destroy(), HANDSHAKE_TIMEOUT_MS).unref();
         return;
       }
     }
     if (!socket.destroyed) {
       rememberCertificate(socket, files.clientCertAuth);
-      socket.off('error', onError);
       this.#take(socket);
     }
   }

@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import t from 'tap';
 
@@ -12,6 +13,7 @@ import { Authority } from '../../support/etcd/certificates.js';
 import { EtcdClient } from '../../support/etcd/client.js';
 import { kill, secureClient, startListening } from '../../support/etcd/tls-server.js';
 import { freePorts } from '../../support/ports.js';
+import { launcher, RunningProcess, serverEnvironment } from '../../support/process.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { sleep, waitFor, within } from '../../support/wait.js';
 
@@ -58,6 +60,26 @@ t.test('connections beyond the limit are closed, and the server serves on', asyn
   for (const socket of held) {
     socket.destroy();
   }
+});
+
+t.test('too few files for any connection end the start', async (t) => {
+  const script = `ulimit -n 140; exec ${launcher} "$@"`;
+  const flags = ['--storage-engine=memory', `--data-dir=${join(tempDir('files'), 'data')}`];
+  const [port = 0, peerPort = 0] = await freePorts(2);
+  const urls = [
+    `--listen-client-urls=http://127.0.0.1:${port}`,
+    `--advertise-client-urls=http://127.0.0.1:${port}`,
+    `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
+    `--initial-advertise-peer-urls=http://127.0.0.1:${peerPort}`,
+    `--initial-cluster=default=http://127.0.0.1:${peerPort}`,
+  ];
+  const args = ['-c', script, 'sh', ...flags, ...urls];
+  const refused = new RunningProcess('/bin/sh', args, serverEnvironment());
+  t.equal((await within('the end', refused.exited, 15_000)).code, 1);
+  t.match(refused.logLines().at(-1), {
+    level: 'fatal',
+    msg: 'file descriptor limit of etcd process is too low; please set higher',
+  });
 });
 
 t.test('requests beyond the limit get an error, and the others an answer', async (t) => {
