@@ -17,11 +17,12 @@ import { type AuthParts, authService } from './services/auth.js';
 import { clusterService } from './services/cluster.js';
 import { electionService } from './services/concurrency/election.js';
 import { lockService } from './services/concurrency/lock.js';
-import { healthService } from './services/health.js';
 import { kvService } from './services/kv/kv.js';
 import { leaseService } from './services/lease.js';
 import { maintenanceService } from './services/maintenance.js';
 import type { Service } from './services/service.js';
+import { healthService } from './services/standard/health.js';
+import { reflectionService } from './services/standard/reflection.js';
 import { watchService } from './services/watch.js';
 
 const never: LearnerRule = () => false;
@@ -50,6 +51,8 @@ export interface ApiParts {
   /** Counts the calls. */
   readonly calls: CallMeters;
   readonly upkeep: Upkeep;
+  /** Whether tools may ask what there is. */
+  readonly reflection: boolean;
   readonly auth: AuthParts;
 }
 
@@ -92,11 +95,22 @@ function services(
   ]);
 }
 
+const REFLECTION = 'grpc.reflection.v1.ServerReflection';
+
+/** The services, and the one that tells of them all where that is wanted. */
+function withReflection(
+  { reflection }: ApiParts,
+  all: ReadonlyMap<string, Service>,
+): ReadonlyMap<string, Service> {
+  const names = [...all.keys(), REFLECTION];
+  return reflection ? new Map([...all, [REFLECTION, reflectionService(names)]]) : all;
+}
+
 export function buildHandlers(parts: ApiParts, streams: OpenStreams): HandlerTable {
   const { member, calls } = parts;
   const count: CountCall = (kind, version) => calls.counted(kind, version);
   const table = new Map<string, Handler>();
-  for (const [name, service] of services(parts, streams)) {
+  for (const [name, service] of withReflection(parts, services(parts, streams))) {
     for (const method of serviceMethods(name)) {
       const handler = service[method.path.slice(name.length + 2)] ?? unimplemented(method);
       const rule = learnerRules[method.path] ?? never;

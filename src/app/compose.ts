@@ -167,7 +167,8 @@ export async function compose(
     const electionMs = config.member.heartbeatMs * config.member.electionTicks;
     const stopPolling = systemClock.every(electionMs, () => streams.poll());
     const calls = meterCalls(config, metrics, member, log);
-    const apiParts = { member, operations, leases, access, auth, calls, upkeep };
+    const { reflection } = config;
+    const apiParts = { member, operations, leases, access, auth, calls, upkeep, reflection };
     const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;
     const served = bounded(buildHandlers(apiParts, streams), config.bounds);
     const tracing = await openTracing(config.tracing, member.errors, log);

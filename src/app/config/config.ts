@@ -65,6 +65,8 @@ export interface ServerConfig {
   readonly http: HttpOptions;
   /** Whether calls are noted for /debug/requests. */
   readonly notesRequests: boolean;
+  /** Whether clients may ask for the services and their descriptors. */
+  readonly reflection: boolean;
   /** Null when no traces are sent. */
   readonly tracing: TracingOptions | null;
   /** How long a stop waits for calls under way. */
@@ -283,6 +285,7 @@ export function buildConfig(
       features: features(flags.text('feature-gates')),
     },
     http: httpOptions(flags),
+    reflection: flags.bool('enable-grpc-reflection'),
     notesRequests: flags.text('log-level') === 'debug',
     tracing: tracingOptions(flags),
     stopGraceMs: flags.number('stop-grace') || requestTimeoutMs,

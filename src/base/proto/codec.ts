@@ -18,7 +18,8 @@ const files = [
   'leasepb.proto',
   'v3lockpb.proto',
   'v3electionpb.proto',
-  'health.proto',
+  'grpc/health.proto',
+  'grpc/reflection.proto',
   'metastore/peer.proto',
 ];
 
@@ -33,6 +34,11 @@ function root(): protobuf.Root {
     loaded = fresh.loadSync(files, { keepCase: true });
   }
   return loaded;
+}
+
+/** All of them, for those who hand them on. */
+export function protoRoot(): protobuf.Root {
+  return root();
 }
 
 /** The description of a message, for those that look at its fields. */

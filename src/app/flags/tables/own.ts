@@ -47,6 +47,7 @@ const limits: readonly FlagRow[] = [
 
 export const ownFlags: readonly FlagRow[] = [
   ...limits,
+  effective('enable-grpc-reflection', 'bool', 'false', 'tell gRPC tools what this server speaks'),
   effective('max-connections', 'uint', '0', 'open connections of clients; 0: no limit'),
   effective('max-concurrent-requests', 'uint', '0', 'unary requests under way; 0: no limit'),
   effective('max-memory-bytes', 'uint', '0', 'memory above which writes are refused; 0: no limit'),

@@ -2,12 +2,12 @@
 // Whether it serves is told by src/server/upkeep; a stream of Watch says it at once and after each
 // change, until the client goes.
 
-import { bytesOf } from '../../base/bytes.js';
-import type { CallContext, ServerStream } from '../../base/call.js';
-import { MetaStoreError } from '../../base/errors.js';
-import * as rpc from '../../base/proto/messages.js';
-import type { ServingStatus } from '../../server/upkeep/serving-status.js';
-import { type Service, stream, unary } from './service.js';
+import { bytesOf } from '../../../base/bytes.js';
+import type { CallContext, ServerStream } from '../../../base/call.js';
+import { MetaStoreError } from '../../../base/errors.js';
+import * as rpc from '../../../base/proto/messages.js';
+import type { ServingStatus } from '../../../server/upkeep/serving-status.js';
+import { type Service, stream, unary } from '../service.js';
 
 const SERVING = 1;
 const NOT_SERVING = 2;
