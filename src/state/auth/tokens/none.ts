@@ -1,4 +1,5 @@
-// No tokens at all: users are only told by their certificates.
+// No tokens at all: users are only told by their certificates. Made by options.ts where the flag
+// is set to nothing.
 
 import { MetaStoreError } from '../../../base/errors.js';
 import { noKeeper, type TokenProvider } from './types.js';

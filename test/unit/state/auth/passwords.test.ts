@@ -1,5 +1,5 @@
-// Tests of src/state/auth/passwords: the form of hashes, passwords at the edges, and a queue that is
-// bounded and forgets who has gone.
+// Tests of src/state/auth/passwords: the form of hashes, passwords at the edges, and a queue that
+// is bounded and forgets who has gone.
 
 import { performance } from 'node:perf_hooks';
 import t from 'tap';

@@ -206,7 +206,8 @@ t.test('options', async (t) => {
   refused(`jwt,sign-method=ES256,pub-key=${rsaPub}`, /not a valid EC/);
   refused(`jwt,sign-method=ES384,priv-key=${pem('p256', pairs.ES256.privateKey)}`, /secp384r1/);
   refused(`jwt,sign-method=RS256,priv-key=${smallPriv}`, /2048/);
-  const mismatch = `pub-key=${pem('other', other.publicKey)},priv-key=${pem('p', pairs.ES256.privateKey)}`;
+  const unlike = [pem('other', other.publicKey), pem('p', pairs.ES256.privateKey)];
+  const mismatch = `pub-key=${unlike[0]},priv-key=${unlike[1]}`;
   refused(`jwt,sign-method=ES256,${mismatch}`, "auth: public and private keys don't match");
   t.ok(lines.some(({ msg }) => msg === 'problem loading JWT options'));
   t.type(make('simple,a=b'), SimpleTokens, 'options of other kinds mean nothing');
