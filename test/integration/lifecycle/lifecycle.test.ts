@@ -17,6 +17,8 @@ import { launcher, MemberProcess, RunningProcess, runLauncher } from '../../supp
 import { tempDir } from '../../support/temp-dir.js';
 import { within } from '../../support/wait.js';
 
+t.setTimeout(180_000);
+
 for (const engine of ['memory', 'rocksdb'] as const) {
   t.test(`${engine}: what survives`, async (t) => {
     const member = await MemberProcess.start({ engine, flags: ['--snapshot-count=50'] });
