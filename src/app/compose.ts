@@ -109,13 +109,14 @@ function meterCalls(config: ServerConfig, metrics: Metrics, member: Member, log:
 /** What clients reach over HTTP, and what of it ports for metrics have. */
 function httpSides(
   config: ServerConfig,
-  parts: Pick<HttpParts, 'member' | 'handlers' | 'requestLog' | 'authEnabled' | 'log'>,
+  parts: Pick<HttpParts, 'member' | 'handlers' | 'requestLog' | 'log'>,
   metrics: Metrics,
 ): { readonly http: HttpSide; readonly metricsHttp: HttpHandler } {
   const all: HttpParts = {
     ...parts,
     options: config.http,
     metrics: ({ headers }) => metricsReply(metrics, headers['accept-encoding']),
+    authEnabled: () => parts.member.auth.enabled,
     ownCaller: () => ownCaller(parts.member.auth),
     observe: countChecks(metrics),
   };
@@ -173,8 +174,7 @@ export async function compose(
     const served = bounded(buildHandlers(apiParts, streams), config.bounds);
     const tracing = await openTracing(config.tracing, member.errors, log);
     const handlers = tracing.traced(requestLog?.tracked(served) ?? served);
-    const authEnabled = () => access.enabled;
-    const httpParts = { member, handlers, requestLog, authEnabled, log };
+    const httpParts = { member, handlers, requestLog, log };
     const { http, metricsHttp } = httpSides(config, httpParts, metrics);
     const json = new Http2Streams(http.handler, log);
     const grpc = new GrpcServer(handlers, member.errors, config.grpc, json);

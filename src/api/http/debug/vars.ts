@@ -9,8 +9,8 @@ import type { HttpResponse } from '../../../base/call.js';
 import type { Member } from '../../../server/member.js';
 
 /** Flags whose values nobody else may see. */
-const secretFlag = /^(--?[a-z-]*(?:password|passwd|secret|token|user)[a-z-]*=)(.+)$/i;
-const secretName = /^--?[a-z-]*(?:password|passwd|secret|token|user)[a-z-]*$/i;
+const secretFlag = /^(--?[a-z-]*(?:password|secret|user|discovery-token)[a-z-]*=)(.+)$/i;
+const secretName = /^--?[a-z-]*(?:password|secret|user|discovery-token)[a-z-]*$/i;
 
 const HIDDEN = '<hidden>';
 
