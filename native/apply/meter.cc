@@ -54,6 +54,9 @@ void Meter::Applied(const intake::RaftRequest& request, Code code, uint64_t repl
   // Whoever compacts what is compacted already has got what was asked for.
   const bool success = code == Code::kOk || code == Code::kCompacted;
   options_.metrics->Applied(OpOf(request.field), success, seconds);
+  if (request.field == intake::kFieldCompaction && code == Code::kOk) {
+    options_.metrics->compaction_begin_ms.Observe(seconds * 1000);
+  }
   const bool slow = IsSlow(seconds);
   if (success && !slow) [[likely]]
     return;

@@ -10,6 +10,7 @@ namespace {
 const Bounds kSeconds = ExponentialBounds(0.001, 2, 14);
 const Bounds kApplySeconds = ExponentialBounds(0.0001, 2, 20);
 const Bounds kTtlSeconds = ExponentialBounds(1, 2, 24);
+const Bounds kBeginMs = ExponentialBounds(0.5, 2, 14);
 const Bounds kPauseMs = ExponentialBounds(1, 2, 13);
 const Bounds kCompactionMs = ExponentialBounds(100, 2, 14);
 const Bounds kDefragSeconds = ExponentialBounds(0.1, 2, 13);
@@ -54,6 +55,7 @@ void Histogram::Observe(double value) {
 Metrics::Metrics()
     : lease_ttl(kTtlSeconds),
       compaction_pause_ms(kPauseMs),
+      compaction_begin_ms(kBeginMs),
       compaction_total_ms(kCompactionMs),
       commit_seconds(kSeconds),
       commit_write_seconds(kSeconds),
@@ -91,6 +93,7 @@ void Metrics::Visit(Visitor visit) const {
   visit("compactedKeys", compacted_keys);
   visit("compactionLast", compaction_last);
   visit("compactionPause", compaction_pause_ms);
+  visit("indexCompactionPause", compaction_begin_ms);
   visit("compactionTotal", compaction_total_ms);
   visit("commitSeconds", commit_seconds);
   visit("commitWriteSeconds", commit_write_seconds);

@@ -113,6 +113,7 @@ class Metrics {
   Counter compacted_keys;
   Counter compaction_last;  // unix seconds
   Histogram compaction_pause_ms;
+  Histogram compaction_begin_ms;  // of the entry itself
   Histogram compaction_total_ms;
   Histogram commit_seconds;
   Histogram commit_write_seconds;

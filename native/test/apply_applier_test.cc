@@ -158,7 +158,7 @@ TEST(Applier, ResultsComeByIdAndBeforeApplied) {
   bench.applier->ApplyTo(5);
   bench.RunAll();
   const auto records = bench.Drain();
-  ASSERT_EQ(records.size(), 3u);
+  ASSERT_EQ(records.size(), 4u);
   EXPECT_EQ(records[0].kind, Kind::kResult);
   EXPECT_EQ(records[0].NumberAt(0), 102u);
   EXPECT_EQ(records[0].body.substr(8, 2), std::string(2, '\0'));
@@ -168,9 +168,11 @@ TEST(Applier, ResultsComeByIdAndBeforeApplied) {
   EXPECT_EQ(records[1].NumberAt(0), 104u);
   EXPECT_EQ(static_cast<uint8_t>(records[1].body[8]), static_cast<uint8_t>(Code::kLeaseNotFound));
   EXPECT_EQ(records[1].body.size(), 10u);
-  EXPECT_EQ(records[2].kind, Kind::kApplied);
-  EXPECT_EQ(records[2].NumberAt(0), 5u);
-  EXPECT_EQ(records[2].NumberAt(8), 4u);
+  EXPECT_EQ(records[2].kind, Kind::kSlow);
+  EXPECT_EQ(static_cast<SlowKind>(records[2].body[0]), SlowKind::kFailedEntry);
+  EXPECT_EQ(records[3].kind, Kind::kApplied);
+  EXPECT_EQ(records[3].NumberAt(0), 5u);
+  EXPECT_EQ(records[3].NumberAt(8), 4u);
   EXPECT_EQ(bench.tickets.TakeAll(), (std::vector<uint64_t>{199}));
 }
 

@@ -187,8 +187,7 @@ TEST_F(CoreMetrics, TellsOfWhatIsSlowAndOfWhatFailed) {
   ASSERT_EQ(Call(intake::Method::kRange, Bytes(1, "a")), Code::kOk);
   EXPECT_EQ(Read().numbers.at("slowApplies"), 3);
   std::vector<apply::SlowKind> kinds;
-  for (const Record& record : voter_->others) {
-    if (record.kind != apply::Kind::kSlow) continue;
+  for (const Record& record : voter_->slow) {
     kinds.push_back(static_cast<apply::SlowKind>(record.body[0]));
     EXPECT_GT(record.SignedAt(1), 0) << "seconds";
     if (kinds.back() == apply::SlowKind::kRange) {

@@ -47,7 +47,12 @@ Status StoreImpl::Put(const codec::PutRequest& request, const HeaderInfo& header
                       std::string* reply) {
   METASTORE_RETURN_IF_ERROR(alarms_.GuardGrowing());
   const bool over = FindsOverQuota(CostOf(request));
-  METASTORE_RETURN_IF_ERROR(run_.CheckPut(request));
+  Status checked = run_.CheckPut(request);
+  if (!checked.ok()) {
+    if (checked.code() == Code::kKeyNotFound) ++run_.tally().ranges;  // that was looked for
+    Count(run_);
+    return checked;
+  }
   const size_t start = reply->size();
   METASTORE_RETURN_IF_ERROR(
       RunRequest(reply, [&] { return ExecutePut(&run_, request, HeaderAt(header, 0), reply); }));
@@ -99,6 +104,7 @@ Status StoreImpl::Compact(const codec::CompactionRequest& request, const HeaderI
   if (request.revision <= numbers.compact_revision) return Code::kCompacted;
   if (request.revision > numbers.revision) return Code::kFutureRevision;
   numbers.compact_revision = request.revision;
+  options_.metrics->ranges.Add();  // as etcd, which reads a key to tell the revision
   compacted_in_run_.push_back(request.revision);
   codec::AppendHeaderOnly(HeaderAt(header, numbers.revision), reply);
   return Status::Ok();

@@ -167,6 +167,8 @@ Status Run::Put(const codec::PutRequest& request, VersionRef* prev) {
   view.lease = request.ignore_lease ? live.lease : request.lease;
   view.key = request.key;
   view.value = request.ignore_value ? old->value() : request.value;
+  ++tally().puts;
+  tally().put_bytes += view.key.size() + view.value.size();
   Change({Version::Make(view), live}, AccountedSize(view.key.size(), view.value.size()));
   if (!live.exists()) numbers_.key_count++;
   Attach(live.lease, view.lease, view.key);

@@ -43,6 +43,11 @@ const std::vector<RequestOp>& Branch(const codec::TxnRequest& request, bool succ
 
 Status WriteWithoutRun() { return Status(Code::kInternal, "a write in a read-only transaction"); }
 
+/// Whether a put wants to know what is there.
+bool LooksFirst(const codec::PutRequest& put) {
+  return put.prev_kv || put.ignore_value || put.ignore_lease;
+}
+
 class Transaction {
  public:
   Transaction(const Reader& reader, Run* run) : reader_(reader), run_(run) {}
@@ -71,7 +76,9 @@ class Transaction {
     }
     if (const auto* nested = std::get_if<Nested>(&op)) return Check(**nested, path);
     if (const auto* put = std::get_if<codec::PutRequest>(&op)) {
-      return run_ == nullptr ? WriteWithoutRun() : run_->CheckPut(*put);
+      if (run_ == nullptr) return WriteWithoutRun();
+      if (LooksFirst(*put)) ++run_->tally().ranges;
+      return run_->CheckPut(*put);
     }
     if (std::holds_alternative<codec::DeleteRangeRequest>(op)) {
       return run_ == nullptr ? WriteWithoutRun() : Status::Ok();
@@ -119,11 +126,8 @@ int64_t CostOf(const codec::TxnRequest& request) {
 Status ExecutePut(Run* run, const codec::PutRequest& request, codec::ResponseHeader header,
                   std::string* reply) {
   VersionRef prev;
-  Tally& tally = run->tally();
-  if (request.prev_kv || request.ignore_value || request.ignore_lease) ++tally.ranges;
+  if (LooksFirst(request)) ++run->tally().ranges;
   METASTORE_RETURN_IF_ERROR(run->Put(request, request.prev_kv ? &prev : nullptr));
-  ++tally.puts;
-  tally.put_bytes += request.key.size() + request.value.size();
   header.revision = run->revision();
   if (prev) {
     const codec::KeyValue kv = ToKeyValue(prev->view());

@@ -167,6 +167,7 @@ class TinyVoter {
   RecoveredState recovered;
   std::map<uint64_t, Outcome> results;
   std::vector<Record> others;    // leases, alarms, quota, watch, checkpoint, truncated
+  std::vector<Record> slow;      // or failed
   std::vector<Record> controls;  // answered by `answer_controls`
   bool answer_controls = true;
   std::string fatal;
@@ -205,6 +206,9 @@ class TinyVoter {
       case apply::Kind::kControl:
         if (answer_controls) core_->ControlDone(record.NumberAt(0), {}, Code::kOk, "done", nullptr);
         controls.push_back(std::move(record));
+        break;
+      case apply::Kind::kSlow:
+        slow.push_back(std::move(record));
         break;
       case apply::Kind::kFatal:
         fatal = record.body;

@@ -136,21 +136,19 @@ void Sequencer::Flush(Stream* stream) {
 
 void Sequencer::Process(Stream* stream, Incoming incoming) {
   handled_.emplace_back(stream->id, incoming.bytes);
-  Stopwatch stopwatch;
   switch (incoming.request.kind) {
     case RequestKind::kNone:
       return;
     case RequestKind::kCreate:
       Create(stream, std::move(incoming.request.create), incoming.permission);
-      break;
+      return;
     case RequestKind::kCancel:
       Cancel(stream, incoming.request.cancel_id);
-      break;
+      return;
     case RequestKind::kProgress:
       Progress(stream);
-      break;
+      return;
   }
-  options_.metrics->watch_control_seconds.Observe(stopwatch.Lap());
 }
 
 void Sequencer::Reject(Stream* stream, std::string_view reason) {
@@ -162,6 +160,7 @@ void Sequencer::Reject(Stream* stream, std::string_view reason) {
 void Sequencer::Create(Stream* stream, CreateRequest request, Code permission) {
   if (request.start_revision < 0) return Reject(stream, kReasonCompacted);
   if (permission != Code::kOk) return Reject(stream, GrpcText(permission));
+  Stopwatch stopwatch;
   auto watcher = std::make_unique<Watcher>();
   if (!MakeSpan(&request, &watcher->span)) return Reject(stream, kReasonEmptyRange);
   int64_t id = request.watch_id;
@@ -188,6 +187,7 @@ void Sequencer::Create(Stream* stream, CreateRequest request, Code permission) {
   sender_.Send(stream, EncodeResponse(Header(current), fields, {}));
   matcher_.Add(added);
   if (added->next_revision <= view_->revision) MakeUnsynced(added);
+  options_.metrics->watch_control_seconds.Observe(stopwatch.Lap());
 }
 
 // An id that the stream does not know gets no answer at all.

@@ -41,6 +41,7 @@ export const codeNames = [
   'Unauthenticated',
 ] as const;
 
+const CANCELED = 1;
 const UNKNOWN = 2;
 /** Clients choose the text of their version: more than these are counted as one. */
 const CLIENT_VERSIONS_MAX = 200;
@@ -191,7 +192,8 @@ export class CallMeters {
       numbers.started.value++;
       try {
         await handle(context, this.#countedMessages(stream, numbers, api));
-        this.#ended(numbers, 0, performance.now() - startMs);
+        // A client that goes away ends its stream, too, and has no status from here.
+        this.#ended(numbers, context.signal.aborted ? CANCELED : 0, performance.now() - startMs);
         snapshots?.observe((performance.now() - startMs) / 1000);
       } catch (error) {
         this.#ended(numbers, this.#errors.status(error).code, performance.now() - startMs);

@@ -23,6 +23,7 @@ export const nativeFamilies: Readonly<Record<string, Counter | Gauge | Histogram
   leaseTtl: serverMetrics.leaseTtl,
   compactedKeys: mvccMetrics.compactedKeys,
   compactionLast: mvccMetrics.compactionLast,
+  indexCompactionPause: mvccMetrics.indexCompactionPause,
   compactionPause: mvccMetrics.compactionPause,
   compactionTotal: mvccMetrics.compactionTotal,
   commitSeconds: diskMetrics.commitSeconds,

@@ -31,7 +31,7 @@ export const mvccMetrics = {
   ),
   indexCompactionPause: histogram(
     'etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds',
-    'There is no index beside the data: always empty.',
+    'Time in which a compaction takes effect, before anything is removed.',
     exponential(0.5, 2, 14),
   ),
   events: counter('etcd_debugging_mvcc_events_total', 'Events sent to watchers.'),
