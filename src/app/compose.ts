@@ -10,7 +10,7 @@ import { type HttpParts, type HttpSide, httpRouter, metricsRouter } from '../api
 import { Leases } from '../api/leases.js';
 import { CallMeters } from '../api/metrics/calls.js';
 import { metricsReply } from '../api/metrics/endpoint.js';
-import { observeMember } from '../api/metrics/member.js';
+import { observeMember, observeOperations } from '../api/metrics/member.js';
 import { observePeers, transferEvents, withRoundTrips } from '../api/metrics/peers.js';
 import { RequestStats } from '../api/metrics/request-stats.js';
 import { peerRouter } from '../api/peer/router.js';
@@ -159,6 +159,7 @@ export async function compose(
     const member = await Member.open(addon, options, systemClock, log, makePeers);
     needRecentServer(member.membership.version, config.member.clusterVersion);
     const operations = new MembershipOperations(member, peerHttp, systemClock);
+    observeOperations(metrics, operations, member.errors);
     const leases = new Leases(member, peerHttp, systemClock, config.upkeep.renewsAtOnce);
     const upkeep = new Upkeep(member, peerHttp, config.upkeep, systemClock, log);
     const { access, auth } = login.services(member);

@@ -2,6 +2,7 @@
 // composed; runs at the beginning of each scrape and waits for nothing.
 
 import { hexId } from '../../base/bytes.js';
+import type { ErrorTable } from '../../base/errors.js';
 import type { Histogram } from '../../base/metrics/definition.js';
 import type { Distribution } from '../../base/metrics/family.js';
 import type { Metrics } from '../../base/metrics/metrics.js';
@@ -12,6 +13,7 @@ import { rpcMetrics } from '../../base/metrics/tables/rpc.js';
 import { serverMetrics } from '../../base/metrics/tables/server.js';
 import { ETCD_VERSION } from '../../base/package.js';
 import type { Member } from '../../server/member.js';
+import type { MembershipOperations } from '../../server/membership/operations.js';
 import type { MemberCounts } from '../../server/serving/counts.js';
 import type { CoreStatus } from '../../storage/native.js';
 import { loadNative } from './native.js';
@@ -52,6 +54,7 @@ function observeConsensus(metrics: Metrics, member: Member): void {
   const backlog = Math.max(0, member.committedIndex - member.appliedIndex);
   metrics.value(ownMetrics.applyBacklog).set(backlog);
   metrics.value(ownMetrics.replicaTurns).set(member.turns);
+  metrics.value(serverMetrics.authRevision).set(member.auth.revision);
 }
 
 function observeCluster(metrics: Metrics, member: Member): void {
@@ -118,6 +121,9 @@ function observeRequests(metrics: Metrics, { parts, expiry }: MemberCounts): voi
   metrics.value(serverMetrics.readIndexesFailed).set(reads.failedRounds);
   metrics.value(serverMetrics.slowReadIndexes).set(reads.slowRounds);
   load(metrics, ownMetrics.readConfirmSeconds, [], reads.confirmSeconds);
+  load(metrics, ownMetrics.replicaTurnSeconds, [], parts.loop.turnSeconds);
+  load(metrics, ownMetrics.batchOperations, [], parts.proposals.batchOperations);
+  metrics.value(serverMetrics.snapshotApplying).set(flag(parts.writes.installing));
   metrics.value(serverMetrics.heartbeatFailures).set(heartbeats.late);
   metrics.value(serverMetrics.leaderChanges).set(leadership.changes);
   metrics.value(serverMetrics.leasesRenewed).set(lessor.renewals);
@@ -134,6 +140,19 @@ function load(
   if (labels.length === 0 || from.count > 0) {
     metrics.distribution(definition, ...labels).load(from.counts, from.sum);
   }
+}
+
+/** Counts promotions of learners, while this member leads. */
+export function observeOperations(
+  metrics: Metrics,
+  operations: MembershipOperations,
+  errors: ErrorTable,
+): void {
+  operations.onPromoteFailure = (error) =>
+    metrics.value(serverMetrics.learnerPromoteFailures, errors.status(error).text).add();
+  metrics.onScrape(() =>
+    metrics.value(serverMetrics.learnerPromoteSuccesses).set(operations.promotions),
+  );
 }
 
 /** Registers what each scrape asks the member for. */

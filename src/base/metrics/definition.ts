@@ -49,3 +49,9 @@ export function exponential(start: number, factor: number, count: number): reado
 
 /** Bounds that most durations have, in seconds: 1 ms to 8 s. */
 export const SECONDS = exponential(0.001, 2, 14);
+
+/** Bounds of the stages of a request, in seconds: 50 µs to 6.5 s. */
+export const STAGE_SECONDS = exponential(0.00005, 2, 18);
+
+/** Bounds of how much goes together. */
+export const BATCH = exponential(1, 2, 13);

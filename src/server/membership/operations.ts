@@ -54,6 +54,9 @@ const READY_SHARE = 0.9;
 
 export class MembershipOperations {
   readonly #host: MembershipHost;
+  /** Promotions made while this member led, and who hears of those that were not; for metrics. */
+  promotions = 0;
+  onPromoteFailure: (error: unknown) => void = () => {};
   readonly #peers: Pick<PeerHttp, 'promote'>;
   readonly #clock: Clock;
 
@@ -127,11 +130,22 @@ export class MembershipOperations {
       this.#host,
       this.#clock,
       {
-        here: () => this.#promoteHere(id, signal),
+        here: () => this.#counted(this.#promoteHere(id, signal)),
         there: (urls, options) => this.#peers.promote(urls, id, options, token),
       },
       signal,
     );
+  }
+
+  async #counted<T>(promotion: Promise<T>): Promise<T> {
+    try {
+      const result = await promotion;
+      this.promotions++;
+      return result;
+    } catch (error) {
+      this.onPromoteFailure(error);
+      throw error;
+    }
   }
 
   async #promoteHere(id: bigint, signal?: AbortSignal): Promise<readonly MemberInfo[]> {

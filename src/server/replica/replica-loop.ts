@@ -7,6 +7,8 @@
 import { assert } from '../../base/assert.js';
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log/logger.js';
+import { STAGE_SECONDS } from '../../base/metrics/definition.js';
+import { Distribution } from '../../base/metrics/family.js';
 import {
   type ConfChange,
   type HardState,
@@ -110,6 +112,9 @@ export class ReplicaLoop {
   get lastTurnMs(): number {
     return this.#lastTurnMs;
   }
+  /** Time that turns take, seconds. */
+  readonly turnSeconds = new Distribution(STAGE_SECONDS);
+
   /** Turns taken so far: what JavaScript costs is told by how few there are. */
   get turns(): number {
     return this.#turns;
@@ -252,6 +257,7 @@ export class ReplicaLoop {
     const { raw, writes, proposals, reads, clock } = this.#parts;
     this.#scheduled = false;
     this.#turns++;
+    const beginMs = clock.nowMs();
     this.#events.drainCompletions();
     const nowMs = clock.nowMs();
     this.#lastTurnMs = nowMs;
@@ -274,6 +280,7 @@ export class ReplicaLoop {
     if (reads.waiting) {
       this.wake();
     }
+    this.turnSeconds.observe((clock.nowMs() - beginMs) / 1000);
   }
 
   #takeInbox(): void {

@@ -6,6 +6,9 @@ import type { Lessor } from '../../state/lease/lessor.js';
 import type { Addon, MemberCore, MetricRow } from '../../storage/native.js';
 import type { HeartbeatWatch } from '../election/heartbeat-watch.js';
 import type { Leadership } from '../election/leadership.js';
+import type { Writes } from '../replica/disk/writes.js';
+import type { ReplicaLoop } from '../replica/replica-loop.js';
+import type { Proposals } from '../replica/requests/proposals.js';
 import type { ReadIndexRounds } from '../replica/requests/read-index.js';
 import type { Tickets } from '../replica/requests/tickets.js';
 import type { ControlTimes } from './control-times.js';
@@ -21,6 +24,9 @@ export interface CountedParts {
   readonly heartbeats: HeartbeatWatch;
   readonly leadership: Leadership;
   readonly lessor: Lessor;
+  readonly loop: Pick<ReplicaLoop, 'turns' | 'turnSeconds'>;
+  readonly proposals: Pick<Proposals, 'batchOperations'>;
+  readonly writes: Pick<Writes, 'installing'>;
 }
 
 export class MemberCounts {

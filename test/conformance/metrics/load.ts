@@ -66,8 +66,14 @@ async function leases(client: EtcdClient): Promise<void> {
   await refused(client.leaseGrant(30n, 1001n));
   await client.put('leased/1', 'x', { lease: 1001n });
   await client.put('leased/2', 'x', { lease: 1001n });
-  await client.keepAliveOnce(1001n);
-  await client.keepAliveOnce(1001n);
+  const renewals = client.stream(calls.keepAlive.path);
+  for (let i = 0; i < 2; i++) {
+    renewals.send(calls.keepAlive.encode({ ID: 1001n }));
+    await renewals.next();
+  }
+  // In order, so that it is no question who ended it.
+  renewals.end();
+  await renewals.ended;
   await client.leaseTimeToLive(1001n, true);
   await client.leases();
   await client.leaseRevoke(1001n);

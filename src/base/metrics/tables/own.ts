@@ -1,10 +1,7 @@
 // Definitions: what only this server has, `metastore_*`: batches, stages of the pipeline, queues,
 // the engine and the log.
 
-import { counter, exponential, gauge, histogram } from '../definition.js';
-
-const BATCH = exponential(1, 2, 13);
-const STAGE_SECONDS = exponential(0.00005, 2, 18);
+import { BATCH, counter, gauge, histogram, STAGE_SECONDS } from '../definition.js';
 
 export const ownMetrics = {
   replicaTurns: counter('metastore_replica_turns_total', 'Turns of the replica loop.'),

@@ -5,6 +5,8 @@
 
 import type { ErrorTable } from '../../../base/errors.js';
 import type { Logger } from '../../../base/log/logger.js';
+import { BATCH } from '../../../base/metrics/definition.js';
+import { Distribution } from '../../../base/metrics/family.js';
 import type { PeerSender } from '../../../cluster/peers/types.js';
 import { NONE, type NodeId, RaftError, type RawNode } from '../../../raft/index.js';
 import { NativePayload } from '../../../storage/entry-run.js';
@@ -42,6 +44,8 @@ export interface Leadership {
 }
 
 export class Proposals {
+  /** Proposals that went to Raft together. */
+  readonly batchOperations = new Distribution(BATCH);
   readonly #parts: ProposalParts;
   #wait = false;
   #forwards = 0;
@@ -86,6 +90,7 @@ export class Proposals {
       this.#wait = false;
       return;
     }
+    this.batchOperations.observe(sizes.length);
     const payloads: NativePayload[] = [];
     for (const size of sizes) {
       payloads.push(new NativePayload(size));

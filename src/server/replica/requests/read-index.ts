@@ -4,7 +4,7 @@
 // Raft thesis §6.4. Driven by the replica loop.
 
 import { type ErrorTable, MetaStoreError, type SharedErrorCode } from '../../../base/errors.js';
-import { exponential } from '../../../base/metrics/definition.js';
+import { STAGE_SECONDS } from '../../../base/metrics/definition.js';
 import { Distribution } from '../../../base/metrics/family.js';
 import type { ReadState } from '../../../raft/index.js';
 import type { MemberCore } from '../../../storage/native.js';
@@ -42,7 +42,7 @@ export class ReadIndexRounds {
   failedRounds = 0;
   /** How long rounds take that are answered, seconds. */
   readonly #nowMs: () => number;
-  readonly confirmSeconds = new Distribution(exponential(0.00005, 2, 18));
+  readonly confirmSeconds = new Distribution(STAGE_SECONDS);
 
   /**
    * @param firstRound where rounds are counted from: no two members may use the same numbers, since

@@ -1,0 +1,101 @@
+// Metrics against a real etcd: the same load to both, then the same families, types, labels and
+// bounds, and equal values wherever a value is determined by the load. One member with each engine,
+// fresh and after the load; a leader and a follower of three.
+
+import t, { type Test } from 'tap';
+import { Cluster } from '../../support/cluster/cluster.js';
+import { EtcdClient } from '../../support/etcd/client.js';
+import { MemberProcess } from '../../support/process.js';
+import { sleep, waitFor } from '../../support/wait.js';
+import { hasReference } from '../support/programs.js';
+import { equalSeries, formDifferences, type Scrape, valueDifferences } from './compare.js';
+import { additional, incomparable, missing } from './exceptions.js';
+import { runLoad } from './load.js';
+import { scrape } from './scrape.js';
+
+interface Scrapes {
+  readonly fresh: Scrape;
+  readonly used: Scrape;
+}
+
+const used = new Set<string>();
+
+/** What runs in the background of etcd settles within a second. */
+const SETTLE_MS = 1500;
+
+async function ofMember(engine: 'memory' | 'rocksdb' | null, flags: string[]): Promise<Scrapes> {
+  const command = process.env.METASTORE_ETCD ?? '';
+  const options = engine === null ? { engine, command, flags } : { engine, flags };
+  const member = await MemberProcess.start(options);
+  const client = new EtcdClient(member.endpoint);
+  try {
+    const fresh = await scrape(member.endpoint);
+    await runLoad(client);
+    await sleep(SETTLE_MS);
+    return { fresh, used: await scrape(member.endpoint) };
+  } finally {
+    client.close();
+    await member.stop();
+  }
+}
+
+async function ofCluster(program: 'metastore' | 'etcd'): Promise<Scrape[]> {
+  const cluster = await Cluster.start({ size: 3, engines: ['memory'], program });
+  try {
+    const leader = await cluster.leader();
+    await runLoad(leader.client);
+    const [follower = leader] = cluster.others(leader);
+    // etcd asks its peers how long the way is when some seconds have passed.
+    return await Promise.all(
+      [leader, follower].map(({ settings: { clientPort } }) =>
+        waitFor('a round trip', () => withRoundTrips(`127.0.0.1:${clientPort}`), 30_000, 500),
+      ),
+    );
+  } finally {
+    await cluster.stop();
+  }
+}
+
+async function withRoundTrips(endpoint: string): Promise<Scrape | undefined> {
+  const families = await scrape(endpoint);
+  return families.has('etcd_network_peer_round_trip_time_seconds') ? families : undefined;
+}
+
+function sameForm(t: Test, theirs: Scrape, ours: Scrape, when: string): void {
+  t.strictSame(formDifferences(theirs, ours, used), [], `families, ${when}`);
+}
+
+t.setTimeout(300_000);
+
+if (!hasReference()) {
+  t.test('compared with etcd', { skip: 'METASTORE_ETCD names no etcd' }, async () => {});
+} else {
+  t.test('one member', async (t) => {
+    for (const flag of ['--metrics=basic', '--metrics=extensive']) {
+      const theirs = await ofMember(null, [flag]);
+      for (const engine of ['memory', 'rocksdb'] as const) {
+        const ours = await ofMember(engine, [flag]);
+        sameForm(t, theirs.fresh, ours.fresh, `fresh, ${engine}, ${flag}`);
+        sameForm(t, theirs.used, ours.used, `used, ${engine}, ${flag}`);
+        const differences = valueDifferences(theirs.used, ours.used, used);
+        t.strictSame(differences, [], `values after the load, ${engine}, ${flag}`);
+        const equal = equalSeries(theirs.used, ours.used);
+        t.ok(equal > 900, `${equal} series are equal`);
+      }
+    }
+  });
+
+  t.test('three members', async (t) => {
+    const theirs = await ofCluster('etcd');
+    const ours = await ofCluster('metastore');
+    for (const [i, role] of ['leader', 'follower'].entries()) {
+      sameForm(t, theirs[i] as Scrape, ours[i] as Scrape, role);
+    }
+  });
+
+  t.test('every exception is needed', async (t) => {
+    for (const { pattern, reason } of [...missing, ...additional, ...incomparable]) {
+      t.ok(used.has(String(pattern)), `${pattern}: ${reason}`);
+    }
+  });
+}
