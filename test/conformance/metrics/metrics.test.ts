@@ -22,6 +22,7 @@ const used = new Set<string>();
 
 /** What runs in the background of etcd settles within a second. */
 const SETTLE_MS = 1500;
+const ROUND_TRIPS = 'etcd_network_peer_round_trip_time_seconds';
 
 async function ofMember(engine: 'memory' | 'rocksdb' | null, flags: string[]): Promise<Scrapes> {
   const command = process.env.METASTORE_ETCD ?? '';
@@ -29,7 +30,8 @@ async function ofMember(engine: 'memory' | 'rocksdb' | null, flags: string[]): P
   const member = await MemberProcess.start(options);
   const client = new EtcdClient(member.endpoint);
   try {
-    const fresh = await scrape(member.endpoint);
+    // etcd decides the version of the cluster a moment after it serves.
+    const fresh = await waitFor('a version', () => scrapeWith(member, 'etcd_cluster_version'));
     await runLoad(client);
     await sleep(SETTLE_MS);
     return { fresh, used: await scrape(member.endpoint) };
@@ -48,7 +50,12 @@ async function ofCluster(program: 'metastore' | 'etcd'): Promise<Scrape[]> {
     // etcd asks its peers how long the way is when some seconds have passed.
     return await Promise.all(
       [leader, follower].map(({ settings: { clientPort } }) =>
-        waitFor('a round trip', () => withRoundTrips(`127.0.0.1:${clientPort}`), 30_000, 500),
+        waitFor(
+          'a round trip',
+          () => scrapeWith({ endpoint: `127.0.0.1:${clientPort}` }, ROUND_TRIPS),
+          30_000,
+          500,
+        ),
       ),
     );
   } finally {
@@ -56,9 +63,13 @@ async function ofCluster(program: 'metastore' | 'etcd'): Promise<Scrape[]> {
   }
 }
 
-async function withRoundTrips(endpoint: string): Promise<Scrape | undefined> {
+/** The scrape once it has the family. */
+async function scrapeWith(
+  { endpoint }: { readonly endpoint: string },
+  family: string,
+): Promise<Scrape | undefined> {
   const families = await scrape(endpoint);
-  return families.has('etcd_network_peer_round_trip_time_seconds') ? families : undefined;
+  return families.has(family) ? families : undefined;
 }
 
 function sameForm(t: Test, theirs: Scrape, ours: Scrape, when: string): void {
@@ -94,8 +105,8 @@ if (!hasReference()) {
   });
 
   t.test('every exception is needed', async (t) => {
-    for (const { pattern, reason } of [...missing, ...additional, ...incomparable]) {
-      t.ok(used.has(String(pattern)), `${pattern}: ${reason}`);
+    for (const { pattern, reason, isChance } of [...missing, ...additional, ...incomparable]) {
+      t.ok(isChance || used.has(String(pattern)), `${pattern}: ${reason}`);
     }
   });
 }
