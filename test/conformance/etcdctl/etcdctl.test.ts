@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 
 import { MemberProcess } from '../../support/process.js';
+import { auth } from './scripts/auth.js';
 import { basics } from './scripts/basics.js';
 import { keys } from './scripts/keys.js';
 import { leases } from './scripts/leases.js';
@@ -26,6 +27,7 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
   watches,
   leases,
   concurrency,
+  auth,
 };
 const onlyScript = process.env.METASTORE_ETCDCTL_SCRIPT;
 
