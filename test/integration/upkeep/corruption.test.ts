@@ -147,6 +147,10 @@ t.test('sound members are found sound, whatever they are at', async (t) => {
     20_000,
   );
   t.same((await leader.client.alarm({})).alarms, []);
+  const newest = said(leader, 'storing new hash').at(-1);
+  const remembered = await leader.client.hashKv(BigInt(Number(newest?.revision)));
+  t.equal(remembered.hash, newest?.hash, 'HashKV at a compaction says what was remembered');
+  t.equal(Number(remembered.compact_revision), newest?.['compact-revision']);
   const checks = said(leader, 'finished peer corruption check');
   t.ok(checks.some((line) => line['number-of-peers-checked'] === 2));
 });
