@@ -18,10 +18,16 @@ export interface AuthenticationParts {
 }
 
 const BEARER = 'Bearer ';
+/** Between the values of a header that came several times; part of no token. */
+const NEXT_VALUE = ', ';
 
-/** The token of a call; one in `token` counts before one in `authorization`. */
+/**
+ * The token of a call; one in `token` counts before one in `authorization`, and the first value
+ * before others. Clients do send it twice: as metadata and by credentials of their own.
+ */
 export function tokenOf(context: Pick<CallContext, 'metadata'>): string | undefined {
-  const text = context.metadata('token') ?? context.metadata('authorization');
+  const values = context.metadata('token') ?? context.metadata('authorization');
+  const text = values?.split(NEXT_VALUE, 1)[0];
   return text?.startsWith(BEARER) === true ? text.slice(BEARER.length) : text;
 }
 

@@ -1,5 +1,5 @@
 // The clusters that the clients are held against: one and three members, each engine, in clear
-// text, over TLS with client certificates, and with authentication. Used by matrix.test.ts.
+// text, over TLS with client certificates, and with passwords over TLS. Used by matrix.test.ts.
 
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,28 +60,32 @@ function flagsOf(
   const scheme = tls === null ? 'http' : 'https';
   const place = places[at] as Place;
   const client = `${scheme}://127.0.0.1:${place.clientPort}`;
-  const peer = (port: number) => `${scheme}://127.0.0.1:${port}`;
-  const sides = ['', 'peer-'].flatMap((side) =>
+  const peer = (port: number) => `${mode === 'TLS' ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const certificate = (side: string) =>
     tls === null
       ? []
-      : [
-          `--${side}cert-file=${tls.server.certFile}`,
-          `--${side}key-file=${tls.server.keyFile}`,
-          `--${side}trusted-ca-file=${tls.caFile}`,
-          `--${side}client-cert-auth`,
-        ],
-  );
+      : [`--${side}cert-file=${tls.server.certFile}`, `--${side}key-file=${tls.server.keyFile}`];
+  const verified = (side: string) => [
+    ...certificate(side),
+    `--${side}trusted-ca-file=${tls?.caFile}`,
+    `--${side}client-cert-auth`,
+  ];
+  const security = {
+    plain: [],
+    TLS: [...verified(''), ...verified('peer-')],
+    auth: [...certificate(''), '--bcrypt-cost=4'],
+  };
   return [
     `--name=m${at}`,
     `--data-dir=${join(folder, `m${at}`)}`,
     `--storage-engine=${engine}`,
-    `--listen-client-urls=${client}`,
+    // Clear text on the same port, where passwords do not cross a network.
+    `--listen-client-urls=${client}${mode === 'auth' ? `,${client.replace('https', 'http')}` : ''}`,
     `--advertise-client-urls=${client}`,
     `--listen-peer-urls=${peer(place.peerPort)}`,
     `--initial-advertise-peer-urls=${peer(place.peerPort)}`,
     `--initial-cluster=${places.map((other, i) => `m${i}=${peer(other.peerPort)}`).join()}`,
-    ...(mode === 'auth' ? ['--bcrypt-cost=4'] : []),
-    ...sides,
+    ...security[mode],
   ];
 }
 
@@ -113,7 +117,7 @@ export async function startCluster(t: Test, wanted: Configuration): Promise<Runn
   mkdirSync(join(folder, 'tls'));
   const authority = await Authority.make(join(folder, 'tls'));
   const tls =
-    wanted.mode === 'TLS'
+    wanted.mode !== 'plain'
       ? { caFile: authority.caFile, server: await authority.issue('server') }
       : null;
   const ports = await freePorts(2 * wanted.members);
@@ -137,7 +141,7 @@ export async function startCluster(t: Test, wanted: Configuration): Promise<Runn
   const words = access(
     endpoints,
     wanted.mode,
-    tls === null ? null : await authority.issue('client'),
+    wanted.mode === 'TLS' ? await authority.issue('client') : null,
     tls?.caFile,
   );
   return { ...words, dead };
@@ -151,11 +155,10 @@ function access(
 ): Pick<RunningCluster, 'args' | 'etcdctl'> {
   const args = [`--endpoints=${endpoints.join()}`];
   const etcdctl = [`--endpoints=${endpoints[0]}`];
-  if (client !== null) {
-    const files = [`--cacert=${caFile}`, `--cert=${client.certFile}`, `--key=${client.keyFile}`];
-    args.push(...files);
-    etcdctl.push(...files);
-  }
+  const own = client === null ? [] : [`--cert=${client.certFile}`, `--key=${client.keyFile}`];
+  const files = caFile === '' ? [] : [`--cacert=${caFile}`, ...own];
+  args.push(...files);
+  etcdctl.push(...files);
   if (mode === 'auth') {
     args.push(`--user=${root.user}`, `--password=${root.password}`);
     etcdctl.push(`--user=${root.user}:${root.password}`);

@@ -78,7 +78,7 @@ export function page(results: Results, columns: readonly Column[]): string {
     '',
     'Every RPC of the etcd 3.7 API, called through official clients against clusters of one and three',
     'members, with each storage engine, in clear text, over TLS with client certificates, and with',
-    'authentication on. This page is made by the tests: a letter stands where every case of that client',
+    'authentication by password (over TLS). This page is made by the tests: a letter stands where every case of that client',
     'passed.',
     '',
     ...columns.map(({ letter, client }) => `- **${letter}**: ${client}`),

@@ -129,6 +129,9 @@ def main():
         ("Snapshot", "a snapshot", snapshots),
         ("MemberList", "members", lambda client: holds(list(client.members), "members")),
     ]
+    if "user" in given:
+        # This client sends no token with Status.
+        cases = [case for case in cases if case[2] is not maintenance]
     for rpcs, name, run in cases:
         try:
             run(client)
