@@ -4,9 +4,9 @@
 export interface NativeNetwork {
   /**
    * Has a TLS context refuse certificates while the handshake is under way, so that the other side
-   * gets an alert. The handshake's error then has `metastore refusal <number>` in its message: a
-   * number of OpenSSL (X509_V_ERR), -1 for a certificate that is not among those allowed, -2 for one
-   * of another host. False when this Node does not allow it.
+   * gets an alert. The handshake's error then has `metastore refusal <number>` in its message:
+   * a number of OpenSSL (X509_V_ERR), -1 for a certificate that is not among those allowed, -2 for
+   * one of another host. False when this Node does not allow it.
    *
    * @param context `_external` of a secure context's native half
    * @param allowedNames common names of which the certificate must have one; empty: any

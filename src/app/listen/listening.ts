@@ -1,6 +1,6 @@
-// All ports of a server together: those of clients, of clients that speak HTTP alone, of metrics and
-// of other members, with their TLS and their common limits. Opened and closed by compose, which
-// says what is served there.
+// All ports of a server together: those of clients, of clients that speak HTTP alone, of metrics
+// and of other members, with their TLS and their common limits. Opened and closed by compose,
+// which says what is served there.
 
 import type { Logger } from '../../base/log/logger.js';
 import type { NativeNetwork } from '../../storage/native-network.js';

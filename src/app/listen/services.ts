@@ -10,7 +10,7 @@ import { http2ServersOf, splitStreams } from '../../transport/grpc-js/split.js';
 import { Http2Streams } from '../../transport/http2.js';
 import type { Services } from './ports.js';
 
-/** Everything that clients are served. `json` also answers what comes to `grpc` without being it. */
+/** Everything that clients are served; `json` answers what comes to `grpc` without being it. */
 export function clientServices(
   grpc: GrpcServer,
   json: Http2Streams,

@@ -1,5 +1,5 @@
-// Cipher suites and versions of TLS by the names that flags use (IANA's and `TLS1.2`), as Node wants
-// them. A suite of IANA's registry that Node's OpenSSL cannot do is taken and never chosen.
+// Cipher suites and versions of TLS by the names that flags use (IANA's and `TLS1.2`), as Node
+// wants them. A suite of IANA's registry that Node's OpenSSL cannot do is taken and never chosen.
 
 import { getCiphers } from 'node:tls';
 

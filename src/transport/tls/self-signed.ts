@@ -1,5 +1,5 @@
-// Certificates that the server makes for itself (`--auto-tls`): encryption without an authority that
-// could vouch for anybody. Kept in the data directory and used again. Called before ports are
+// Certificates that the server makes for itself (`--auto-tls`): encryption without an authority
+// that could vouch for anybody. Kept in the data directory and used again. Called before ports are
 // opened.
 
 import { webcrypto } from 'node:crypto';

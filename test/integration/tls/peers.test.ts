@@ -1,5 +1,5 @@
-// Members that talk over TLS in less usual ways: certificates of their own making, socket files, and
-// names of clients that nobody looks at.
+// Members that talk over TLS in less usual ways: certificates of their own making, socket files,
+// and names of clients that nobody looks at.
 
 import t from 'tap';
 

@@ -1,4 +1,5 @@
-// Limits of what is under way: connections that share a number, requests in flight, memory.
+// Limits of what is under way: connections that share a number, requests in flight, memory. What is
+// past a limit gets a named error, and nothing else changes.
 
 import t from 'tap';
 
