@@ -19,6 +19,7 @@ export interface CertificateFiles {
 }
 
 export interface CertificateOptions {
+  /** By default the name of the files; '' for a certificate without one. */
   readonly commonName?: string;
   /** Host names and addresses that it is for. */
   readonly hosts?: readonly string[];
@@ -98,7 +99,7 @@ export class Authority {
     const serial = this.#serial.toString(16).padStart(4, '0');
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: serial,
-      subject: `CN=${options.commonName ?? name}`,
+      subject: options.commonName === '' ? `O=${name}` : `CN=${options.commonName ?? name}`,
       issuer: this.#certificate.subject,
       notBefore: new Date(Date.now() - DAY_MS),
       notAfter: new Date(Date.now() + (options.days ?? 1) * DAY_MS),
