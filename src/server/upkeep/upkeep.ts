@@ -23,6 +23,9 @@ import type { UpkeepOptions } from './options.js';
 import { ServingStatus } from './serving-status.js';
 import { sizeText } from './sizes.js';
 
+/** The longest time that timers know: a longer one would be none at all. */
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
 /** What is needed of the member. */
 export type UpkeepHost = DowngradeHost &
   HashHost & {
@@ -135,7 +138,8 @@ export class Upkeep {
   /** Calls so often; 0 is never. */
   #every(intervalMs: number, work: () => Promise<void>): void {
     if (intervalMs > 0) {
-      this.#stops.push(this.#clock.every(intervalMs, () => void work()));
+      const everyMs = Math.min(intervalMs, TIMER_MAX_MS);
+      this.#stops.push(this.#clock.every(everyMs, () => void work()));
     }
   }
 

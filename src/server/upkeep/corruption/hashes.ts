@@ -22,7 +22,7 @@ export interface HashHost {
 
 export interface KeysHash {
   readonly hash: number;
-  /** Newest revision of the member when it was asked. */
+  /** All changes up to it are summed. */
   readonly revision: number;
   readonly compactRevision: number;
 }
@@ -50,9 +50,9 @@ export class Hashes {
   /** Of all that this member has now. @throws MetaStoreError Stopped */
   async own(): Promise<KeysHash> {
     const reply = await this.#host.execute('HashKv', hashKvRequest.encode({ revision: 0n }));
-    const { header, hash, compact_revision } = hashKvResponse.decode(bytesOf(reply));
-    const revision = Number(header?.revision ?? 0n);
-    return { hash, revision, compactRevision: Number(compact_revision) };
+    const { hash, hash_revision, compact_revision } = hashKvResponse.decode(bytesOf(reply));
+    const [revision, compactRevision] = [Number(hash_revision), Number(compact_revision)];
+    return { hash, revision, compactRevision };
   }
 
   /** What this member remembers of its compactions, newest first. */

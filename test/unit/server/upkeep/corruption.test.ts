@@ -47,7 +47,14 @@ function made(own: readonly Answer[], others: readonly Answer[], compactions: nu
       const answer = answers.length > 1 ? answers.shift() : answers[0];
       const [hash = 0, revision = 0, compactRevision = 0] = answer as readonly number[];
       const header = { cluster_id: 9n, member_id: 1n, revision: BigInt(revision), raft_term: 1n };
-      return hashKvResponse.encode({ header, hash, compact_revision: BigInt(compactRevision) });
+      const hash_revision = BigInt(revision);
+      return hashKvResponse.encode({
+        // More was written since: what counts is the revision of the hash.
+        header: { ...header, revision: hash_revision + 100n },
+        hash,
+        hash_revision,
+        compact_revision: BigInt(compactRevision),
+      });
     },
   };
   const http = {
