@@ -285,9 +285,58 @@ const files: readonly FlagCase[] = [
   },
 ];
 
+const security: readonly FlagCase[] = [
+  { name: 'TLS version', args: ['--tls-min-version=TLS9'] },
+  { name: 'TLS versions crossed', args: ['--tls-min-version=TLS1.3', '--tls-max-version=TLS1.2'] },
+  {
+    name: 'cipher suites with TLS 1.3 alone',
+    args: ['--tls-min-version=TLS1.3', '--cipher-suites=TLS_AES_128_GCM_SHA256'],
+  },
+  { name: 'an unknown cipher suite', args: ['--cipher-suites=foo'] },
+  {
+    name: 'https without a certificate',
+    args: [
+      '--listen-client-urls=https://127.0.0.1:{x}',
+      '--advertise-client-urls=https://127.0.0.1:{x}',
+    ],
+  },
+  {
+    name: 'peers by https without a certificate',
+    args: ['--listen-peer-urls=https://127.0.0.1:{x}'],
+  },
+  {
+    name: 'metrics by https without a certificate',
+    args: ['--listen-metrics-urls=https://127.0.0.1:{x}'],
+  },
+  { name: 'metrics on a name', args: ['--listen-metrics-urls=http://example.com:1'] },
+  { name: 'half of a pair', args: ['--cert-file={dir}/none'] },
+  { name: 'half of a pair of peers', args: ['--peer-key-file={dir}/none'] },
+  {
+    name: 'certificates that are not there, and nobody to show them to',
+    args: ['--cert-file={dir}/none', '--key-file={dir}/none'],
+  },
+  {
+    name: 'common names and host names',
+    args: ['--peer-cert-allowed-cn=a', '--peer-cert-allowed-hostname=b'],
+  },
+  { name: 'an unknown token', args: ['--auth-token=foo'] },
+  { name: 'jwt without a key', args: ['--auth-token=jwt'] },
+  { name: 'jwt with a bad option', args: ['--auth-token=jwt,pub-key'] },
+  {
+    name: 'jwt with a key that is not there',
+    args: ['--auth-token=jwt,pub-key={dir}/none,sign-method=RS256'],
+  },
+  { name: 'an odd cost', args: ['--bcrypt-cost=99'], logs: 'use default bcrypt cost' },
+  { name: 'auto TLS', args: ['--auto-tls', '--peer-auto-tls', '--self-signed-cert-validity=2'] },
+  { name: 'metrics of another kind', args: ['--metrics=foo'] },
+  { name: 'a list of hosts', args: ['--host-whitelist=a,b', '--cors=http://127.0.0.1:80'] },
+  { name: 'HTTP of its own', args: ['--listen-client-http-urls=http://127.0.0.1:{x}'] },
+];
+
 export const flagCases: readonly FlagCase[] = [
   ...flagSyntax,
   ...environment,
   ...together,
+  ...security,
   ...files,
 ];
