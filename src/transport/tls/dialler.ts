@@ -13,7 +13,7 @@ import {
 import { isAllowed, NOT_ALLOWED } from './certificates.js';
 import { ciphersOf, versionsOf } from './ciphers.js';
 import { failureText } from './failures.js';
-import { KeyPairFiles, readAuthorities } from './material.js';
+import { checkPairing, KeyPairFiles, readAuthorities } from './material.js';
 import { type GuardTls, TlsError, type TlsFiles } from './options.js';
 
 export class TlsDialler {
@@ -22,13 +22,17 @@ export class TlsDialler {
   readonly #pair: KeyPairFiles | null;
   readonly #authorities: string[] | undefined;
 
-  /** @throws TlsError when the authorities cannot be read */
+  /** @throws TlsError when files are missing, wrong, or half of a pair */
   constructor(files: TlsFiles, guard: GuardTls) {
     this.#files = files;
     this.#guard = guard;
     const certFile = files.clientCertFile || files.certFile;
     const keyFile = files.clientKeyFile || files.keyFile;
     this.#pair = certFile === '' || keyFile === '' ? null : new KeyPairFiles(certFile, keyFile);
+    if (files.certFile !== '' || files.keyFile !== '') {
+      checkPairing(files);
+      this.#pair?.read();
+    }
     this.#authorities = readAuthorities(files);
   }
 

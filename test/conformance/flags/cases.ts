@@ -312,6 +312,12 @@ const security: readonly FlagCase[] = [
   { name: 'half of a pair', args: ['--cert-file={dir}/none'] },
   { name: 'half of a pair of peers', args: ['--peer-key-file={dir}/none'] },
   {
+    name: 'certificates of peers that are not there',
+    args: ['--peer-cert-file={dir}/none', '--peer-key-file={dir}/none'],
+  },
+  { name: 'authorities of peers that are not there', args: ['--peer-trusted-ca-file={dir}/none'] },
+  { name: 'half of a pair for calls to peers', args: ['--peer-client-cert-file={dir}/none'] },
+  {
     name: 'certificates that are not there, and nobody to show them to',
     args: ['--cert-file={dir}/none', '--key-file={dir}/none'],
   },
@@ -333,10 +339,13 @@ const security: readonly FlagCase[] = [
   { name: 'HTTP of its own', args: ['--listen-client-http-urls=http://127.0.0.1:{x}'] },
 ];
 
+/** METASTORE_FLAG_CASES, a regular expression, chooses some of them by name. */
+const chosen = new RegExp(process.env.METASTORE_FLAG_CASES ?? '');
+
 export const flagCases: readonly FlagCase[] = [
   ...flagSyntax,
   ...environment,
   ...together,
   ...security,
   ...files,
-];
+].filter(({ name }) => chosen.test(name));
