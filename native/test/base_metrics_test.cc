@@ -137,7 +137,7 @@ TEST_F(CoreMetrics, CountsRequestsByKindAndOutcome) {
   EXPECT_EQ(values.numbers.at("puts"), 2);
   EXPECT_EQ(values.numbers.at("putBytes"), 8);
   EXPECT_EQ(values.numbers.at("deletes"), 1);
-  EXPECT_EQ(values.numbers.at("ranges"), 3) << "two ranges and a previous value";
+  EXPECT_EQ(values.numbers.at("ranges"), 4) << "with a previous value and a compaction";
   EXPECT_EQ(values.numbers.at("txns"), 1) << "the put that looked first";
   EXPECT_EQ(values.numbers.at("keys"), 1);
   EXPECT_EQ(values.numbers.at("leasesGranted"), 1);

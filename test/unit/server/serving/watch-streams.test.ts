@@ -3,11 +3,11 @@
 
 import t from 'tap';
 
-import type { ServerStream } from '../../../src/base/call.js';
-import { ErrorTable, MetaStoreError } from '../../../src/base/errors.js';
-import { type Caller, nobody } from '../../../src/server/serving/caller.js';
-import { WatchStreams } from '../../../src/server/serving/watch-streams.js';
-import { nativeErrorRows } from '../../support/fakes/native-errors.js';
+import type { ServerStream } from '../../../../src/base/call.js';
+import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
+import { type Caller, nobody } from '../../../../src/server/serving/caller.js';
+import { WatchStreams } from '../../../../src/server/serving/watch-streams.js';
+import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
 
 const rows = nativeErrorRows();
 const errors = new ErrorTable(rows);
