@@ -5,7 +5,7 @@ import grpc from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
 
 import { type Call, calls, type Message } from '../../conformance/support/calls.js';
-import { type CollectedSpan, OtlpCollector } from '../../support/otlp/collector.js';
+import { type CollectedSpan, OtlpCollector } from '../../support/etcd/otlp-collector.js';
 import { freePorts } from '../../support/ports.js';
 import { MemberProcess } from '../../support/process.js';
 

@@ -1,4 +1,5 @@
-// Tests of when a client pings too often. Time and what has been written are given.
+// Tests of src/transport/grpc-js/pings.ts: when a client pings too often. Time and what has been
+// written are given.
 
 import t from 'tap';
 

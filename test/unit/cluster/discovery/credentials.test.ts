@@ -1,4 +1,5 @@
-// Tests of how the registry is talked to: which endpoints by TLS, and what is wrong with files.
+// Tests of src/cluster/discovery/credentials.ts: which endpoints of a registry are talked to by
+// TLS, and what is wrong with files.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

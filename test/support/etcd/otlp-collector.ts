@@ -14,7 +14,12 @@ message ScopeSpans { Scope scope = 1; repeated Span spans = 2; }
 message Scope { string name = 1; }
 message KeyValue { string key = 1; AnyValue value = 2; }
 message AnyValue {
-  oneof value { string string_value = 1; bool bool_value = 2; int64 int_value = 3; double double_value = 4; }
+  oneof value {
+    string string_value = 1;
+    bool bool_value = 2;
+    int64 int_value = 3;
+    double double_value = 4;
+  }
 }
 message Span {
   bytes trace_id = 1;
