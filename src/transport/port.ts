@@ -10,6 +10,7 @@ import type { HttpHandler, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
 import { Http1Server } from './http1.js';
 import type { ConnectionLimit } from './limits.js';
+import { refuseConnection } from './refusal.js';
 import type { TlsAcceptor } from './tls/acceptor.js';
 
 /** The first bytes of an HTTP/2 connection (RFC 9113 §3.4), as far as HTTP/1 never begins so. */
@@ -138,18 +139,17 @@ export class SharedPort {
     }
   }
 
-  /** A connection beyond the limit is closed at once: whatever it says would cost memory. */
   #refuse(socket: Socket, max: number): void {
+    const error = `too many open connections, the limit is ${max}`;
     const now = performance.now();
     if (now - this.#refusedAtMs >= REFUSAL_LOG_INTERVAL_MS) {
       this.#refusedAtMs = now;
       this.#log.warn(`rejected connection on ${this.#options.side} endpoint`, {
         'remote-addr': `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`,
-        error: `too many open connections, the limit is ${max}`,
+        error,
       });
     }
-    socket.on('error', () => undefined);
-    socket.destroy();
+    refuseConnection(socket, error);
   }
 
   #sniff(socket: Socket): void {
