@@ -1,6 +1,6 @@
 // The storage layer of the Kubernetes API server against MetaStore: its own suite (create, update,
-// paged and streamed lists, watches with bookmarks, compaction) with both engines. The program is in
-// kubernetes/. METASTORE_KUBERNETES_ETCD=1 runs it against a real etcd as well.
+// paged and streamed lists, watches with bookmarks, compaction) with both engines. The program is
+// in kubernetes/. METASTORE_KUBERNETES_ETCD=1 runs it against a real etcd as well.
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';

@@ -13,9 +13,16 @@ import { disarm, names, type Subject, shown, startSubject, stillServes } from '.
 const isFull = process.env.METASTORE_TEST_FULL === '1';
 const messagesPerMethod = isFull ? 300 : 25;
 const seed = Number(process.env.METASTORE_BAD_INPUT_SEED ?? 7);
-const services = ['KV', 'Watch', 'Lease', 'Cluster', 'Maintenance'].map(
-  (service) => `etcdserverpb.${service}`,
-);
+const services = [
+  ...['KV', 'Watch', 'Lease', 'Cluster', 'Maintenance', 'Auth'].map(
+    (name) => `etcdserverpb.${name}`,
+  ),
+  'v3lockpb.Lock',
+  'v3electionpb.Election',
+  'grpc.health.v1.Health',
+];
+/** Calls that wait for as long as somebody else holds what they ask for. */
+const waiting = new Set(['/v3lockpb.Lock/Lock', '/v3electionpb.Election/Campaign']);
 
 t.setTimeout(3_600_000);
 
@@ -39,7 +46,8 @@ function damaged(random: Random): Buffer {
 async function fuzzUnary(client: Client, path: string, random: Random): Promise<number[]> {
   const codes: number[] = [];
   for (let index = 0; index < messagesPerMethod; index += 1) {
-    const answer = await client.unary(path, damaged(random), { timeoutMs: 10_000 });
+    const timeoutMs = waiting.has(path) ? 200 : 10_000;
+    const answer = await client.unary(path, damaged(random), { timeoutMs });
     codes.push(answer.code);
   }
   return codes;
@@ -64,7 +72,7 @@ async function randomBytes(t: Test, subject: Subject): Promise<void> {
       await fuzzStream(subject.client, method.path, random);
     } else {
       const codes = await fuzzUnary(subject.client, method.path, random);
-      const lost = codes.filter((code) => code === 4 || code === 14);
+      const lost = codes.filter((code) => (code === 4 && !waiting.has(method.path)) || code === 14);
       t.equal(lost.length, 0, `${method.path} always answers`);
     }
     t.ok(subject.program.running, `runs after ${method.path}`);

@@ -3,10 +3,9 @@
 
 import t from 'tap';
 
-import type { Leases } from '../../../../src/api/leases.js';
 import { type PeerParts, peerRouter } from '../../../../src/api/peer/router.js';
 import { bytesOf } from '../../../../src/base/bytes.js';
-import type { HttpRequest, HttpResponse } from '../../../../src/base/call.js';
+import type { HttpHandler, HttpRequest, HttpResponse } from '../../../../src/base/call.js';
 import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
 import { createLogger } from '../../../../src/base/log/logger.js';
 import * as rpc from '../../../../src/base/proto/messages.js';
@@ -31,6 +30,29 @@ const aClient = {
   commonName: null,
   async *chunks() {},
 };
+
+/** Sends `METHOD url`; an error for a body is a client that goes away in it. */
+function asking(handle: HttpHandler) {
+  return (
+    line: string,
+    body: Buffer | string | Error = '',
+    headers: HttpRequest['headers'] = {},
+  ): Promise<HttpResponse> => {
+    const [method = '', url = ''] = line.split(' ');
+    return handle({
+      method,
+      url,
+      headers,
+      ...aClient,
+      signal: new AbortController().signal,
+      body: async (limit) => {
+        if (body instanceof Error) throw body;
+        const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+        return bytes.length > limit ? null : bytes;
+      },
+    });
+  };
+}
 
 function made(script: Script = {}) {
   const lines: Record<string, unknown>[] = [];
@@ -65,7 +87,7 @@ function made(script: Script = {}) {
       return orThrow(script.promote, membership.list());
     },
   };
-  const leases: Pick<Leases, 'renewHere' | 'renewManyHere' | 'timeToLiveHere'> = {
+  const leases: PeerParts['leases'] = {
     renewManyHere: (ids) =>
       orThrow(
         script.lease,
@@ -87,26 +109,7 @@ function made(script: Script = {}) {
     },
   };
   const handle = peerRouter({ member, operations, leases, access, log });
-  const ask = (
-    line: string,
-    body: Buffer | string | Error = '',
-    headers: HttpRequest['headers'] = {},
-  ): Promise<HttpResponse> => {
-    const [method = '', url = ''] = line.split(' ');
-    return handle({
-      method,
-      url,
-      headers,
-      ...aClient,
-      signal: new AbortController().signal,
-      body: async (limit) => {
-        if (body instanceof Error) throw body;
-        const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-        return bytes.length > limit ? null : bytes;
-      },
-    });
-  };
-  return { ask, asked, lines };
+  return { ask: asking(handle), asked, lines };
 }
 
 const plain = {
