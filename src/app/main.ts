@@ -121,6 +121,11 @@ async function prepare(): Promise<{ resolved: Resolved; config: ServerConfig; lo
 }
 
 async function main(): Promise<void> {
+  if (process.argv[2] === 'gateway') {
+    const { runGateway } = await import('./listen/gateway-command.js');
+    await runGateway(process.argv.slice(3), earlyLogger());
+    return;
+  }
   const { resolved, config, log } = await prepare();
   const { flags, notices } = resolved;
   process.on('uncaughtException', (error) => {

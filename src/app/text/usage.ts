@@ -21,9 +21,8 @@ export function versionText(): string {
   ].join('\n');
 }
 
-/** Other programs that the `etcd` binary holds, and what to use instead of them here. */
+/** Programs that the `etcd` binary holds and this one does not, and what to use instead. */
 const subcommands: Readonly<Record<string, string>> = {
-  gateway: 'any TCP load balancer does the same, or `etcd gateway` of an etcd release',
   'grpc-proxy': '`etcd grpc-proxy` of an etcd 3.7 release works in front of these servers',
 };
 
@@ -45,6 +44,9 @@ export const usageText = `Usage:
 
   metastore -h | --help
     Show the help about flags.
+
+  metastore gateway start
+    Pass TCP connections on to the members of a cluster.
 
 `;
 
