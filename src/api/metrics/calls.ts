@@ -167,13 +167,15 @@ export class CallMeters {
       numbers.received.value++;
       try {
         const reply = await handle(context, request);
+        const tookMs = performance.now() - startMs;
         this.#sentBytes.value += reply.length;
-        this.#ended(numbers, 0, performance.now() - startMs);
-        this.#stats.ended(path, context, startMs, request, reply);
+        this.#ended(numbers, 0, tookMs);
+        this.#stats.ended(path, context, startMs, tookMs, request, reply);
         return reply;
       } catch (error) {
-        this.#ended(numbers, this.#errors.status(error).code, performance.now() - startMs);
-        this.#stats.ended(path, context, startMs, request, null);
+        const tookMs = performance.now() - startMs;
+        this.#ended(numbers, this.#errors.status(error).code, tookMs);
+        this.#stats.ended(path, context, startMs, tookMs, request, null);
         throw error;
       } finally {
         numbers.sent.value++;

@@ -72,10 +72,10 @@ export class RequestStats {
     path: string,
     context: CallContext,
     startMs: number,
+    tookMs: number,
     request: Buffer,
     reply: Buffer | null,
   ): void {
-    const tookMs = performance.now() - startMs;
     // At debug level every call is told of, and slow ones only there.
     if (this.#log.enabled('debug')) {
       this.#log.debug(

@@ -4,6 +4,7 @@
 
 import { assert } from '../assert.js';
 import type { Definition } from './definition.js';
+import { formatNumber, labelText } from './text.js';
 
 /** A counter's or gauge's number. */
 export class Value {
@@ -57,18 +58,22 @@ export type Cell = Value | Distribution;
 export interface Sample {
   readonly labels: Readonly<Record<string, string | number>>;
   readonly value: number;
+  /** The labels as text, where that is known already. */
+  readonly text?: string;
   /** When it differs from the family's. */
   readonly metricName?: string;
 }
 
 interface Child<C> {
   readonly labels: Readonly<Record<string, string>>;
+  /** They are written at each scrape, and never change. */
+  readonly text: string;
   readonly cell: C;
 }
 
-function samplesOf(name: string, { labels, cell }: Child<Cell>): Sample[] {
+function samplesOf(name: string, { labels, text, cell }: Child<Cell>): Sample[] {
   if (cell instanceof Value) {
-    return [{ labels, value: cell.value }];
+    return [{ labels, text, value: cell.value }];
   }
   const samples: Sample[] = [];
   const metricName = `${name}_bucket`;
@@ -76,10 +81,11 @@ function samplesOf(name: string, { labels, cell }: Child<Cell>): Sample[] {
   cell.counts.forEach((count, bucket) => {
     total += count;
     const le = cell.bounds[bucket] ?? Number.POSITIVE_INFINITY;
-    samples.push({ metricName, labels: { ...labels, le }, value: total });
+    const bucketText = `${text === '' ? '' : `${text},`}le="${formatNumber(le)}"`;
+    samples.push({ metricName, labels: { ...labels, le }, text: bucketText, value: total });
   });
-  samples.push({ metricName: `${name}_sum`, labels, value: cell.sum });
-  samples.push({ metricName: `${name}_count`, labels, value: total });
+  samples.push({ metricName: `${name}_sum`, labels, text, value: cell.sum });
+  samples.push({ metricName: `${name}_count`, labels, text, value: total });
   return samples;
 }
 
@@ -109,7 +115,8 @@ export class Family<C extends Cell> {
     assert(values.length === labels.length, `${name} has ${labels.length} labels`);
     const cell = this.#make();
     const pairs = labels.map((label, i) => [label, values[i] as string] as const);
-    this.#children.set(key, { labels: Object.fromEntries(pairs), cell });
+    const named = Object.fromEntries(pairs);
+    this.#children.set(key, { labels: named, text: labelText(named), cell });
     return cell;
   }
 

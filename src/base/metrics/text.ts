@@ -34,11 +34,9 @@ function escapeLabel(text: string): string {
   return /[\\\n"]/.test(text) ? text.replace(/[\\\n"]/g, (one) => escapes[one] as string) : text;
 }
 
-function labelText(labels: Sample['labels']): string {
+/** Labels as they stand between the braces, in alphabetical order. */
+export function labelText(labels: Sample['labels']): string {
   const names = Object.keys(labels);
-  if (names.length === 0) {
-    return '';
-  }
   const parts: string[] = [];
   for (const name of names.length === 1 ? names : names.sort()) {
     const value = labels[name] as string | number;
@@ -51,14 +49,18 @@ function labelText(labels: Sample['labels']): string {
   if (labels.le !== undefined) {
     parts.push(`le="${formatNumber(Number(labels.le))}"`);
   }
-  return `{${parts.join(',')}}`;
+  return parts.join(',');
 }
 
 function linesOf(family: Exposed): string {
   const help = family.help.replace(/[\\\n]/g, (one) => escapes[one] as string);
   let text = `# HELP ${family.name} ${help}\n# TYPE ${family.name} ${family.type}\n`;
-  for (const { metricName, labels, value } of family.values) {
-    text += `${metricName ?? family.name}${labelText(labels)} ${formatNumber(value)}\n`;
+  for (const { metricName = family.name, labels, text: known, value } of family.values) {
+    const inner = known ?? labelText(labels);
+    text += metricName;
+    text += inner === '' ? ' ' : `{${inner}} `;
+    text += formatNumber(value);
+    text += '\n';
   }
   return text;
 }
