@@ -2,6 +2,8 @@
 // by kind and outcome, slow ones told of, the log, compaction and watches.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <future>
 #include <map>
 #include <thread>
 
@@ -99,6 +101,34 @@ TEST(Metrics, TalliesGroupWhatBelongsTogether) {
   EXPECT_EQ(tally.groups, 1u);
   tally.EndGroup();
   EXPECT_EQ(tally.groups, 1u);
+}
+
+TEST(Metrics, SlowSyncsAreToldOf) {
+  for (const double threshold : {0.0, 3600.0}) {
+    ScratchDirectory directory;
+    Metrics metrics;
+    wal::WalOptions options;
+    options.directory = directory.path() + "/wal";
+    options.metrics = &metrics;
+    options.slow_sync_seconds = threshold;
+    wal::Recovered recovered;
+    auto log = wal::Wal::Open(options, {1, 2}, &recovered);
+    ASSERT_TRUE(log.ok());
+    std::atomic<int> told{0};
+    (*log)->OnSlowSync([&](double seconds) {
+      EXPECT_GT(seconds, 0);
+      ++told;
+    });
+    std::promise<bool> durable;
+    (*log)->Append({{1, 1, 0, std::make_shared<const std::string>("x")}}, nullptr, true,
+                   [&](Status status) { durable.set_value(status.ok()); });
+    ASSERT_TRUE(durable.get_future().get());
+    EXPECT_EQ(told.load(), threshold == 0 ? 1 : 0);
+    const Values values = Named(metrics.Values());
+    EXPECT_EQ(values.counts.at("fsyncSeconds"), 1u);
+    EXPECT_EQ(values.counts.at("walBatchEntries"), 1u);
+    EXPECT_TRUE((*log)->Close().ok());
+  }
 }
 
 class CoreMetrics : public ::testing::Test {
