@@ -215,7 +215,7 @@ function httpOptions(flags: Flags): HttpOptions {
   };
 }
 
-function listenConfig(flags: Flags): ListenConfig {
+function listenConfig(flags: Flags, localAddressOf: readonly string[] | null): ListenConfig {
   return {
     clientUrls: urlsOf(flags, 'listen-client-urls'),
     clientHttpUrls: urlsOf(flags, 'listen-client-http-urls'),
@@ -224,6 +224,7 @@ function listenConfig(flags: Flags): ListenConfig {
     clientTls: tlsFilesOf(flags, 'client'),
     peerTls: tlsFilesOf(flags, 'peer'),
     reusePort: flags.bool('socket-reuse-port'),
+    localAddressOf,
     maxConnections: flags.number('max-connections'),
   };
 }
@@ -246,7 +247,7 @@ export function buildConfig(
   const gates = enabledGates(flags.text('feature-gates'));
   return {
     dataDir,
-    listen: listenConfig(flags),
+    listen: listenConfig(flags, gates.has('SetMemberLocalAddr') ? peerUrls : null),
     bounds: {
       maxRequests: flags.number('max-concurrent-requests') || Number.POSITIVE_INFINITY,
       maxMemoryBytes: flags.number('max-memory-bytes') || Number.POSITIVE_INFINITY,

@@ -9,7 +9,7 @@ import { TlsDialler } from '../../transport/tls/dialler.js';
 import { hasCertificate, TlsError, type TlsFiles } from '../../transport/tls/options.js';
 import type { ServiceUrl } from '../flags/values/urls.js';
 import { isSecure, ListenError, type Listener, Ports, placeText, type Services } from './ports.js';
-import { prepareTls } from './tls.js';
+import { memberLocalAddress, prepareTls } from './tls.js';
 
 /** Where and how a server listens. */
 export interface ListenConfig {
@@ -21,6 +21,8 @@ export interface ListenConfig {
   readonly clientTls: TlsFiles;
   readonly peerTls: TlsFiles;
   readonly reusePort: boolean;
+  /** Peer URLs one of whose addresses connections to other members come from; null: any. */
+  readonly localAddressOf: readonly string[] | null;
   /** Connections of clients that may be open at once; 0 for what the system allows. */
   readonly maxConnections: number;
 }
@@ -69,7 +71,9 @@ export class Listening {
     this.#metrics = new Ports('client', { ...client, checkAddresses: true });
     const checkAddresses = !peerTls.skipClientSanVerification;
     this.#peer = new Ports('peer', { ...common, tls: peerTls, limit: null, checkAddresses });
-    this.dialler = new TlsDialler(peerTls, network.guardTls);
+    const localAddress =
+      config.localAddressOf === null ? null : memberLocalAddress(config.localAddressOf, log);
+    this.dialler = new TlsDialler(peerTls, network.guardTls, localAddress);
   }
 
   /**

@@ -2,6 +2,7 @@
 // certificates that a server makes for itself. Called by the configuration and when ports are
 // opened.
 
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 
 import type { Logger } from '../../base/log/logger.js';
@@ -111,4 +112,26 @@ function logTls(files: TlsFiles, side: 'client' | 'peer', log: Logger): void {
       'cipher-suites': files.cipherSuites,
     });
   }
+}
+
+/**
+ * The address that connections to other members come from (feature gate SetMemberLocalAddr): the
+ * first one of the advertised peer URLs that other hosts can mean; null when there is none.
+ */
+export function memberLocalAddress(peerUrls: readonly string[], log: Logger): string | null {
+  log.info('searching for a suitable member local address in AdvertisePeerURLs', {
+    'advertise-peer-urls': peerUrls,
+  });
+  for (const url of peerUrls) {
+    const host = /^https?:\/\/(?:\[([^\]]+)\]|([^:/]+)):\d+/.exec(url)?.slice(1).join('') ?? '';
+    const isOwn = /^(?:127\.|0\.0\.0\.0$|::1$|::$)/.test(host);
+    if (isIP(host) !== 0 && !isOwn) {
+      log.info('setting member local address', { LocalAddr: host });
+      return host;
+    }
+  }
+  log.warn('unable to set a member local address due to lack of suitable local addresses', {
+    'advertise-peer-urls': peerUrls,
+  });
+  return null;
 }

@@ -78,7 +78,11 @@ class SecureAgent extends Agent {
     const host = path === '' ? (to.host ?? '') : socketHost(path);
     try {
       const options = this.#dialler.options(host, ['http/1.1']);
-      return connect(path === '' ? { ...options, port: Number(to.port) } : { ...options, path });
+      const { localAddress } = this.#dialler;
+      const from = localAddress === null ? {} : { localAddress };
+      return connect(
+        path === '' ? { ...options, ...from, port: Number(to.port) } : { ...options, path },
+      );
     } catch (error) {
       // This may be called in the middle of nowhere, where nobody catches anything.
       return new Socket().destroy(error as Error);
@@ -133,6 +137,7 @@ export class Exchanges {
 
   #once(place: Place, question: Question, limits: ExchangeLimits): Promise<Answer> {
     const { method, path, headers, body } = question;
+    const localAddress = this.#dialler?.localAddress ?? null;
     const agent = place.isSecure ? this.#secureAgent : this.#agent;
     if (agent === null) {
       return Promise.reject(new Error('there is no TLS towards other members'));
@@ -141,6 +146,7 @@ export class Exchanges {
       const length = body === undefined ? {} : { 'content-length': String(body.length) };
       const outgoing: ClientRequest = httpRequest({
         ...place.address,
+        ...(localAddress === null ? {} : { localAddress }),
         agent,
         method,
         path,

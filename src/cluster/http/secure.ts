@@ -5,6 +5,8 @@
 import type { ConnectionOptions } from 'node:tls';
 
 export interface SecureDialler {
+  /** Address of this host that connections to members come from; null for the system's choice. */
+  readonly localAddress: string | null;
   /**
    * How to connect to a host now, and to verify that it is the one.
    *

@@ -14,7 +14,9 @@ import { type SecureDialler, socketHost } from '../http/secure.js';
 export interface Place {
   /** The gRPC name of it. */
   readonly target: string;
-  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  readonly address:
+    | { readonly host: string; readonly port: number; readonly localAddress?: string }
+    | { readonly path: string };
   /** How a connection there is encrypted; null for clear text. */
   readonly secure: { readonly dialler: SecureDialler; readonly host: string } | null;
 }
@@ -55,7 +57,13 @@ export function placeOf(url: string, dialler: SecureDialler | null = null): Plac
   const secure = parsed.protocol === 'http:' ? null : secureTo(dialler, host);
   return secure === undefined
     ? noTls(url)
-    : { target: `${scheme}:${name}:${port}`, address: { host, port }, secure };
+    : { target: `${scheme}:${name}:${port}`, address: { host, port, ...from(dialler) }, secure };
+}
+
+/** Where connections are made from, when that is not the system's choice. */
+function from(dialler: SecureDialler | null): { localAddress?: string } {
+  const address = dialler?.localAddress ?? null;
+  return address === null ? {} : { localAddress: address };
 }
 
 function secureTo(dialler: SecureDialler | null, host: string): Place['secure'] | undefined {
@@ -129,7 +137,7 @@ export class PeerChannel {
       return {
         connect: (socket) => {
           this.#note(socket);
-          return place.secure === null ? connector.connect(socket) : encrypt(place, socket);
+          return this.#over(place, connector, socket);
         },
         waitForReady: () => connector.waitForReady(),
         getCallCredentials: () => connector.getCallCredentials(),
@@ -137,6 +145,23 @@ export class PeerChannel {
       };
     };
     return tracking;
+  }
+
+  /** What the channel talks over: the connection that the library has made, or one like it. */
+  async #over(place: Place, connector: SecureConnector, made: Socket) {
+    let socket = made;
+    if ('localAddress' in place.address) {
+      // The library cannot say where its connections come from.
+      made.destroy();
+      socket = connect(place.address).setNoDelay();
+      this.#note(socket);
+      await new Promise<void>((resolve, reject) => {
+        socket.once('connect', resolve);
+        socket.once('error', reject);
+        socket.once('close', () => reject(new Error('connection closed')));
+      });
+    }
+    return place.secure === null ? connector.connect(socket) : encrypt(place, socket);
   }
 
   #note(socket: Socket): void {
@@ -148,6 +173,8 @@ export class PeerChannel {
     socket.once('close', () => this.#sockets.delete(socket));
   }
 }
+
+type SecureConnector = ReturnType<grpc.ChannelCredentials['_createSecureConnector']>;
 
 async function encrypt(place: Place, raw: Socket) {
   const socket = dialTls(place, raw);

@@ -22,8 +22,12 @@ export class TlsDialler {
   readonly #pair: KeyPairFiles | null;
   readonly #authorities: string[] | undefined;
 
+  /** Where connections come from; null for the system's choice. */
+  readonly localAddress: string | null;
+
   /** @throws TlsError when files are missing, wrong, or half of a pair */
-  constructor(files: TlsFiles, guard: GuardTls) {
+  constructor(files: TlsFiles, guard: GuardTls, localAddress: string | null = null) {
+    this.localAddress = localAddress;
     this.#files = files;
     this.#guard = guard;
     const certFile = files.clientCertFile || files.certFile;

@@ -95,6 +95,8 @@ export class TestMember {
   readonly events = new TestEvents();
   readonly log = new CollectedLog();
   readonly peers: Peers;
+  /** Where connections have come from. */
+  readonly remoteAddresses: string[] = [];
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
@@ -121,6 +123,7 @@ export class TestMember {
     );
     this.#server = createServer({ noDelay: true }, (socket) => {
       this.#sockets.add(socket);
+      this.remoteAddresses.push(socket.remoteAddress ?? '');
       socket.once('close', () => this.#sockets.delete(socket));
       this.peers.grpcServer.accept(socket);
     });
