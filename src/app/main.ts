@@ -109,7 +109,7 @@ function logAccepted(log: RootLogger, flags: Flags): void {
 async function prepare(): Promise<{ resolved: Resolved; config: ServerConfig; log: RootLogger }> {
   try {
     const resolved = await readFlags();
-    validate(resolved.flags, flagTable);
+    validate(resolved.flags);
     const log = openLog(resolved);
     return { resolved, config: buildConfig(resolved.flags, process.env), log };
   } catch (error) {

@@ -2,9 +2,7 @@
 // `failed to verify flags`; the first broken rule ends the start.
 
 import { enabledGates } from '../flags/feature-gates.js';
-import type { FlagRow } from '../flags/row.js';
 import type { Flags } from '../flags/sources.js';
-import { hasDefault } from '../flags/sources.js';
 import { parseUrl, type ServiceUrl } from '../flags/values/urls.js';
 import { tlsFlagsProblem } from '../listen/tls.js';
 import { limitsProblem } from './limits.js';
@@ -100,15 +98,6 @@ function checkDiscovery(flags: Flags): string | null {
   return null;
 }
 
-function checkLater(flags: Flags, table: ReadonlyMap<string, FlagRow>): string | null {
-  for (const row of table.values()) {
-    if (row.use.kind === 'later' && !hasDefault(row, flags.value(row.name))) {
-      return `--${row.name} is not supported by this version of MetaStore yet`;
-    }
-  }
-  return null;
-}
-
 /** URLs of a flag; its texts have been checked when it was read. */
 export function urlsOf(flags: Flags, name: string): ServiceUrl[] {
   return flags.list(name).map((text) => {
@@ -171,7 +160,7 @@ function check(flags: Flags, rules: readonly ((flags: Flags) => string | null)[]
 }
 
 /** @throws ConfigError with the first rule that is broken */
-export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): void {
+export function validate(flags: Flags): void {
   check(flags, [logProblem, checkUrls, checkDiscovery, checkTimes]);
   const isUnsaid = flags.given('listen-client-urls') && !flags.given('advertise-client-urls');
   if (isUnsaid && !flags.fromFile) {
@@ -181,8 +170,4 @@ export function validate(flags: Flags, table: ReadonlyMap<string, FlagRow>): voi
     );
   }
   check(flags, [checkModes, checkTracing, limitsProblem, tlsFlagsProblem]);
-  const missing = checkLater(flags, table);
-  if (missing !== null) {
-    throw new ConfigError(missing);
-  }
 }

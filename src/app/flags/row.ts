@@ -1,5 +1,5 @@
 // What the table of flags says of each: its name, the kind of its value, its default, where it
-// stands in a configuration file, and what it does here. Made by the three builders below.
+// stands in a configuration file, and what it does here. Made by the builders below.
 
 import { urlsProblem } from './values/urls.js';
 
@@ -22,8 +22,6 @@ export type FlagUse =
   | { readonly kind: 'effective' }
   /** Taken without effect, for the reason given. */
   | { readonly kind: 'accepted'; readonly why: string }
-  /** Refused unless it has its default: what it asks for is not built yet. */
-  | { readonly kind: 'later' }
   /** Not in the help: old names that are still taken and mean nothing. */
   | { readonly kind: 'ignored' };
 
@@ -82,17 +80,6 @@ export function accepted(
   extra?: Extra,
 ): FlagRow {
   return row(name, kind, defaultText, { kind: 'accepted', why }, `accepted: ${why}`, extra);
-}
-
-/** A flag that is refused unless it asks for what is the default. */
-export function later(
-  name: string,
-  kind: FlagKind,
-  defaultText: string,
-  help: string,
-  extra?: Extra,
-): FlagRow {
-  return row(name, kind, defaultText, { kind: 'later' }, `${help} (not yet)`, extra);
 }
 
 /** An old flag that is taken silently. */

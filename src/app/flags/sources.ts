@@ -186,8 +186,3 @@ export function resolveFlags(
   }
   return { flags: new Flags(values, new Set(given.keys()), file !== ''), notices };
 }
-
-/** Whether a flag has the value that it has when nobody sets it. */
-export function hasDefault(row: FlagRow, value: FlagValue): boolean {
-  return JSON.stringify(value) === JSON.stringify(defaultValue(row));
-}

@@ -28,7 +28,7 @@ const log = createLogger(
 function configIn(dataDir: string, ...args: string[]) {
   const commandLine = parseCommandLine([`--data-dir=${dataDir}`, ...args], flagTable);
   const { flags } = resolveFlags(commandLine, {}, flagTable, null);
-  validate(flags, flagTable);
+  validate(flags);
   return buildConfig(flags, {});
 }
 
