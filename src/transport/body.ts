@@ -5,6 +5,9 @@ import type { Readable } from 'node:stream';
 
 import { bytesOf } from '../base/bytes.js';
 
+/** One reason for all: making an exception for each request would cost more than most requests. */
+export const requestOver = new Error('the request is over');
+
 /** How long a client may take for the next piece of a body that somebody waits for. */
 const SILENCE_MS = 60_000;
 

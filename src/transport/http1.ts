@@ -10,7 +10,7 @@ import { TLSSocket } from 'node:tls';
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
-import { readBody } from './body.js';
+import { readBody, requestOver } from './body.js';
 import { commonNameOf } from './tls/certificates.js';
 
 /**
@@ -52,7 +52,7 @@ export class Http1Server {
 
   async #serve(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    response.once('close', () => gone.abort(requestOver));
     const { status, headers, body } = await this.#answer(incoming, gone.signal);
     try {
       if (typeof body === 'string' || Buffer.isBuffer(body)) {

@@ -14,7 +14,7 @@ import type { Socket } from 'node:net';
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
-import { readBody } from './body.js';
+import { readBody, requestOver } from './body.js';
 import { commonNameOf } from './tls/certificates.js';
 
 /** How long a connection may take until it has said anything in HTTP/2. */
@@ -78,7 +78,7 @@ export class Http2Streams {
 
   async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const gone = new AbortController();
-    stream.once('close', () => gone.abort());
+    stream.once('close', () => gone.abort(requestOver));
     const { status, headers: fields, body } = await this.#answer(stream, headers, gone.signal);
     if (stream.destroyed || gone.signal.aborted) {
       return;

@@ -36,7 +36,7 @@ export async function callUnary(
   if (handler?.kind !== 'unary') {
     throw MetaStoreError.of('NotImplemented');
   }
-  if (call.signal.aborted) {
+  if (call.over) {
     return call.expired;
   }
   return Promise.race([handler.handle(call, message), call.expired]);
@@ -107,7 +107,7 @@ export class GatewayStream implements ServerStream {
     const release = () => this.#release();
     call.signal.addEventListener('abort', release, { once: true });
     try {
-      if (call.signal.aborted) {
+      if (call.over) {
         await call.expired;
       }
       await Promise.race([handle(call, this), call.expired, this.#broken]);

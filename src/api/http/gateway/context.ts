@@ -16,8 +16,10 @@ export class GatewayCall implements CallContext {
   /** A certificate never speaks for a call through the gateway: tokens alone do. */
   readonly commonName = null;
   readonly #headers: CallHeaders;
-  readonly #ending = new AbortController();
-  /** Rejects when the time is over; never settles otherwise. */
+  // Made when somebody asks for it: most handlers never do.
+  #ending: AbortController | null = null;
+  #over = false;
+  /** Rejects when the time is over or the client has gone; never settles otherwise. */
   readonly expired: Promise<never>;
   #timer: NodeJS.Timeout | null = null;
   readonly #gone: AbortSignal;
@@ -28,31 +30,47 @@ export class GatewayCall implements CallContext {
     this.#headers = headers;
     this.peer = peer;
     this.#gone = gone;
-    this.#onGone = () => this.#ending.abort(callOver);
+    let reject: (error: MetaStoreError) => void = () => undefined;
+    this.expired = new Promise((_resolve, rejected) => {
+      reject = rejected;
+    });
+    this.expired.catch(() => undefined);
+    this.#onGone = () => {
+      reject(MetaStoreError.of('ContextCanceled'));
+      this.#end();
+    };
     gone.addEventListener('abort', this.#onGone, { once: true });
     if (gone.aborted) {
       this.#onGone();
     }
     const { timeoutMs } = headers;
-    this.expired = new Promise((_resolve, reject) => {
-      if (timeoutMs === null) {
-        return;
-      }
-      const expire = () => {
-        reject(MetaStoreError.of('DeadlineExceeded'));
-        this.#ending.abort(callOver);
-      };
-      if (timeoutMs < 1) {
-        expire();
-      } else {
-        this.#timer = setTimeout(expire, Math.min(timeoutMs, TIMER_MAX_MS));
-      }
-    });
-    this.expired.catch(() => undefined);
+    if (timeoutMs === null) {
+      return;
+    }
+    const expire = () => {
+      reject(MetaStoreError.of('DeadlineExceeded'));
+      this.#end();
+    };
+    if (timeoutMs < 1) {
+      expire();
+    } else {
+      this.#timer = setTimeout(expire, Math.min(timeoutMs, TIMER_MAX_MS));
+    }
   }
 
   get signal(): AbortSignal {
+    if (this.#ending === null) {
+      this.#ending = new AbortController();
+      if (this.#over) {
+        this.#ending.abort(callOver);
+      }
+    }
     return this.#ending.signal;
+  }
+
+  /** Whether nobody waits for the answer any more: the same as its signal says. */
+  get over(): boolean {
+    return this.#over;
   }
 
   metadata(name: string): string | undefined {
@@ -65,6 +83,11 @@ export class GatewayCall implements CallContext {
       clearTimeout(this.#timer);
     }
     this.#gone.removeEventListener('abort', this.#onGone);
-    this.#ending.abort(callOver);
+    this.#end();
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#ending?.abort(callOver);
   }
 }

@@ -120,7 +120,7 @@ export class Gateway {
     if (handler?.kind !== 'stream') {
       throw MetaStoreError.of('NotImplemented');
     }
-    if (call.signal.aborted) {
+    if (call.over) {
       return call.expired;
     }
     const stream = new GatewayStream(receive);

@@ -172,7 +172,7 @@ export class GatewaySockets {
     if (handler?.kind !== 'stream') {
       throw MetaStoreError.of('NotImplemented');
     }
-    if (call.signal.aborted) {
+    if (call.over) {
       return call.expired;
     }
     const stream = new GatewayStream(() => source.next());
