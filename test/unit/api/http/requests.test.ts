@@ -124,17 +124,21 @@ t.test('a stream of answers', async (t) => {
     const gone = new AbortController();
     const call = new GatewayCall(noHeaders, 'p', gone.signal);
     const stream = new GatewayStream(async () => null);
+    let handled = false;
     const running = stream.run(
       backend,
       async (_call, answers) => {
         await new Promise<void>((resolve) => answers.send(Buffer.from('a'), resolve));
+        handled = true;
       },
       call,
     );
     gone.abort();
     await running;
     stream.abandon();
-    t.same(stream.outcome, { error: null });
+    t.ok(handled, 'the handler has gone on');
+    t.match(stream.outcome, { error: { text: 'ContextCanceled' } });
+    t.ok(call.over);
   });
 
   t.test('a handler that sends without measure is stopped', async (t) => {
