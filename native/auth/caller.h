@@ -24,6 +24,11 @@ struct Caller {
   uint64_t auth_revision = 0;
   /// Why nobody could be identified; given in its place among the checks.
   Code refusal = Code::kOk;
+
+  /// Neither a user nor a reason why there is none: what everybody is while auth is off.
+  bool is_nobody() const {
+    return user_name.empty() && auth_revision == 0 && refusal == Code::kOk;
+  }
 };
 
 /// The same, for as long as a request waits.

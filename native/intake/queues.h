@@ -134,7 +134,10 @@ struct PendingRead {
   /// Set instead of a method for the keys of one lease.
   std::optional<int64_t> lease_keys;
   std::string request;
-  auth::HeldCaller caller = {};
+  /// Null for nobody: reads are moved about a lot, and mostly without auth.
+  std::unique_ptr<const auth::HeldCaller> caller = nullptr;
+
+  auth::Caller asked_by() const { return caller == nullptr ? auth::Caller() : caller->view(); }
 };
 using ReadBatch = std::vector<PendingRead>;
 

@@ -47,8 +47,8 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
     applier_->Defragment(ticket);
     return intake::Route::kServing;
   }
-  intake::PendingRead read{ticket, method, std::nullopt, std::string(request),
-                           auth::HeldCaller(caller)};
+  intake::PendingRead read{ticket, method, std::nullopt, std::string(request)};
+  if (!caller.is_nobody()) read.caller = std::make_unique<auth::HeldCaller>(caller);
   Code code = AdmitRead(read);
   if (code != Code::kOk) return code;
   if (admitted->route == intake::Route::kReadWaits) {

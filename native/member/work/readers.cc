@@ -231,8 +231,9 @@ Status Readers::ServeOne(const Store& store, const intake::PendingRead& read,
   if (read.method != intake::Method::kRange && read.method != intake::Method::kTxn) {
     return ServeHash(store, read, view, header, reply);
   }
-  if (read.caller.refusal != Code::kOk) return read.caller.refusal;
-  const auth::Check check(table, read.caller.view());
+  const auth::Caller caller = read.asked_by();
+  if (caller.refusal != Code::kOk) return caller.refusal;
+  const auth::Check check(table, caller);
   METASTORE_RETURN_IF_ERROR(ServeKv(store, read, check, view, header, reply));
   // A right that has changed during the read may be one that has been taken away.
   const bool changed = check.revision() != 0 && check.revision() != tables_->revision();
