@@ -12,7 +12,7 @@ namespace {
 constexpr uint8_t kVersion = 1;
 /// The least that a user, or an interval, takes: a count beyond what the bytes can hold must not
 /// reserve memory for it.
-constexpr size_t kLeastUserBytes = 2 + 1 + 1 + 4 + 4;
+constexpr size_t kLeastUserBytes = 4 + 1 + 1 + 4 + 4;
 constexpr size_t kLeastIntervalBytes = 4 + 4;
 
 bool ReadFlag(ByteReader* reader, bool* out) {
@@ -25,13 +25,6 @@ bool ReadFlag(ByteReader* reader, bool* out) {
 bool ReadText(ByteReader* reader, std::string_view* out) {
   uint32_t size = 0;
   return reader->ReadLittle32(&size) && reader->ReadBytes(size, out);
-}
-
-bool ReadName(ByteReader* reader, std::string_view* out) {
-  uint8_t low = 0;
-  uint8_t high = 0;
-  if (!reader->ReadByte(&low) || !reader->ReadByte(&high)) return false;
-  return reader->ReadBytes(static_cast<size_t>(low | high << 8), out) && !out->empty();
 }
 
 /// Whether `next` begins behind a gap after `before`.
@@ -55,7 +48,7 @@ bool ReadIntervals(ByteReader* reader, Intervals* out) {
 }
 
 bool ReadUser(ByteReader* reader, User* out) {
-  return ReadName(reader, &out->name) && ReadFlag(reader, &out->is_root) &&
+  return ReadText(reader, &out->name) && !out->name.empty() && ReadFlag(reader, &out->is_root) &&
          ReadIntervals(reader, &out->read) && ReadIntervals(reader, &out->write);
 }
 

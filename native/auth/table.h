@@ -42,7 +42,7 @@ struct User {
 class Table {
  public:
   /// Layout, little-endian: u8 version (1), u8 enabled, u64 auth revision, u32 users, and for each
-  /// u16 name length, name, u8 is root, u32 count of intervals to read, each u32 length and key,
+  /// u32 length and name, u8 is root, u32 count of intervals to read, each u32 length and key,
   /// u32 length and end, then the same of those to write. kUnmarshal, with where, for other bytes:
   /// a name twice, intervals that are empty, unordered, overlapping or adjacent, bytes behind the
   /// end. O(n log n) in users.

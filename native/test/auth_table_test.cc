@@ -59,6 +59,11 @@ TEST(AuthTable, HoldsWhatItWasMadeOf) {
   }
 }
 
+TEST(AuthTable, NamesMayBeAsLongAsRequests) {
+  const std::string name(1'500'000, 'n');
+  EXPECT_NE(MakeTable(1, {{name}})->Find(name), nullptr);
+}
+
 TEST(AuthTable, OutlivesTheBytesItWasParsedFrom) {
   std::string bytes = TableBytes(true, 1, {{"somebody", false, {{"from", "to"}}}});
   auto table = Table::Parse(bytes);

@@ -50,9 +50,7 @@ inline std::string TableBytes(bool enabled, uint64_t revision, const std::vector
   AppendLittle64(&out, revision);
   AppendLittle32(&out, static_cast<uint32_t>(users.size()));
   for (const TestUser& user : users) {
-    out.push_back(static_cast<char>(user.name.size() & 0xff));
-    out.push_back(static_cast<char>(user.name.size() >> 8));
-    out.append(user.name);
+    AppendText(user.name, &out);
     out.push_back(user.is_root ? '\1' : '\0');
     AppendRanges(user.read, &out);
     AppendRanges(user.write, &out);

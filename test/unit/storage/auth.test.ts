@@ -45,7 +45,7 @@ function rangeBytes(ranges: readonly Range[]): Buffer[] {
 function table(enabled: boolean, revision: number, users: readonly User[]): Buffer {
   const head = numbers([1, 1], [enabled ? 1 : 0, 1], [revision, 8], [users.length, 4]);
   const parts = users.flatMap(({ name, isRoot = false, read = [], write = [] }) => [
-    numbers([Buffer.byteLength(name), 2]),
+    numbers([Buffer.byteLength(name), 4]),
     Buffer.from(name),
     numbers([isRoot ? 1 : 0, 1]),
     ...rangeBytes(read),

@@ -54,9 +54,14 @@ function furthest(a: Buffer, b: Buffer): Buffer {
   return compareBytes(a, b) >= 0 ? a : b;
 }
 
-/** The same keys in sorted intervals that neither overlap nor touch. */
+/** Nobody may grant an interval without keys, but an imported state may hold one. */
+function hasKeys({ key, end }: Interval): boolean {
+  return end.length === 0 || compareBytes(key, end) < 0;
+}
+
+/** The same keys in sorted intervals that neither overlap nor touch, and of which none is empty. */
 export function merged(intervals: readonly Interval[]): Interval[] {
-  const sorted = [...intervals].sort((a, b) => compareBytes(a.key, b.key));
+  const sorted = intervals.filter(hasKeys).sort((a, b) => compareBytes(a.key, b.key));
   const result: Interval[] = [];
   for (const interval of sorted) {
     const last = result.at(-1);

@@ -1,6 +1,6 @@
 // What each user may read and write, compiled for the native side, which checks every request by
 // it. All bytes are little-endian: u8 version 1, u8 enabled, u64 auth revision, u32 users, then for
-// each u16 length and name, u8 root, and the intervals for reading and for writing: u32 count, then
+// each u32 length and name, u8 root, and the intervals for reading and for writing: u32 count, then
 // u32 length and bytes of the key and of the end. Without authentication nobody is listed.
 
 import type { Permission } from '../../../base/proto/auth-messages.js';
@@ -41,14 +41,12 @@ function encodeIntervals(intervals: readonly Interval[]): Buffer {
 
 function encodeUser(name: string, roles: readonly string[], source: PermissionSource): Buffer {
   const nameBytes = Buffer.from(name);
-  const head = Buffer.alloc(2);
-  head.writeUInt16LE(nameBytes.length);
   const isRoot = roles.includes(ROOT);
   const granted = isRoot ? [] : roles.flatMap((role) => source.roles.get(role)?.permissions ?? []);
   const intervals = (...types: readonly number[]) =>
     merged(granted.filter(({ permType }) => types.includes(permType)).map(intervalOf));
   return join([
-    head,
+    u32(nameBytes.length),
     nameBytes,
     Buffer.from([isRoot ? 1 : 0]),
     encodeIntervals(intervals(PermissionType.Read, PermissionType.ReadWrite)),

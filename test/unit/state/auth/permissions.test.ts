@@ -39,6 +39,7 @@ t.test('intervals that touch are one', async (t) => {
   t.same(union(['c', '\0'], ['a', 'b'], ['d', 'e']), ['a-b', 'c-'], 'without an end');
   t.same(union(['c', '\0'], ['a', 'c']), ['a-']);
   t.same(union(['\0', '\0']), ['\0-']);
+  t.same(union(['z', 'b'], ['c', 'c'], ['a', 'b']), ['a-b'], 'intervals that hold nothing');
 });
 
 t.test('what may be granted', async (t) => {
@@ -110,7 +111,7 @@ function parse(bytes: Buffer) {
   };
   const intervals = () => Array.from({ length: u32() }, () => `${slice(u32())}-${slice(u32())}`);
   const users = Array.from({ length: bytes.readUInt32LE(10) }, () => {
-    const name = slice(bytes.readUInt16LE(skip(2)));
+    const name = slice(u32());
     const isRoot = bytes[skip(1)] === 1;
     return { name, isRoot, reads: intervals(), writes: intervals() };
   });
