@@ -61,6 +61,8 @@ export interface Endings {
   readonly onRemoved: () => void;
 }
 
+/** When the library of the metrics is loaded at the latest: a start does not wait for it. */
+const LOAD_METRICS_MS = 1000;
 /** How long another member may take to say its version. */
 const VERSION_TIMEOUT_MS = 2000;
 
@@ -184,7 +186,10 @@ export async function compose(
     return {
       member,
       upkeep,
-      serve: () => listening.serveClients(services),
+      serve: () => {
+        listening.serveClients(services);
+        systemClock.after(LOAD_METRICS_MS, () => void metrics.open());
+      },
       stopServing: async () => {
         const closed = listening.closeClients();
         const drained = grpc.stop(config.stopGraceMs).then(() => json.cut());

@@ -2,7 +2,7 @@
 // also holds what that library knows of the process. Parts take cells from it when they are made;
 // those whose numbers live elsewhere register a collector, which runs at each scrape.
 
-import { Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 
 import { assert } from '../assert.js';
 import type { Counter, Definition, Gauge, Histogram } from './definition.js';
@@ -10,10 +10,13 @@ import { Distribution, Family, Value } from './family.js';
 import { definitions } from './tables/index.js';
 import { type Exposed, expositionText } from './text.js';
 
+type PromClient = typeof import('prom-client');
+
 export class Metrics {
-  readonly registry = new Registry();
   readonly #families = new Map<string, Family<Value> | Family<Distribution>>();
   readonly #collectors: (() => void)[] = [];
+  readonly #fillers: ((library: PromClient, registry: Registry) => void)[] = [];
+  #opened: Promise<Registry> | null = null;
 
   constructor() {
     for (const definition of definitions) {
@@ -43,12 +46,27 @@ export class Metrics {
     this.#collectors.push(collect);
   }
 
+  /** Adds what the library knows by itself, once it is loaded. */
+  onOpen(fill: (library: PromClient, registry: Registry) => void): void {
+    this.#fillers.push(fill);
+  }
+
+  /**
+   * Loads the library, which takes longer than a start should wait for it; the first scrape does so
+   * when nobody else has.
+   */
+  open(): Promise<Registry> {
+    this.#opened ??= this.#load();
+    return this.#opened;
+  }
+
   /** All that there is now, in the text form of Prometheus. */
   async text(): Promise<string> {
+    const registry = await this.open();
     for (const collect of this.#collectors) {
       collect();
     }
-    const exposed: unknown = await this.registry.getMetricsAsJSON();
+    const exposed: unknown = await registry.getMetricsAsJSON();
     return expositionText(exposed as readonly Exposed[]);
   }
 
@@ -65,7 +83,18 @@ export class Metrics {
         : new Family(definition, () => new Value());
     assert(!this.#families.has(definition.name), `${definition.name} is defined once`);
     this.#families.set(definition.name, family);
-    // The library types its own classes alone; what it calls is `name`, `get` and `reset`.
-    this.registry.registerMetric(family as never);
+  }
+
+  async #load(): Promise<Registry> {
+    const library = await import('prom-client');
+    const registry = new library.Registry();
+    for (const family of this.#families.values()) {
+      // The library types its own classes alone; what it calls is `name`, `get` and `reset`.
+      registry.registerMetric(family as never);
+    }
+    for (const fill of this.#fillers) {
+      fill(library, registry);
+    }
+    return registry;
   }
 }

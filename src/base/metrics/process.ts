@@ -2,7 +2,8 @@
 // and what other client libraries show beside them. Called once, when the server is composed.
 
 import { readdirSync, readFileSync } from 'node:fs';
-import { collectDefaultMetrics } from 'prom-client';
+
+import type { Counter } from 'prom-client';
 
 import type { Metrics } from './metrics.js';
 import { diskMetrics } from './tables/disk.js';
@@ -45,7 +46,19 @@ function openFiles(): number {
 
 /** Adds them to the registry. `precisionMs`: how often the delay of the event loop is sampled. */
 export function addProcessMetrics(metrics: Metrics, precisionMs = 20): void {
-  collectDefaultMetrics({ register: metrics.registry, eventLoopMonitoringPrecision: precisionMs });
+  metrics.onOpen(({ collectDefaultMetrics }, register) => {
+    // The library counts from now on; what the process has used before counts as well.
+    const { user, system } = process.cpuUsage();
+    collectDefaultMetrics({ register, eventLoopMonitoringPrecision: precisionMs });
+    for (const [name, micros] of [
+      ['user_', user],
+      ['system_', system],
+      ['', user + system],
+    ] as const) {
+      const counter = register.getSingleMetric(`process_cpu_${name}seconds_total`);
+      (counter as Counter | undefined)?.inc(micros / 1e6);
+    }
+  });
   metrics.value(processMetrics.virtualMaxBytes).set(limit('Max address space'));
   metrics.value(diskMetrics.fdLimit).set(limit('Max open files'));
   const used = metrics.value(diskMetrics.fdUsed);

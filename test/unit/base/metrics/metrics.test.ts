@@ -151,6 +151,10 @@ t.test('the process', async (t) => {
     const [line = ''] = linesOf(text, name);
     t.match(line, / [0-9.e+-]+$/, name);
   }
+  const [cpu = ''] = linesOf(text, 'process_cpu_seconds_total');
+  const used = process.cpuUsage();
+  const seconds = Number(cpu.split(' ')[1]);
+  t.ok(seconds > 0.05 && seconds <= (used.user + used.system) / 1e6, 'since the process began');
   t.ok(Number(linesOf(text, 'os_fd_used')[0]?.split(' ')[1]) > 2);
 });
 
