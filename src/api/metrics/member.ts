@@ -6,6 +6,7 @@ import type { ErrorTable } from '../../base/errors.js';
 import type { Histogram } from '../../base/metrics/definition.js';
 import type { Distribution } from '../../base/metrics/family.js';
 import type { Metrics } from '../../base/metrics/metrics.js';
+import { diskMetrics } from '../../base/metrics/tables/disk.js';
 import { mvccMetrics } from '../../base/metrics/tables/mvcc.js';
 import { networkMetrics } from '../../base/metrics/tables/network.js';
 import { ownMetrics } from '../../base/metrics/tables/own.js';
@@ -123,6 +124,7 @@ function observeRequests(metrics: Metrics, { parts, expiry }: MemberCounts): voi
   load(metrics, ownMetrics.readConfirmSeconds, [], reads.confirmSeconds);
   load(metrics, ownMetrics.replicaTurnSeconds, [], parts.loop.turnSeconds);
   load(metrics, ownMetrics.batchOperations, [], parts.proposals.batchOperations);
+  load(metrics, diskMetrics.snapDbFsyncSeconds, [], parts.writes.installSeconds);
   metrics.value(serverMetrics.snapshotApplying).set(flag(parts.writes.installing));
   metrics.value(serverMetrics.heartbeatFailures).set(heartbeats.late);
   metrics.value(serverMetrics.leaderChanges).set(leadership.changes);
@@ -172,6 +174,9 @@ export function observeMember(
     observeRequests(metrics, member.counts);
     const { nativeRows, parts } = member.counts;
     loadNative(metrics, nativeRows, member.counts.native());
+    // A checkpoint is nothing but making durable.
+    const saved = metrics.distribution(diskMetrics.snapSaveSeconds);
+    load(metrics, diskMetrics.snapFsyncSeconds, [], saved);
     // Native code has counted its own.
     metrics.value(serverMetrics.slowApplies).add(parts.slow.decidedSlowly);
   });

@@ -26,7 +26,7 @@ export interface CountedParts {
   readonly lessor: Lessor;
   readonly loop: Pick<ReplicaLoop, 'turns' | 'turnSeconds'>;
   readonly proposals: Pick<Proposals, 'batchOperations'>;
-  readonly writes: Pick<Writes, 'installing'>;
+  readonly writes: Pick<Writes, 'installing' | 'installSeconds'>;
 }
 
 export class MemberCounts {

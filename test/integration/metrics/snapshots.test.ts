@@ -46,6 +46,11 @@ t.test('a snapshot is counted on both sides', async (t) => {
   t.ok((received.get(`${network}receive_total_duration_seconds_count{From=${from}}`) ?? 0) >= 1);
   t.equal(received.get(`${network}receive_inflights_total{From=${from}}`), 0);
   t.ok((received.get('etcd_snap_db_save_total_duration_seconds_count') ?? 0) >= 1);
+  const counts = valuesOf(await scrape(endpoint));
+  t.ok((counts.get('etcd_snap_db_fsync_duration_seconds_count') ?? 0) >= 1);
+  const checkpoints = sent.get('etcd_snap_fsync_duration_seconds_count') ?? 0;
+  t.ok(checkpoints >= 1, 'checkpoints of the leader');
+  t.equal(sent.get('etcd_debugging_snap_save_total_duration_seconds_count'), checkpoints);
   t.ok((received.get('etcd_debugging_mvcc_keys_total') ?? 0) >= 400, 'the installed state counts');
   const text = await (await fetch(`http://${endpoint}/metrics`)).text();
   t.equal(parseScrape(text).get(`${network}receive_inflights_total`)?.type, 'gauge');

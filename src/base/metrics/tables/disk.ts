@@ -65,7 +65,7 @@ export const diskMetrics = {
   ),
   snapDbFsyncSeconds: histogram(
     'etcd_snap_db_fsync_duration_seconds',
-    'Time to make a received snapshot durable.',
+    'Time to make a received snapshot the durable state.',
     SECONDS,
   ),
   snapDbSaveSeconds: histogram(

@@ -4,6 +4,8 @@
 // duties are those of src/raft/README.md (asynchronous storage writes).
 
 import { assert } from '../../../base/assert.js';
+import { SECONDS } from '../../../base/metrics/definition.js';
+import { Distribution } from '../../../base/metrics/family.js';
 import type { Entry, HardState, Message, Snapshot } from '../../../raft/index.js';
 import { NativePayload, ReceivedPayload } from '../../../storage/entry-run.js';
 import type { AppendRun, InstalledSnapshot, MemberCore } from '../../../storage/native.js';
@@ -42,6 +44,8 @@ export class Writes {
   // between messages each is that of a write which is held.
   readonly #imports = new Map<number, number>();
   #installing = false;
+  /** How long it takes to make received snapshots the durable state. */
+  readonly installSeconds = new Distribution(SECONDS);
   #installed: InstalledSnapshot | null = null;
   #sequence = 0;
 
@@ -117,6 +121,7 @@ export class Writes {
     const importId = this.#imports.get(index);
     assert(importId !== undefined, 'a snapshot is installed after it has been received');
     this.#installing = true;
+    const startMs = performance.now();
     const { core, storage, wake, fatal } = this.#parts;
     const stored = write.hardState ?? storage.initialState().hardState;
     // Entries that the commit index may already cover are written behind the snapshot.
@@ -125,6 +130,7 @@ export class Writes {
       (state) => {
         this.#imports.delete(index);
         this.#installed = state;
+        this.installSeconds.observe((performance.now() - startMs) / 1000);
         wake();
       },
       (error: unknown) => fatal(`a received snapshot could not be installed: ${String(error)}`),
