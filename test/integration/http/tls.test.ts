@@ -1,6 +1,6 @@
-// The HTTP side over TLS: HTTP/1.1 and HTTP/2 alike, WebSockets, and certificates with a name, which
-// speak for nobody here and are refused once there is authentication. The same requests go to a
-// real etcd where there is one (METASTORE_ETCD), with the same answers.
+// The HTTP side over TLS: HTTP/1.1 and HTTP/2 alike, WebSockets, and certificates with a name,
+// which speak for nobody here and are refused once there is authentication. The same requests go
+// to a real etcd where there is one (METASTORE_ETCD), with the same answers.
 
 import { readFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';

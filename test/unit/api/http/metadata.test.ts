@@ -1,4 +1,5 @@
-// What of the headers of a request becomes metadata of its call, and how much time it has.
+// What of the headers of a request becomes metadata of its call, how much time the call has, and
+// how it ends.
 
 import t from 'tap';
 
