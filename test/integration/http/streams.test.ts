@@ -139,6 +139,30 @@ async function webSockets(t: Test, subject: HttpSubject): Promise<void> {
   t.equal((await subject.fetch('/version')).status, 200);
 }
 
+async function floods(t: Test, subject: HttpSubject): Promise<void> {
+  t.comment('1. 20,000 renewals at once over one WebSocket, in messages of many sizes');
+  await subject.grpc.leaseGrant(100n, 4711n);
+  const socket = new WebSocket(`ws://${subject.member.endpoint}/v3/lease/keepalive`);
+  await once(socket, 'open');
+  let answers = 0;
+  let wrong = 0;
+  socket.on('message', (data) => {
+    answers += 1;
+    if (!String(data).includes('"ID":"4711","TTL":"100"')) wrong += 1;
+  });
+  const one = '{"ID":4711}';
+  let sent = 0;
+  for (let size = 1; sent < 20_000; size = (size % 700) + 1) {
+    socket.send(one.repeat(size));
+    sent += size;
+  }
+  t.comment('2. every one is answered, and others are served meanwhile');
+  t.equal((await subject.fetch('/version')).status, 200);
+  await waitFor('all answers', () => answers === sent, 60_000);
+  t.equal(wrong, 0);
+  socket.close();
+}
+
 async function stops(t: Test, subject: HttpSubject): Promise<void> {
   t.comment('1. open streams of each kind');
   const lines = await Lines.open(`${subject.url}/v3/watch`, watchAll);
@@ -166,6 +190,7 @@ for (const engine of engines) {
     await t.test('clients that go away', (t) => goneClients(t, subject));
     await t.test('a client that does not read', (t) => slowClient(t, subject));
     await t.test('WebSockets', (t) => webSockets(t, subject));
+    await t.test('a flood of requests', (t) => floods(t, subject));
     await t.test('the server stops', (t) => stops(t, subject));
   });
 }

@@ -18,8 +18,8 @@ import { Code, statusJson } from './status.js';
 
 const TOKEN_COOKIE = 'token';
 const NEWLINE = Buffer.from('\n');
-/** Messages of a client that nobody has asked for yet, at most. */
-const UNREAD_MAX = 64;
+/** What of a client's messages may wait to be asked for before no more is read. */
+const UNREAD_BYTES = 256 * 1024;
 /** How long a client may take to answer that the connection ends. */
 const CLOSE_TIMEOUT_MS = 5000;
 const NORMAL_CLOSURE = 1000;
@@ -53,6 +53,7 @@ function forwarded(headers: Headers): Headers {
 class Inbox implements AsyncIterable<Buffer> {
   readonly #socket: WebSocket;
   readonly #unread: Buffer[] = [];
+  #unreadBytes = 0;
   #closed = false;
   #wake: (() => void) | null = null;
 
@@ -60,7 +61,8 @@ class Inbox implements AsyncIterable<Buffer> {
     this.#socket = socket;
     socket.on('message', (data: Buffer) => {
       this.#unread.push(data, NEWLINE);
-      if (this.#unread.length >= UNREAD_MAX) {
+      this.#unreadBytes += data.length + NEWLINE.length;
+      if (this.#unreadBytes >= UNREAD_BYTES) {
         socket.pause();
       }
       this.#wake?.();
@@ -75,7 +77,8 @@ class Inbox implements AsyncIterable<Buffer> {
     for (;;) {
       const next = this.#unread.shift();
       if (next !== undefined) {
-        if (this.#unread.length < UNREAD_MAX && this.#socket.isPaused) {
+        this.#unreadBytes -= next.length;
+        if (this.#unreadBytes < UNREAD_BYTES && this.#socket.isPaused) {
           this.#socket.resume();
         }
         yield next;
