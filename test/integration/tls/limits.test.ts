@@ -1,5 +1,5 @@
-// How much a server takes at once: connections, requests, streams and memory up to a limit, and what
-// is said beyond it; and the end of it all over TLS.
+// How much a server takes at once: connections, requests, streams and memory up to a limit, and
+// what is said beyond it; and the end of it all over TLS.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

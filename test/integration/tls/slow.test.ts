@@ -1,5 +1,5 @@
-// Clients that say nothing, or too little, are cut off in time; those that are merely idle are kept,
-// however many.
+// Clients that say nothing, or too little, are cut off in time; those that are merely idle are
+// kept, however many.
 
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
