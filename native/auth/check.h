@@ -24,7 +24,7 @@ using LeaseKeys = FunctionRef<Status(int64_t lease, std::vector<std::string>* ke
 
 class Check {
  public:
-  /// A null table: auth is off, everything passes. Both must outlive the check.
+  /// A null table: auth is off, everything passes. The table must outlive the check.
   Check(const Table* table, const Caller& caller) {
     if (table != nullptr && table->enabled()) Hold(*table, caller);
   }

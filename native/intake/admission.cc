@@ -77,13 +77,8 @@ Result<Admitted> Admission::AdmitInternal(std::string_view message, const Caller
   METASTORE_RETURN_IF_ERROR(DecodeMessage(message, &decoded));
   if (decoded.field == 0 || decoded.header.id != 0) return Code::kUnmarshal;
   METASTORE_RETURN_IF_ERROR(CheckBody(decoded.field, decoded.body));
-  const Code code = CheckBacklog(caller, backlog);
-  if (code != Code::kOk) return code;
-  Admitted admitted;
-  admitted.route = Route::kProposed;
-  admitted.request_id = ids_->Next();
-  admitted.payload = EncodeInternalEntry(HeaderOf(admitted.request_id, caller), message);
-  return Limit(std::move(admitted));
+  return Enter(caller, backlog,
+               [&](const RequestHeader& header) { return EncodeInternalEntry(header, message); });
 }
 
 RequestHeader Admission::HeaderOf(uint64_t request_id, const Caller& caller) const {
@@ -98,23 +93,22 @@ Code Admission::RequireUser(const Caller& caller) const {
   return Code::kUserEmpty;
 }
 
-Code Admission::CheckBacklog(const Caller& caller, uint64_t backlog) const {
-  return backlog > limits_.max_apply_backlog ? Code::kTooManyRequests : caller.refusal;
-}
-
 Result<Admitted> Admission::Propose(uint32_t field, std::string_view body, std::string_view suffix,
                                     const Caller& caller, uint64_t backlog) const {
-  const Code code = CheckBacklog(caller, backlog);
-  if (code != Code::kOk) return code;
+  return Enter(caller, backlog, [&](const RequestHeader& header) {
+    return EncodeEntry(header, field, body, suffix);
+  });
+}
+
+template <typename Encode>
+Result<Admitted> Admission::Enter(const Caller& caller, uint64_t backlog, Encode encode) const {
+  if (backlog > limits_.max_apply_backlog) return Code::kTooManyRequests;
+  if (caller.refusal != Code::kOk) return caller.refusal;
   Admitted admitted;
   admitted.route = Route::kProposed;
   admitted.request_id = ids_->Next();
-  admitted.payload = EncodeEntry(HeaderOf(admitted.request_id, caller), field, body, suffix);
-  return Limit(std::move(admitted));
-}
-
-/// The size that counts is that of the InternalRaftRequest, without the format byte.
-Result<Admitted> Admission::Limit(Admitted admitted) const {
+  admitted.payload = encode(HeaderOf(admitted.request_id, caller));
+  // The size that counts is that of the InternalRaftRequest, without the format byte.
   const auto size_bytes = static_cast<int64_t>(admitted.payload.size()) - 1;
   if (size_bytes > limits_.max_request_bytes) return Code::kRequestTooLarge;
   return admitted;

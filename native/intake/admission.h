@@ -81,11 +81,12 @@ class Admission {
  private:
   Result<Admitted> Propose(uint32_t field, std::string_view body, std::string_view suffix,
                            const Caller& caller, uint64_t backlog) const;
-  Result<Admitted> Limit(Admitted admitted) const;
+  /// What every proposal passes last: backlog, who asks, and the size of what `encode` makes.
+  template <typename Encode>
+  Result<Admitted> Enter(const Caller& caller, uint64_t backlog, Encode encode) const;
   /// What an entry is to say of the caller.
   RequestHeader HeaderOf(uint64_t request_id, const Caller& caller) const;
   Code RequireUser(const Caller& caller) const;
-  Code CheckBacklog(const Caller& caller, uint64_t backlog) const;
   bool OverQuota(int64_t cost_bytes) const {
     return stores_->With([&](const Store& store) { return store.OverQuota(cost_bytes); });
   }
