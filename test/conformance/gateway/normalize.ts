@@ -18,6 +18,8 @@ const replacements: readonly [RegExp, string][] = [
   [/127\.0\.0\.1:\d+/g, '<host>'],
   // The prefix of protobuf's own messages, whose blank changes from build to build.
   [/proto:\u00a0/g, 'proto: '],
+  // How the end of a call's time is told, if the server is quicker than the client within etcd.
+  [/stream terminated by RST_STREAM with error code: \w+/g, 'context deadline exceeded'],
   // The text form of a message, whose blanks change from build to build.
   [/memberID:(\d+) +alarm:/g, 'memberID:$1 alarm:'],
   [/"token":"[A-Za-z]{16}\.\d+"/g, '"token":"<token>"'],
