@@ -25,7 +25,7 @@ void Check::Hold(const Table& table, const Caller& caller) {
   admin_ = CheckAdmin(user, caller);
   revision_ =
       caller.auth_revision == kCurrentAuthRevision ? table.revision() : caller.auth_revision;
-  if (caller.user_name.empty() || revision_ == 0) {
+  if (revision_ == 0) {
     keys_ = Code::kUserEmpty;
   } else if (revision_ < table.revision()) {
     keys_ = Code::kAuthOldRevision;

@@ -29,7 +29,7 @@ class Check {
     if (table != nullptr && table->enabled()) Hold(*table, caller);
   }
 
-  /// Each is kOk, or the first that applies: kUserEmpty for a caller without name or revision,
+  /// Each is kOk, or the first that applies: kUserEmpty for a caller without a revision,
   /// kAuthOldRevision for one of an earlier revision than the table's, kPermissionDenied.
   Code Read(std::string_view key, std::string_view range_end) const;
   Code Write(std::string_view key, std::string_view range_end) const;

@@ -88,7 +88,7 @@ TEST_F(AuthCheckTest, TheFirstAnswerThatApplies) {
   EXPECT_EQ(read(kRoot), Code::kOk);
   EXPECT_EQ(read(kNobody), Code::kUserEmpty);
   EXPECT_EQ(read({"u", 0}), Code::kUserEmpty);
-  EXPECT_EQ(read({"", kRevision}), Code::kUserEmpty);
+  EXPECT_EQ(read({"", kRevision}), Code::kPermissionDenied) << "a token that names an empty user";
   EXPECT_EQ(read(kOld), Code::kAuthOldRevision);
   EXPECT_EQ(read({"ghost", 1}), Code::kAuthOldRevision);
   EXPECT_EQ(read({"root", 1}), Code::kAuthOldRevision);

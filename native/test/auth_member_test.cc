@@ -259,6 +259,9 @@ TEST_P(AuthMemberTest, ReadsAreCheckedWhereTheyAreServed) {
 
 TEST_P(AuthMemberTest, ARevisionThatIsNotTheTablesFailsBehindTheRead) {
   EXPECT_EQ(Range(kNew, Bytes(1, "k")), Code::kAuthOldRevision);
+  EXPECT_EQ(Range(kNew, Bytes(1, "k") + Number(4, 9999)), Code::kAuthOldRevision)
+      << "whatever the read would say";
+  EXPECT_EQ(Range(kNew, Bytes(1, "m") + Number(4, 9999)), Code::kPermissionDenied);
   EXPECT_EQ(voter_->Call(Method::kTxn, "", kNew).code, Code::kAuthOldRevision);
   EXPECT_EQ(voter_->Call(Method::kTxn, "", kOld).code, Code::kAuthOldRevision);
   EXPECT_EQ(voter_->Call(Method::kTxn, "", kGhost).code, Code::kOk);

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <utility>
 
+#include "apply/runner.h"
 #include "auth/check.h"
 #include "base/bytes.h"
 #include "codec/replies.h"
@@ -58,18 +59,27 @@ Status ServeHash(const Store& store, const intake::PendingRead& read, const View
 /// Of a transaction without writes: nothing in it names a lease.
 constexpr auto kNoLeases = [](int64_t, std::vector<std::string>*) { return Status::Ok(); };
 
+/// A right that has changed during the read may be one that has been taken away: that counts,
+/// whatever the read has come to. A broken disk is told of all the same.
+Status Behind(const auth::Check& check, const auth::TableSlot& tables, Status read) {
+  const bool changed = check.revision() != 0 && check.revision() != tables.revision();
+  return changed && !apply::IsStorageFailure(read.code()) ? Status(Code::kAuthOldRevision)
+                                                          : std::move(read);
+}
+
 Status ServeKv(const Store& store, const intake::PendingRead& read, const auth::Check& check,
-               const View& view, const HeaderInfo& header, std::string* reply) {
+               const auth::TableSlot& tables, const View& view, const HeaderInfo& header,
+               std::string* reply) {
   if (read.method == intake::Method::kRange) {
     codec::RangeRequest range;
     METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &range));
     METASTORE_RETURN_IF_ERROR(check.Range(range));
-    return store.Range(view, range, header, reply);
+    return Behind(check, tables, store.Range(view, range, header, reply));
   }
   codec::TxnRequest txn;
   METASTORE_RETURN_IF_ERROR(codec::Decode(read.request, &txn));
   METASTORE_RETURN_IF_ERROR(check.Txn(txn, kNoLeases));
-  return store.ReadOnlyTxn(view, txn, header, reply);
+  return Behind(check, tables, store.ReadOnlyTxn(view, txn, header, reply));
 }
 
 }  // namespace
@@ -234,10 +244,7 @@ Status Readers::ServeOne(const Store& store, const intake::PendingRead& read,
   const auth::Caller caller = read.asked_by();
   if (caller.refusal != Code::kOk) return caller.refusal;
   const auth::Check check(table, caller);
-  METASTORE_RETURN_IF_ERROR(ServeKv(store, read, check, view, header, reply));
-  // A right that has changed during the read may be one that has been taken away.
-  const bool changed = check.revision() != 0 && check.revision() != tables_->revision();
-  return changed ? Code::kAuthOldRevision : Code::kOk;
+  return ServeKv(store, read, check, *tables_, view, header, reply);
 }
 
 }  // namespace metastore::member
