@@ -107,7 +107,9 @@ Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& opti
   core->directory_ = std::move(*directory);
   core->metrics_ = std::move(metrics);
   core->log_ = std::move(*log);
-  core->log_->OnSlowSync([core = core.get()](double seconds) { core->TellSlowSync(seconds); });
+  // In a stepped core real time must not be seen.
+  if (!core->stepped_)
+    core->log_->OnSlowSync([core = core.get()](double seconds) { core->TellSlowSync(seconds); });
   uint64_t image_index = 0;
   METASTORE_RETURN_IF_ERROR(OpenStore(options, core.get(), &image_index));
   METASTORE_RETURN_IF_ERROR(FillRecovered(log_state, core.get(), recovered));

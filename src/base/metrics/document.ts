@@ -8,9 +8,10 @@ import { formatNumber } from './text.js';
 const intro = `# Metrics
 
 \`GET /metrics\` on the client URLs and on \`--listen-metrics-urls\` answers in the text form of
-Prometheus (version 0.0.4), compressed where the client takes that. The names, labels and buckets are
-those of etcd 3.7 wherever they have a meaning here, so that its dashboards and alert rules work;
-what only this server has begins with \`metastore_\`. Alert rules and a dashboard lie in \`deploy/\`.
+Prometheus (version 0.0.4), compressed where the client takes that. The names, labels and buckets
+are those of etcd 3.7 wherever they have a meaning here, so that its dashboards and alert rules
+work; what only this server has begins with \`metastore_\`. Alert rules and a dashboard lie in
+\`deploy/\`.
 
 A family with labels is absent until it has its first series. \`--metrics=extensive\` adds the time
 of calls by method. Besides these there are \`process_*\` and \`nodejs_*\` of the runtime: memory,

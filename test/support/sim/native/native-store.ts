@@ -81,7 +81,8 @@ export class NativeStore implements Store {
       compactionBatchLimit: 100,
       compactionSleepMs: 0,
       compactionHashLimitBytes: 256 * 2 ** 20,
-      slowApplyMs: 100,
+      // Real time, which must not be seen in a run from a seed.
+      slowApplyMs: 1e9,
       watchProgressNotifyMs: 600_000,
       maxQueuedOperations: 1000,
       maxQueuedBytes: 64 << 20,
