@@ -17,7 +17,7 @@ import type { UpkeepOptions } from '../../server/upkeep/options.js';
 import type { OpenOptions } from '../../storage/native.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
 import type { RequestBounds } from '../../transport/limits.js';
-import { type AuthConfig, authConfig } from '../auth.js';
+import { type AuthConfig, authConfig } from '../compose/auth.js';
 import { enabledGates, features } from '../flags/feature-gates.js';
 import type { Flags } from '../flags/sources.js';
 import { defaultHost } from '../flags/values/default-host.js';

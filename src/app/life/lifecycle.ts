@@ -5,7 +5,7 @@
 import { hexId } from '../../base/bytes.js';
 import type { RootLogger } from '../../base/log/logger.js';
 import { loadAddon } from '../../storage/loader.js';
-import { compose, type Server } from '../compose.js';
+import { compose, type Server } from '../compose/compose.js';
 import type { ServerConfig } from '../config/config.js';
 import type { Flags } from '../flags/sources.js';
 import { bannerText } from '../text/banner.js';

@@ -1,17 +1,17 @@
 // Authentication put together out of its flags: tokens, passwords, and who a call comes from.
 // Called by compose: first what a start can fail with, then, with the member, what services need.
 
-import { Access } from '../api/access.js';
-import { Authentication } from '../api/auth/authentication.js';
-import type { AuthParts } from '../api/services/auth.js';
-import type { Clock } from '../base/clock.js';
-import type { Logger } from '../base/log/logger.js';
-import type { Member } from '../server/member.js';
-import { BcryptCost, Passwords } from '../state/auth/passwords.js';
-import { createTokens, type TokenOptions } from '../state/auth/tokens/options.js';
-import type { TokenKeeper } from '../state/auth/tokens/types.js';
-import type { Flags } from './flags/sources.js';
-import { parseDurationMs } from './flags/values/values.js';
+import { Access } from '../../api/access.js';
+import { Authentication } from '../../api/auth/authentication.js';
+import type { AuthParts } from '../../api/services/auth.js';
+import type { Clock } from '../../base/clock.js';
+import type { Logger } from '../../base/log/logger.js';
+import type { Member } from '../../server/member.js';
+import { BcryptCost, Passwords } from '../../state/auth/passwords.js';
+import { createTokens, type TokenOptions } from '../../state/auth/tokens/options.js';
+import type { TokenKeeper } from '../../state/auth/tokens/types.js';
+import type { Flags } from '../flags/sources.js';
+import { parseDurationMs } from '../flags/values/values.js';
 
 export interface AuthConfig {
   readonly tokens: TokenOptions;
