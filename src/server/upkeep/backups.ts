@@ -100,8 +100,6 @@ class BoundedSender {
 }
 
 export class Backups {
-  /** Called with the seconds that each backup took, sent or not. */
-  onEnd: (seconds: number) => void = () => undefined;
   readonly #core: BackupCore;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -149,7 +147,6 @@ export class Backups {
     } finally {
       stopWarning();
       this.#core.closeBackup(id);
-      this.onEnd((this.#clock.nowMs() - startMs) / 1000);
     }
   }
 
