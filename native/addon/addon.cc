@@ -10,6 +10,7 @@
 #include "addon/handle.h"
 #include "addon/member_core.h"
 #include "addon/values/args.h"
+#include "addon/values/backups.h"
 #include "addon/values/convert.h"
 #include "addon/values/network.h"
 #include "apply/completions.h"
@@ -187,6 +188,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["sendDatagram"] = Napi::Function::New(env, Send, "sendDatagram");
   exports["network"] = ToNetwork(env);
   exports["metrics"] = MetricTable(env);
+  exports["backups"] = ToBackups(env);
   exports["open"] = Napi::Function::New(env, Open, "open");
   return exports;
 }

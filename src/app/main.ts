@@ -19,6 +19,7 @@ import { flagTable } from './flags/table.js';
 import { FileUrlError, UsageError } from './flags/values/values.js';
 import { runServer } from './life/lifecycle.js';
 import { flagsText, subcommandProblem, usageText, versionText } from './text/usage.js';
+import { snapshotCommand } from './tools/snapshot.js';
 
 function failUsage(error: UsageError): never {
   process.stderr.write(`${error.message}\n${usageText}`);
@@ -125,6 +126,9 @@ async function main(): Promise<void> {
     const { runGateway } = await import('./listen/gateway-command.js');
     await runGateway(process.argv.slice(3), earlyLogger());
     return;
+  }
+  if (process.argv[2] === 'snapshot') {
+    process.exit(await snapshotCommand(process.argv.slice(3)));
   }
   const { resolved, config, log } = await prepare();
   const { flags, notices } = resolved;

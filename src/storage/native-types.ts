@@ -75,6 +75,45 @@ export interface Backup {
   readonly sizeBytes: number;
 }
 
+/** What tools print of a backup. */
+export interface BackupSummary {
+  /** CRC-32C over all rows. */
+  readonly hash: number;
+  /** Of the newest row; 0 without any. */
+  readonly revision: number;
+  readonly totalKeys: number;
+  /** Empty when it is not said. */
+  readonly storageVersion: string;
+}
+
+/** A backup that becomes the state of a new member, as the effect of a log entry. */
+export interface BackupRestore {
+  readonly path: string;
+  /** Of the file's beginning; a digest may follow. */
+  readonly databaseBytes: number;
+  /** The file that the state is written to: an image, to be imported. */
+  readonly image: string;
+  readonly index: number;
+  readonly term: number;
+  /** Added to the revision, below which everything is compacted then; 0 for neither. */
+  readonly bumpRevision: number;
+  /** Of the new cluster; rows of the old one are not taken over. */
+  readonly rows: readonly { readonly key: string; readonly value: Uint8Array }[];
+}
+
+export interface RestoredImage {
+  readonly sizeBytes: number;
+  readonly revision: number;
+  readonly compactRevision: number;
+  readonly versions: number;
+}
+
+/** Work on files of backups, off the JavaScript thread. Rejects with WrongFormat, Damaged, Io. */
+export interface BackupFiles {
+  inspect(path: string, databaseBytes: number): Promise<BackupSummary>;
+  restore(options: BackupRestore): Promise<RestoredImage>;
+}
+
 /** What the state holds now, as in Recovered. */
 export interface InstalledSnapshot {
   readonly appliedIndex: number;

@@ -9,6 +9,7 @@ import type { NativeNetwork } from './native-network.js';
 import type {
   AppendRun,
   Backup,
+  BackupFiles,
   CoreStatus,
   HardStateRecord,
   InstalledSnapshot,
@@ -88,6 +89,8 @@ export interface Addon {
   readonly batchEntriesBounds: readonly number[];
   /** What transports need of the system and of Node's OpenSSL. */
   readonly network: NativeNetwork;
+  /** Backups as files, for tools. */
+  readonly backups: BackupFiles;
   /** What MemberCore.metrics() answers, in its order. */
   readonly metrics: readonly MetricRow[];
   /**

@@ -39,6 +39,9 @@ export const usageText = `Usage:
   metastore [flags]
     Start a server.
 
+  metastore snapshot status | restore
+    Look into a backup, or start a cluster from one.
+
   metastore --version
     Show the version.
 

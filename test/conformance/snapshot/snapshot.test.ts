@@ -23,6 +23,8 @@ import {
 } from './tools.js';
 
 const EMPTY_HASH = 1_084_519_789;
+t.setTimeout(300_000);
+
 const tools = findTools();
 
 async function save(program: string, endpoint: string): Promise<string> {

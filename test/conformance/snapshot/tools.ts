@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 
-import { MemberProcess } from '../../support/process.js';
+import { MemberProcess, serverEnvironment } from '../../support/process.js';
 import { tempDir } from '../../support/temp-dir.js';
 
 export interface Ran {
@@ -18,7 +18,7 @@ const TIMEOUT_MS = 120_000;
 /** Runs a program to its end, while this process goes on. */
 export function run(program: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const env = { PATH: process.env.PATH ?? '', ETCDCTL_API: '3' };
+    const env = { ...serverEnvironment(), ETCDCTL_API: '3' };
     const child = spawn(program, args, { env, timeout: TIMEOUT_MS });
     let stdout = '';
     let stderr = '';

@@ -20,7 +20,7 @@ import type {
 import { kinds, methods, routes } from '../sim/double/records.js';
 import { FakeCoreBase } from './fake-core-base.js';
 import { nativeErrorRows } from './native-errors.js';
-import { noNetwork } from './no-network.js';
+import { noBackups, noNetwork } from './no-network.js';
 
 interface Proposal {
   readonly ticket: number;
@@ -409,6 +409,7 @@ export class FakeAddon implements Addon {
   readonly entryFormat = 1;
   readonly currentAuthRevision = Number.MAX_SAFE_INTEGER;
   readonly network = noNetwork;
+  readonly backups = noBackups;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
   readonly metrics = [];

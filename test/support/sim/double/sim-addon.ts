@@ -3,7 +3,7 @@
 
 import type { Addon, OpenedCore, OpenOptions } from '../../../../src/storage/native.js';
 import { nativeErrorRows } from '../../fakes/native-errors.js';
-import { noNetwork } from '../../fakes/no-network.js';
+import { noBackups, noNetwork } from '../../fakes/no-network.js';
 import { kinds, methods, routes } from './records.js';
 import { type CoreParts, SimCore } from './sim-core.js';
 
@@ -27,6 +27,7 @@ export class SimAddon implements Addon {
   readonly entryFormat = 1;
   readonly currentAuthRevision = Number.MAX_SAFE_INTEGER;
   readonly network = noNetwork;
+  readonly backups = noBackups;
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
   readonly metrics = [];
