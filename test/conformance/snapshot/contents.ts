@@ -65,7 +65,8 @@ export async function fill(client: EtcdClient, compact: boolean): Promise<void> 
 function row(kv: KeyValue): string {
   const { create_revision, mod_revision, version, lease } = kv;
   const value = kv.value.length > 100 ? `${kv.value.length} bytes` : hex(kv.value);
-  return `${hex(kv.key).slice(0, 80)}=${value} ${create_revision} ${mod_revision} ${version} ${lease}`;
+  const numbers = [create_revision, mod_revision, version, lease].join(' ');
+  return `${hex(kv.key).slice(0, 80)}=${value} ${numbers}`;
 }
 
 async function rowsAt(client: EtcdClient, revision: bigint): Promise<string[]> {

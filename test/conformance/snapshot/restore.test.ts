@@ -1,5 +1,5 @@
-// Moving in and out with `metastore snapshot`: a backup of a real etcd, started here, shows what was
-// there, on one member or on three; users and roles go both ways; and what cannot be restored is
+// Moving in and out with `metastore snapshot`: a backup of a real etcd, started here, shows what
+// was there, on one member or on three; users and roles go both ways; what cannot be restored is
 // refused with nothing left behind. Parts need the reference's programs, and say so without them.
 
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
