@@ -178,6 +178,8 @@ struct RocksOptions {
   uint64_t hot_map_bytes = 64ull << 20;
   int background_jobs = 2;
   int bloom_bits_per_key = 10;
+  /// Test-only: without compactions of its own accord, a database writes only when it is told to.
+  bool auto_compactions = true;
   /// Test-only: files come from base/file.h's file layer instead of the operating system's.
   class FileLayer* file_layer = nullptr;
   /// Let go of once the database is closed and nobody reads it any more; whoever wants to remove

@@ -77,6 +77,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const RocksOptions& options, const Da
   const bool large = family == kRev || family == kKey;
   result.write_buffer_size = large ? options.write_buffer_bytes : options.write_buffer_bytes / 4;
   result.max_write_buffer_number = 4;
+  result.disable_auto_compactions = !options.auto_compactions;
   result.max_bytes_for_level_base = std::max<uint64_t>(4 * options.write_buffer_bytes, 64 << 20);
   result.target_file_size_base = std::max<uint64_t>(options.write_buffer_bytes, 16 << 20);
   if (family == kKey) {

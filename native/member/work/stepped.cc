@@ -21,6 +21,8 @@ MemberOptions SteppedExecutors::Adapt(const MemberOptions& options) {
   adapted.executors.readers.clear();
   for (ManualExecutor& reader : readers_) adapted.executors.readers.push_back(&reader);
   adapted.store.compaction_sleep_ms = 0;
+  // Its threads would write whenever they come to it.
+  adapted.rocks.auto_compactions = false;
   return adapted;
 }
 
