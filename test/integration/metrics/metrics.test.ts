@@ -2,7 +2,7 @@
 // failed requests, compression, ports for metrics alone, and what a leader's pause leaves behind.
 
 import t, { type Test } from 'tap';
-import { parseScrape, scrape, valuesOf } from '../../conformance/metrics/scrape.js';
+import { parseScrape, scrape, valuesOf } from '../../conformance/compared/metrics/scrape.js';
 import { Cluster } from '../../support/cluster/cluster.js';
 import { bytes, EtcdClient } from '../../support/etcd/client.js';
 import { freePorts } from '../../support/ports.js';

@@ -3,7 +3,7 @@
 // learners: refused promotions by reason, successful ones.
 
 import t from 'tap';
-import { parseScrape, scrape, valuesOf } from '../../conformance/metrics/scrape.js';
+import { parseScrape, scrape, valuesOf } from '../../conformance/compared/metrics/scrape.js';
 import { Cluster } from '../../support/cluster/cluster.js';
 import { waitFor } from '../../support/wait.js';
 

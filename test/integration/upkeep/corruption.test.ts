@@ -4,8 +4,8 @@
 import t from 'tap';
 
 import { Cluster } from '../../support/cluster/cluster.js';
+import { rewriteLog } from '../../support/cluster/damage/rewrite-log.js';
 import type { ClusterMember, Engine } from '../../support/cluster/member.js';
-import { rewriteLog } from '../../support/damage/rewrite-log.js';
 import { sleep, waitFor } from '../../support/wait.js';
 
 t.setTimeout(300_000);

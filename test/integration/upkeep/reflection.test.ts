@@ -1,5 +1,5 @@
-// The reflection service as a tool meets it: off by default; where it is on, the descriptors that it
-// gives are enough to make a call without any .proto file.
+// The reflection service as a tool meets it: off by default; where it is on, the descriptors that
+// it gives are enough to make a call without any .proto file.
 
 import protobuf from 'protobufjs';
 import descriptor from 'protobufjs/ext/descriptor.js';

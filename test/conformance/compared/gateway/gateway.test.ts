@@ -10,7 +10,7 @@ import {
   type ProgramOptions,
   scratchDirectory,
   start,
-} from '../support/programs.js';
+} from '../../support/programs.js';
 import { authCases } from './cases/auth.js';
 import { callCases } from './cases/calls.js';
 import { corsCases, disabledCases, endpointCases, hostCases } from './cases/endpoints.js';

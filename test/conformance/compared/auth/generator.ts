@@ -2,8 +2,8 @@
 // them. Names, keys and passwords come from small pools, so that they meet. Called by run.ts; who
 // makes a call is named by a session, which each server has a token of its own for.
 
-import { Random } from '../differential/values.js';
-import { authCalls, type Call, calls, type Message } from '../support/calls.js';
+import { Random } from '../../differential/values.js';
+import { authCalls, type Call, calls, type Message } from '../../support/calls.js';
 
 /** Who makes a call. */
 export type Who =

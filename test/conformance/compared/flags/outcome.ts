@@ -4,15 +4,15 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { freePorts } from '../../support/ports.js';
+import { freePorts } from '../../../support/ports.js';
 import {
   type LogLine,
   launcher,
   RunningProcess,
   serverEnvironment,
-} from '../../support/process.js';
-import { tempDir } from '../../support/temp-dir.js';
-import { within } from '../../support/wait.js';
+} from '../../../support/process.js';
+import { tempDir } from '../../../support/temp-dir.js';
+import { within } from '../../../support/wait.js';
 
 /** One way to start a server. `{dir}`, `{c}`, `{p}` and `{x}` stand for a directory and ports. */
 export interface FlagCase {

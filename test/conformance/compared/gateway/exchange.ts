@@ -4,7 +4,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { WebSocket } from 'ws';
 
-import { sleep, within } from '../../support/wait.js';
+import { sleep, within } from '../../../support/wait.js';
 
 /** A request to be sent to every server alike. */
 export interface Case {

@@ -3,8 +3,8 @@
 
 import { createHash } from 'node:crypto';
 
-import { canonicalReply } from '../differential/canonical.js';
-import { ask, calls, type Message, must } from '../support/calls.js';
+import { canonicalReply } from '../../differential/canonical.js';
+import { ask, calls, type Message, must } from '../../support/calls.js';
 import type { Scenario, Transcript } from './transcript.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);

@@ -1,8 +1,8 @@
 // One scripted load, the same for every server: each kind of request once or a few times, with
 // known outcomes, so that what was counted afterwards can be compared.
 
-import { bytes, type EtcdClient, prefixEnd } from '../../support/etcd/client.js';
-import { calls } from '../support/calls.js';
+import { bytes, type EtcdClient, prefixEnd } from '../../../support/etcd/client.js';
+import { calls } from '../../support/calls.js';
 
 /** Refusals are part of the load. */
 async function refused(call: Promise<unknown>): Promise<void> {

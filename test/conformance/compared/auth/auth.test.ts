@@ -6,7 +6,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 
-import { hasReference, type ProgramOptions, scratchDirectory, start } from '../support/programs.js';
+import {
+  hasReference,
+  type ProgramOptions,
+  scratchDirectory,
+  start,
+} from '../../support/programs.js';
 import { AuthRun } from './run.js';
 
 const isFull = process.env.METASTORE_TEST_FULL === '1';

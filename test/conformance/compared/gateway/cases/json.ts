@@ -1,7 +1,7 @@
 // What JSON a request may be: forms of each kind of field, what is dropped, what is refused and
 // with which text. The store is empty but for what the list itself puts.
 
-import { gatewayRoutes } from '../../../../src/api/http/gateway/routes.js';
+import { gatewayRoutes } from '../../../../../src/api/http/gateway/routes.js';
 import type { Case } from '../exchange.js';
 
 const range = (body: string | Buffer): Case => ({ path: '/v3/kv/range', body });

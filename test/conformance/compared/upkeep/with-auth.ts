@@ -1,8 +1,8 @@
 // Locks, elections and maintenance where users need permissions: the same calls in the name of the
 // same users to every server, with the same answers. Called by upkeep.test.ts.
 
-import { sleep, waitFor } from '../../support/wait.js';
-import { ask, authCalls, type Call, calls, type Message, must } from '../support/calls.js';
+import { sleep, waitFor } from '../../../support/wait.js';
+import { ask, authCalls, type Call, calls, type Message, must } from '../../support/calls.js';
 import type { Scenario, Transcript } from './transcript.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);

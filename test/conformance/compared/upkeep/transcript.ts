@@ -2,9 +2,9 @@
 // that two servers' transcripts can be compared. Identities and terms are left out. Called by
 // upkeep.test.ts; the scenarios stand in the files beside it.
 
-import { canonicalReply } from '../differential/canonical.js';
-import { ask, type Call, decodeAnswer, type Message } from '../support/calls.js';
-import { Client, type Stream } from '../support/client.js';
+import { canonicalReply } from '../../differential/canonical.js';
+import { ask, type Call, decodeAnswer, type Message } from '../../support/calls.js';
+import { Client, type Stream } from '../../support/client.js';
 
 const DEADLINE_EXCEEDED = 4;
 

@@ -1,8 +1,8 @@
 // Downgrades, alarms, health and defragmentation: the same calls to every server, with the same
 // answers. Called by upkeep.test.ts.
 
-import { waitFor } from '../../support/wait.js';
-import { ask, calls, type Message } from '../support/calls.js';
+import { waitFor } from '../../../support/wait.js';
+import { ask, calls, type Message } from '../../support/calls.js';
 import type { Scenario, Transcript } from './transcript.js';
 
 const Downgrade = { Validate: 0, Enable: 1, Cancel: 2 };

@@ -5,7 +5,12 @@
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 
-import { hasReference, type ProgramOptions, scratchDirectory, start } from '../support/programs.js';
+import {
+  hasReference,
+  type ProgramOptions,
+  scratchDirectory,
+  start,
+} from '../../support/programs.js';
 import { concurrency } from './concurrency.js';
 import { maintenance } from './maintenance.js';
 import { rangeStreams } from './range-stream.js';

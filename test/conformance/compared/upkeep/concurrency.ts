@@ -1,8 +1,8 @@
 // Locks and elections: the same calls to every server, with the same answers.
 // Called by upkeep.test.ts.
 
-import { sleep, waitFor } from '../../support/wait.js';
-import { ask, calls, type Message } from '../support/calls.js';
+import { sleep, waitFor } from '../../../support/wait.js';
+import { ask, calls, type Message } from '../../support/calls.js';
 import type { Scenario, Transcript } from './transcript.js';
 
 const bytes = (text: string): Buffer => Buffer.from(text);

@@ -5,7 +5,7 @@
 import { createSecretKey } from 'node:crypto';
 import { SignJWT } from 'jose';
 
-import { canonicalReply, show } from '../differential/canonical.js';
+import { canonicalReply, show } from '../../differential/canonical.js';
 import {
   authCalls,
   type Call,
@@ -14,9 +14,9 @@ import {
   headerRevision,
   type Message,
   type Reply,
-} from '../support/calls.js';
-import { Client } from '../support/client.js';
-import type { Program } from '../support/programs.js';
+} from '../../support/calls.js';
+import { Client } from '../../support/client.js';
+import type { Program } from '../../support/programs.js';
 import { Generator, type Step, type Who } from './generator.js';
 
 export const ROOT_PASSWORD = 'rootpw';

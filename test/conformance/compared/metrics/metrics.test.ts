@@ -3,11 +3,11 @@
 // fresh and after the load; a leader and a follower of three.
 
 import t, { type Test } from 'tap';
-import { Cluster } from '../../support/cluster/cluster.js';
-import { EtcdClient } from '../../support/etcd/client.js';
-import { MemberProcess } from '../../support/process.js';
-import { sleep, waitFor } from '../../support/wait.js';
-import { hasReference } from '../support/programs.js';
+import { Cluster } from '../../../support/cluster/cluster.js';
+import { EtcdClient } from '../../../support/etcd/client.js';
+import { MemberProcess } from '../../../support/process.js';
+import { sleep, waitFor } from '../../../support/wait.js';
+import { hasReference } from '../../support/programs.js';
 import { equalSeries, formDifferences, type Scrape, valueDifferences } from './compare.js';
 import { additional, incomparable, missing } from './exceptions.js';
 import { runLoad } from './load.js';
