@@ -100,7 +100,7 @@ const localRows: readonly (StatusRow & { name: LocalErrorCode })[] = [
   { name: 'UnknownServiceMethod', grpc: 12, text: 'unknown method' },
   { name: 'MalformedMethodName', grpc: 12, text: 'malformed method name' },
   { name: 'MessageTooLarge', grpc: 8, text: 'grpc: received message larger than max' },
-  { name: 'NotImplemented', grpc: 12, text: 'unknown to this version of MetaStore yet' },
+  { name: 'NotImplemented', grpc: 12, text: 'unknown to this version of MetaStore' },
   { name: 'OverLimit', grpc: 8, text: 'etcdserver: too many requests' },
   { name: 'MissingMessage', grpc: 2, text: 'EOF' },
   { name: 'Unknown', grpc: 2, text: 'unknown' },
