@@ -12,8 +12,8 @@ import * as suites from './lib/suites.mjs';
 import { heading, inRoot, main, say, seconds } from './lib/tasks.mjs';
 import { referenceEnvironment } from './reference.mjs';
 
-/** Folders of test/ whose files start servers or load the machine: one file at a time. */
-const serialFolders = new Set(['integration', 'conformance', 'fault']);
+/** Folders of test/ whose files load the machine: one file at a time. */
+const serialFolders = new Set(['fault']);
 
 /** Built with the C++ units. */
 const storeBench = inRoot('build', 'units-plain', 'store_bench');

@@ -92,7 +92,7 @@ function judge(
   }
 }
 
-const clients = new Map(clientNames.map((name) => [name, buildClient(name)]));
+const clients = new Map(clientNames.map((name) => [name, buildClient(name, isFull)]));
 let isComplete = etcdctl !== null;
 
 for (const configuration of configurations.filter(wanted)) {

@@ -125,12 +125,6 @@ for (const engine of ['memory', 'rocksdb'] as const) {
       t.same(rpc.healthCheckResponse.decode(view(await watch.next())), { status: 3 });
       watch.cancel();
     });
-
-    t.test('what is to come says so', async (t) => {
-      for (const path of ['/etcdserverpb.Auth/UserAdd']) {
-        await t.rejects(ask(path, Buffer.alloc(0)), { code: 12 }, path);
-      }
-    });
   });
 
   t.test(`${engine}: a full database, and back`, async (t) => {

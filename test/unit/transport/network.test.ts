@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import t from 'tap';
 import ts from 'typescript';
 
@@ -15,8 +15,14 @@ import { freePorts } from '../../support/ports.js';
 
 const { network } = loadAddon();
 
-const externalOf = () =>
-  (createSecureContext().context as unknown as { _external: unknown })._external;
+// A pointer keeps nothing alive, so contexts have to outlive the tests that use them.
+const contexts: SecureContext[] = [];
+
+function externalOf(): unknown {
+  const made = createSecureContext();
+  contexts.push(made);
+  return (made.context as unknown as { _external: unknown })._external;
+}
 
 t.test('functions are those declared', (t) => {
   const path = join(packageRoot, 'src', 'storage', 'native-network.ts');

@@ -88,8 +88,9 @@ export class Transcript {
     reply: { code: number; text: string; message: Message | null },
   ): void {
     const { code, text, message } = reply;
-    // The text of a deadline may be the client's own.
-    const error = code === DEADLINE_EXCEEDED ? `${code}` : `${code} ${text}`;
+    // The text of a deadline may be the client's own, which sometimes calls it a cancellation.
+    const isGivenUp = code === DEADLINE_EXCEEDED || text === 'Call cancelled';
+    const error = isGivenUp ? `${DEADLINE_EXCEEDED}` : `${code} ${text}`;
     const said = message === null ? error : canonicalReply(call, request, message);
     this.lines.push(`${label} -> ${said}`);
   }
