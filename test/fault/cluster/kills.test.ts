@@ -93,7 +93,7 @@ async function killAll(t: Test, cluster: Cluster): Promise<void> {
   await scenario.judge();
 }
 
-for (const shape of shapes([0, 3])) {
+for (const shape of shapes([3])) {
   t.test(shape.name, async (t) => {
     const cluster = await clusterFor(t, shape);
     await t.test('kill -9 of the leader', (t) => killLeader(t, cluster));
