@@ -1,12 +1,15 @@
-// The whole body of a request, of either HTTP version, bounded in size and in the time that its
-// sender may be silent. Used by http1.ts and http2.ts.
+// Bodies, of either HTTP version: a request's as a whole, bounded in size and in the time that its
+// sender may be silent; an answer's in pieces. Used by http1.ts and http2.ts.
 
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 
 import { bytesOf } from '../base/bytes.js';
 
 /** One reason for all: making an exception for each request would cost more than most requests. */
 export const requestOver = new Error('the request is over');
+
+/** Made once too: whoever has been answered closes as well. */
+const wentAway = new Error('the client went away in the middle of a body');
 
 /** How long a client may take for the next piece of a body that somebody waits for. */
 const SILENCE_MS = 60_000;
@@ -41,8 +44,36 @@ export function readBody(request: Readable, limitBytes: number): Promise<Buffer 
     request.on('data', take);
     request.once('end', () => settle(() => resolve(Buffer.concat(chunks.map(bytesOf)))));
     request.once('error', (error) => settle(() => reject(error)));
-    request.once('close', () =>
-      settle(() => reject(new Error('the client went away in the middle of a body'))),
-    );
+    request.once('close', () => settle(() => reject(wentAway)));
+  });
+}
+
+/** Sends what comes as it comes, no faster than the client takes it, until the client has gone. */
+export async function sendPieces(
+  out: Writable,
+  pieces: AsyncIterable<string | Buffer>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const piece of pieces) {
+    if (signal.aborted) {
+      return;
+    }
+    if (!out.write(piece)) {
+      await drained(out);
+    }
+  }
+  out.end();
+}
+
+/** Resolves when there is room again, or nobody left to write to. */
+function drained(out: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const goOn = () => {
+      out.off('drain', goOn);
+      out.off('close', goOn);
+      resolve();
+    };
+    out.on('drain', goOn);
+    out.on('close', goOn);
   });
 }

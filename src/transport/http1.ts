@@ -10,7 +10,7 @@ import { TLSSocket } from 'node:tls';
 import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpRequest, HttpResponse, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
-import { readBody, requestOver } from './body.js';
+import { readBody, requestOver, sendPieces } from './body.js';
 import { commonNameOf } from './tls/certificates.js';
 
 /**
@@ -59,7 +59,9 @@ export class Http1Server {
         response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
         response.end(body);
       } else {
-        await sendPieces(response, status, headers, body, gone.signal);
+        response.writeHead(status, { ...headers });
+        response.flushHeaders();
+        await sendPieces(response, body, gone.signal);
       }
     } catch (error) {
       // The status has left already: all that can still be said is that the answer is not whole.
@@ -117,28 +119,4 @@ function requestOf(incoming: IncomingMessage, signal: AbortSignal): HttpRequest 
     body: (limitBytes) => readBody(incoming, limitBytes),
     chunks: () => incoming as AsyncIterable<Buffer>,
   };
-}
-
-/** Sends what comes as it comes, no faster than the client takes it. */
-async function sendPieces(
-  response: ServerResponse,
-  status: number,
-  headers: HttpResponse['headers'],
-  pieces: AsyncIterable<string | Buffer>,
-  signal: AbortSignal,
-): Promise<void> {
-  response.writeHead(status, { ...headers });
-  response.flushHeaders();
-  for await (const piece of pieces) {
-    if (signal.aborted) {
-      return;
-    }
-    if (!response.write(piece)) {
-      await new Promise<void>((resolve) => {
-        response.once('drain', resolve);
-        response.once('close', resolve);
-      });
-    }
-  }
-  response.end();
 }

@@ -14,7 +14,7 @@ import type { Socket } from 'node:net';
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
-import { readBody, requestOver } from './body.js';
+import { readBody, requestOver, sendPieces } from './body.js';
 import { commonNameOf } from './tls/certificates.js';
 
 /** How long a connection may take until it has said anything in HTTP/2. */
@@ -90,7 +90,7 @@ export class Http2Streams {
         stream.end(headers[':method'] === 'HEAD' ? '' : body);
       } else {
         stream.respond({ ...allowed(fields), ':status': status });
-        await this.#sendPieces(stream, body, gone.signal);
+        await sendPieces(stream, body, gone.signal);
       }
     } catch (error) {
       this.#log.debug('an HTTP answer broke off', { error, url: headers[':path'] });
@@ -109,25 +109,6 @@ export class Http2Streams {
       this.#log.error('an HTTP handler failed', { error, url: headers[':path'] });
       return { status: 500, headers: {}, body: 'internal error\n' };
     }
-  }
-
-  async #sendPieces(
-    stream: ServerHttp2Stream,
-    pieces: AsyncIterable<string | Buffer>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    for await (const piece of pieces) {
-      if (signal.aborted) {
-        return;
-      }
-      if (!stream.write(piece)) {
-        await new Promise<void>((resolve) => {
-          stream.once('drain', resolve);
-          stream.once('close', resolve);
-        });
-      }
-    }
-    stream.end();
   }
 }
 
