@@ -16,6 +16,36 @@ export interface CallContext {
   readonly signal: AbortSignal;
 }
 
+/** One reason for all: making an exception for each call would cost more than the call. */
+const callOver = new Error('the call is over');
+
+/** How a call ends, for the contexts that transports make: what `CallContext.signal` says. */
+export abstract class CallEnding {
+  // Made when somebody asks for it: most handlers never do.
+  #ending: AbortController | null = null;
+  #over = false;
+
+  get signal(): AbortSignal {
+    if (this.#ending === null) {
+      this.#ending = new AbortController();
+      if (this.#over) {
+        this.#ending.abort(callOver);
+      }
+    }
+    return this.#ending.signal;
+  }
+
+  /** Whether nobody waits for the answer any more: the same as the signal says. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  protected end(): void {
+    this.#over = true;
+    this.#ending?.abort(callOver);
+  }
+}
+
 /** One request, one answer. Rejections become the call's status. */
 export type UnaryHandler = (context: CallContext, request: Buffer) => Promise<Buffer>;
 

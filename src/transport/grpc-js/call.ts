@@ -3,7 +3,7 @@
 
 import type grpc from '@grpc/grpc-js';
 
-import type { CallContext, ServerStream } from '../../base/call.js';
+import { type CallContext, CallEnding, type ServerStream } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
 import { lastName } from '../tls/certificates.js';
 
@@ -16,19 +16,14 @@ type AnyCall = grpc.ServerUnaryCall<Buffer, Buffer> | grpc.ServerDuplexStream<Bu
  */
 const DEADLINE_LEAD_MS = 2;
 
-/** One reason for all: making an exception for each call would cost more than the call. */
-const callOver = new Error('the call is over');
-
 /** A call's context, whose signal aborts when the call is over for whatever reason. */
-export class GrpcContext implements CallContext {
+export class GrpcContext extends CallEnding implements CallContext {
   readonly #call: AnyCall;
-  // Made when somebody asks for it: most handlers never do.
-  #ending: AbortController | null = null;
-  #over = false;
   #timer: NodeJS.Timeout | null = null;
   #onDeadline: ((error: MetaStoreError) => void) | null = null;
 
   constructor(call: AnyCall) {
+    super();
     this.#call = call;
     call.on('cancelled', () => this.finish());
     const deadline = call.getDeadline();
@@ -41,16 +36,6 @@ export class GrpcContext implements CallContext {
         this.finish();
       }, delayMs);
     }
-  }
-
-  get signal(): AbortSignal {
-    if (this.#ending === null) {
-      this.#ending = new AbortController();
-      if (this.#over) {
-        this.#ending.abort(callOver);
-      }
-    }
-    return this.#ending.signal;
   }
 
   get peer(): string {
@@ -78,8 +63,7 @@ export class GrpcContext implements CallContext {
       this.#timer = null;
     }
     this.#onDeadline = null;
-    this.#over = true;
-    this.#ending?.abort(callOver);
+    this.end();
   }
 }
 

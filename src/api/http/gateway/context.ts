@@ -1,24 +1,18 @@
 // A call that comes over HTTP as the handlers see it: metadata of its headers, and a signal that
 // aborts when the client has gone, when its time is over, or when the call is done.
 
-import type { CallContext } from '../../../base/call.js';
+import { type CallContext, CallEnding } from '../../../base/call.js';
 import { MetaStoreError } from '../../../base/errors.js';
 import type { CallHeaders } from './metadata.js';
 
 /** What a timer takes at most; a later deadline never comes in practice. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
 
-/** One reason for all. */
-const callOver = new Error('the call is over');
-
-export class GatewayCall implements CallContext {
+export class GatewayCall extends CallEnding implements CallContext {
   readonly peer: string;
   /** A certificate never speaks for a call through the gateway: tokens alone do. */
   readonly commonName = null;
   readonly #headers: CallHeaders;
-  // Made when somebody asks for it: most handlers never do.
-  #ending: AbortController | null = null;
-  #over = false;
   /** Rejects when the time is over or the client has gone; never settles otherwise. */
   readonly expired: Promise<never>;
   #timer: NodeJS.Timeout | null = null;
@@ -27,6 +21,7 @@ export class GatewayCall implements CallContext {
 
   /** @param gone aborts when nobody waits for the answer any more */
   constructor(headers: CallHeaders, peer: string, gone: AbortSignal) {
+    super();
     this.#headers = headers;
     this.peer = peer;
     this.#gone = gone;
@@ -37,7 +32,7 @@ export class GatewayCall implements CallContext {
     this.expired.catch(() => undefined);
     this.#onGone = () => {
       reject(MetaStoreError.of('ContextCanceled'));
-      this.#end();
+      this.end();
     };
     gone.addEventListener('abort', this.#onGone, { once: true });
     if (gone.aborted) {
@@ -49,28 +44,13 @@ export class GatewayCall implements CallContext {
     }
     const expire = () => {
       reject(MetaStoreError.of('DeadlineExceeded'));
-      this.#end();
+      this.end();
     };
     if (timeoutMs < 1) {
       expire();
     } else {
       this.#timer = setTimeout(expire, Math.min(timeoutMs, TIMER_MAX_MS));
     }
-  }
-
-  get signal(): AbortSignal {
-    if (this.#ending === null) {
-      this.#ending = new AbortController();
-      if (this.#over) {
-        this.#ending.abort(callOver);
-      }
-    }
-    return this.#ending.signal;
-  }
-
-  /** Whether nobody waits for the answer any more: the same as its signal says. */
-  get over(): boolean {
-    return this.#over;
   }
 
   metadata(name: string): string | undefined {
@@ -83,11 +63,6 @@ export class GatewayCall implements CallContext {
       clearTimeout(this.#timer);
     }
     this.#gone.removeEventListener('abort', this.#onGone);
-    this.#end();
-  }
-
-  #end(): void {
-    this.#over = true;
-    this.#ending?.abort(callOver);
+    this.end();
   }
 }
