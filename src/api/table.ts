@@ -1,10 +1,10 @@
 // Builds the table of every method that a client may call, with the common checks in front of each.
-// The list of methods is that of the .proto files; one without a handler answers Unimplemented.
+// The list of methods is that of the .proto files; each has its handler.
 
+import { assert } from '../base/assert.js';
 import { bytesOf } from '../base/bytes.js';
 import type { Handler, HandlerTable } from '../base/call.js';
-import { MetaStoreError } from '../base/errors.js';
-import { type MethodDescription, serviceMethods } from '../base/proto/codec.js';
+import { serviceMethods } from '../base/proto/codec.js';
 import { rangeRequest } from '../base/proto/kv-messages.js';
 import type { Member } from '../server/member.js';
 import type { MembershipOperations } from '../server/membership/operations.js';
@@ -36,12 +36,6 @@ const learnerRules: Readonly<Record<string, LearnerRule>> = {
     request !== null && rangeRequest.decode(bytesOf(request)).serializable,
 };
 
-function unimplemented(method: MethodDescription): Handler {
-  const refuse = () => Promise.reject(MetaStoreError.of('NotImplemented'));
-  const streams = method.requestStream || method.responseStream;
-  return streams ? { kind: 'stream', handle: refuse } : { kind: 'unary', handle: refuse };
-}
-
 /** What the services are made of. */
 export interface ApiParts {
   readonly member: Member;
@@ -71,7 +65,7 @@ function endingWith(streams: OpenStreams, service: Service): Service {
   return Object.fromEntries(ending);
 }
 
-/** Services by name with their handlers by method; services not built yet have none. */
+/** Services by name with their handlers by method. */
 function services(
   { member, operations, leases, access, upkeep, auth }: ApiParts,
   streams: OpenStreams,
@@ -112,7 +106,8 @@ export function buildHandlers(parts: ApiParts, streams: OpenStreams): HandlerTab
   const table = new Map<string, Handler>();
   for (const [name, service] of withReflection(parts, services(parts, streams))) {
     for (const method of serviceMethods(name)) {
-      const handler = service[method.path.slice(name.length + 2)] ?? unimplemented(method);
+      const handler = service[method.path.slice(name.length + 2)];
+      assert(handler !== undefined, `${method.path} has a handler`);
       const rule = learnerRules[method.path] ?? never;
       const checked = guarded(calls.inside(handler, method), member, streams, rule, count);
       table.set(method.path, calls.outside(checked));

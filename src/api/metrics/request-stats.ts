@@ -77,13 +77,10 @@ export class RequestStats {
     reply: Buffer | null,
   ): void {
     // At debug level every call is told of, and slow ones only there.
-    if (this.#log.enabled('debug')) {
-      this.#log.debug(
-        'request stats',
-        this.#fields(path, context, startMs, tookMs, request, reply),
-      );
-    } else if (tookMs > this.#warningMs) {
-      this.#log.warn('request stats', this.#fields(path, context, startMs, tookMs, request, reply));
+    const isTraced = this.#log.enabled('debug');
+    if (isTraced || tookMs > this.#warningMs) {
+      const fields = this.#fields(path, context, startMs, tookMs, request, reply);
+      this.#log[isTraced ? 'debug' : 'warn']('request stats', fields);
     }
   }
 
