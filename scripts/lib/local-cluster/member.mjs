@@ -116,7 +116,7 @@ export class Member {
   }
 
   /** The log's last lines, cut to a terminal's width. */
-  lastLines(count = 14) {
+  lastLines(count = 24) {
     const text = readFileSync(this.logFile, 'utf8').trimEnd();
     const lines = text.split('\n').slice(-count);
     return lines.map((line) => `    ${line.slice(0, 300)}`).join('\n');
