@@ -64,6 +64,9 @@ class Wire {
   virtual void Reply(std::string_view message) = 0;
   /// A message of several. OnWritten tells when it has left.
   virtual void Send(std::string message) = 0;
+  /// Several messages, each behind its prefix of gRPC (a zero byte, the length as four bytes, most
+  /// significant first). OnWritten counts these bytes with the prefixes.
+  virtual void SendFramed(std::string messages) = 0;
   /// Ends the call with a status; 0 is OK. Messages sent before go first.
   virtual void Finish(int grpc_status, std::string_view text) = 0;
   /// With the number and text that clients see for the code.
@@ -80,7 +83,8 @@ class Call {
   virtual void OnMessage(std::string message) = 0;
   /// The client sends no more messages.
   virtual void OnHalfClose() = 0;
-  /// Messages of this many bytes have been handed to the connection's socket.
+  /// Messages of this many bytes have been handed to the connection's socket: bytes as they were
+  /// given to the wire, in the order given. Compression does not change the count.
   virtual void OnWritten(uint64_t bytes) { (void)bytes; }
   /// Nobody waits for the answer any more: reset, connection lost, or the deadline (whose status
   /// the session has sent). At most once, and not after the call has ended itself.
