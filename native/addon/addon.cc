@@ -170,6 +170,7 @@ constexpr Constant kCompletions[] = {
     {"fatal", Int(apply::Kind::kFatal)},
     {"held", Int(apply::Kind::kHeld)},
     {"slow", Int(apply::Kind::kSlow)},
+    {"demand", Int(apply::Kind::kDemand)},
 };
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {

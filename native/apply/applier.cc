@@ -210,7 +210,7 @@ Status Applier::Replace(Store* store, uint64_t index) {
 
 void Applier::Fail(Status status, uint64_t index) {
   failed_ = true;
-  batch_ = CompletionBatch();
+  batch_.Clear();
   parts_.on_failure(Status(status.code(), "apply at index " + std::to_string(index) + ": " +
                                               std::string(status.detail())));
 }

@@ -14,6 +14,10 @@ constexpr size_t kLengthBytes = 4;
 /// kind, ticket, code: what stands before a result's reply, after the length.
 constexpr size_t kResultHeadBytes = 1 + 8 + 2;
 constexpr size_t kMaxReplyBytes = 0x7fffffff;
+/// call, code, length: what stands before a reply to the plane.
+constexpr size_t kPlaneHeadBytes = 8 + 2 + 4;
+constexpr size_t kPlaneCodeAt = 8;
+constexpr size_t kPlaneLengthAt = 10;
 
 void AppendCode(std::string* out, Code code) {
   const auto value = static_cast<uint16_t>(code);
@@ -22,6 +26,18 @@ void AppendCode(std::string* out, Code code) {
 }
 
 }  // namespace
+
+bool NextPlaneResult(std::string_view* records, PlaneResult* result) {
+  if (records->size() < kPlaneHeadBytes) return false;
+  const char* head = records->data();
+  result->call = GetLittle64(head);
+  result->code = static_cast<Code>(GetLittle16(head + kPlaneCodeAt));
+  const size_t length = GetLittle32(head + kPlaneLengthAt);
+  METASTORE_CHECK(length <= records->size() - kPlaneHeadBytes, "results are whole");
+  result->reply = records->substr(kPlaneHeadBytes, length);
+  records->remove_prefix(kPlaneHeadBytes + length);
+  return true;
+}
 
 void CompletionBatch::Begin(Kind kind) {
   record_ = bytes_.size();
@@ -58,12 +74,33 @@ void CompletionBatch::Applied(uint64_t index, int64_t revision) {
 }
 
 void CompletionBatch::BeginResult(uint64_t ticket) {
+  if (plane::IsOfPlane(ticket)) {
+    const plane::CallId call = ticket & ~plane::kPlaneBit;
+    lane_ = plane::LaneOf(call);
+    has_plane_ = true;
+    record_ = reply()->size();
+    AppendLittle64(reply(), call);
+    reply()->append(kPlaneHeadBytes - sizeof(call), '\0');
+    return;
+  }
   Begin(Kind::kResult);
   Number(ticket);
   AppendCode(&bytes_, Code::kOk);
 }
 
+void CompletionBatch::EndPlaneResult(Code code) {
+  std::string& records = *reply();
+  const size_t head = record_ + kPlaneHeadBytes;
+  if (records.size() - head > kMaxReplyBytes) code = Code::kInternal;
+  if (code != Code::kOk) records.resize(head);
+  PutLittle16(records.data() + record_ + kPlaneCodeAt, static_cast<uint16_t>(code));
+  PutLittle32(records.data() + record_ + kPlaneLengthAt,
+              static_cast<uint32_t>(records.size() - head));
+  lane_ = kNoLane;
+}
+
 void CompletionBatch::EndResult(Code code) {
+  if (lane_ != kNoLane) return EndPlaneResult(code);
   const size_t head = record_ + kLengthBytes + kResultHeadBytes;
   if (bytes_.size() - head > kMaxReplyBytes) code = Code::kInternal;
   if (code != Code::kOk) {
@@ -75,7 +112,7 @@ void CompletionBatch::EndResult(Code code) {
 
 void CompletionBatch::Result(uint64_t ticket, Code code, std::string_view reply) {
   BeginResult(ticket);
-  if (code == Code::kOk) bytes_.append(reply);
+  if (code == Code::kOk) this->reply()->append(reply);
   EndResult(code);
 }
 
@@ -161,14 +198,32 @@ void CompletionBatch::Held(uint64_t ticket) {
   End();
 }
 
+void CompletionBatch::Clear() {
+  bytes_.clear();
+  for (std::string& results : plane_) results.clear();
+  has_plane_ = false;
+  lane_ = kNoLane;
+}
+
+void CompletionQueue::SetSink(std::shared_ptr<ResultSink> sink) {
+  METASTORE_CHECK(sink_.load() == nullptr, "the sink is set once");
+  sink_owner_ = std::move(sink);
+  sink_.store(sink_owner_.get(), std::memory_order_release);
+}
+
+void CompletionQueue::Wake() {
+  if (!woken_.exchange(true)) wake_();
+}
+
 void CompletionQueue::Append(CompletionBatch* batch) {
+  if (batch->has_plane_) HandOut(batch);
   if (batch->bytes_.empty()) return;
-  bool was_empty = false;
+  bool dropped = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (!failed_) {
-      was_empty = bytes_.empty();
-      if (was_empty) {
+    dropped = failed_.load();
+    if (!dropped) {
+      if (bytes_.empty()) {
         bytes_.swap(batch->bytes_);
       } else {
         bytes_.append(batch->bytes_);
@@ -176,7 +231,35 @@ void CompletionQueue::Append(CompletionBatch* batch) {
     }
   }
   batch->bytes_.clear();
-  if (was_empty) wake_();
+  if (!dropped) Wake();
+}
+
+void CompletionQueue::HandOut(CompletionBatch* batch) {
+  batch->has_plane_ = false;
+  ResultSink* sink = failed() ? nullptr : sink_.load(std::memory_order_acquire);
+  for (size_t lane = 0; lane < batch->plane_.size(); ++lane) {
+    std::string& results = batch->plane_[lane];
+    if (results.empty()) continue;
+    if (sink != nullptr) {
+      undelivered_.fetch_add(results.size());
+      sink->Results(lane, std::move(results));
+    }
+    results.clear();
+  }
+}
+
+void CompletionQueue::Want(Demand demand) {
+  // An exchange even when the bit is set already: it orders the request before the Drain that takes
+  // the bit, and so before what is done about it.
+  const uint8_t before = demand_.fetch_or(demand);
+  if ((before & demand) == 0) Wake();
+}
+
+void CompletionQueue::Delivered(size_t bytes) {
+  const size_t before = undelivered_.fetch_sub(bytes);
+  if (before <= kRoomBytes || before - bytes > kRoomBytes) return;
+  { std::lock_guard<std::mutex> lock(mutex_); }  // whoever waits has looked before, or looks after
+  room_.notify_all();
 }
 
 void CompletionQueue::Fatal(std::string_view message) {
@@ -184,31 +267,40 @@ void CompletionQueue::Fatal(std::string_view message) {
   batch.Begin(Kind::kFatal);
   batch.bytes_.append(message);
   batch.End();
-  bool was_empty = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (failed_) return;
-    failed_ = true;
-    was_empty = bytes_.empty();
+    if (failed_.load()) return;
+    failed_.store(true);
     bytes_.append(batch.bytes_);
   }
   room_.notify_all();
-  if (was_empty) wake_();
+  Wake();
 }
 
 std::string CompletionQueue::Drain() {
+  // First: whatever comes from here on wakes again.
+  woken_.store(false);
+  const uint8_t demand = demand_.load() == 0 ? 0 : demand_.exchange(0);
   std::string out;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     out.swap(bytes_);
   }
   if (out.size() > kRoomBytes) room_.notify_all();
+  if (demand != 0) {
+    AppendLittle32(&out, 2);
+    out.push_back(static_cast<char>(Kind::kDemand));
+    out.push_back(static_cast<char>(demand));
+  }
   return out;
 }
 
 void CompletionQueue::WaitForRoom() {
   std::unique_lock<std::mutex> lock(mutex_);
-  room_.wait(lock, [this] { return unbounded_ || failed_ || bytes_.size() <= kRoomBytes; });
+  room_.wait(lock, [this] {
+    return unbounded_ || failed_ ||
+           (bytes_.size() <= kRoomBytes && undelivered_.load() <= kRoomBytes);
+  });
 }
 
 void CompletionQueue::Open() {
@@ -217,11 +309,6 @@ void CompletionQueue::Open() {
     unbounded_ = true;
   }
   room_.notify_all();
-}
-
-bool CompletionQueue::failed() const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return failed_;
 }
 
 }  // namespace metastore::apply

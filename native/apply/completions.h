@@ -1,18 +1,22 @@
-// CompletionBatch and CompletionQueue: everything that native code tells TypeScript, in order.
+// CompletionBatch and CompletionQueue: everything that native code tells TypeScript, in order, and
+// results on their way to calls of the data plane, which TypeScript never sees.
 //
-// A batch is built without locks by one thread (a run of apply, a chunk of reads) and appended to
-// the queue in one go; the queue wakes its consumer when it stops being empty. Record layouts:
-// src/storage/completions.ts.
+// A batch is built without locks by one thread (a run of apply, a chunk of reads) and appended in
+// one go; the queue wakes its consumer once until it is drained. Layouts: src/storage/completions.ts.
 #ifndef METASTORE_APPLY_COMPLETIONS_H_
 #define METASTORE_APPLY_COMPLETIONS_H_
 
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
 
+#include "base/call_id.h"
 #include "base/status.h"
 
 namespace metastore::apply {
@@ -34,6 +38,31 @@ enum class Kind : uint8_t {
   kFatal,
   kHeld,
   kSlow,
+  kDemand,
+};
+
+/// What calls of the data plane have put into the queues. Exported to TypeScript; append only.
+enum Demand : uint8_t {
+  kDemandProposals = 1,
+  kDemandReads = 2,
+};
+
+/// A result that belongs to a call of the data plane.
+struct PlaneResult {
+  plane::CallId call = 0;
+  Code code = Code::kOk;
+  std::string_view reply;
+};
+/// Cuts the first result off `records`; false when there is none left.
+bool NextPlaneResult(std::string_view* records, PlaneResult* result);
+
+/// Takes the results of calls of the data plane. Any thread; called without a lock held.
+class ResultSink {
+ public:
+  virtual ~ResultSink() = default;
+  /// Results for the calls of one lane, in the order in which they came to be, for
+  /// NextPlaneResult. Their bytes count as waiting until CompletionQueue::Delivered.
+  virtual void Results(size_t lane, std::string records) = 0;
 };
 
 /// What a slow request was.
@@ -51,9 +80,13 @@ struct Measured {
 
 class CompletionBatch {
  public:
+  CompletionBatch() = default;
+  CompletionBatch(const CompletionBatch&) = delete;
+
   void Durable(uint64_t sequence);
   void Applied(uint64_t index, int64_t revision);
-  /// A whole result. The reply is left out unless the code is kOk.
+  /// A whole result. The reply is left out unless the code is kOk. A ticket with kPlaneBit sends it
+  /// to the sink instead of the queue.
   void Result(uint64_t ticket, Code code, std::string_view reply);
   void Control(uint64_t index, uint64_t term, uint8_t type, std::string_view request);
   void Lease(int64_t id, int64_t ttl_seconds);
@@ -72,50 +105,78 @@ class CompletionBatch {
   /// A result whose reply is appended to *reply() by the caller, who then calls EndResult. With a
   /// code other than kOk what was appended is cut off again.
   void BeginResult(uint64_t ticket);
-  std::string* reply() { return &bytes_; }
+  std::string* reply() { return lane_ == kNoLane ? &bytes_ : &plane_[lane_]; }
   void EndResult(Code code);
 
-  bool empty() const { return bytes_.empty(); }
-  size_t size_bytes() const { return bytes_.size(); }
+  bool empty() const { return bytes_.empty() && !has_plane_; }
+  /// Forgets everything.
+  void Clear();
 
  private:
   friend class CompletionQueue;
+  using Lanes = std::array<std::string, plane::kMostLanes>;
+  static constexpr size_t kNoLane = plane::kMostLanes;
   void Begin(Kind kind);
   void End();
+  void EndPlaneResult(Code code);
   void Number(uint64_t value);
   void SignedNumber(int64_t value);
 
   std::string bytes_;
-  size_t record_ = 0;  // where the open record starts
+  size_t record_ = 0;          // where the open record starts
+  size_t lane_ = kNoLane;  // for which the open result is
+  bool has_plane_ = false;
+  Lanes plane_;  // results for calls of the data plane, by lane
 };
 
 class CompletionQueue {
  public:
-  /// `wake` is called on any thread, without locks held, when the queue stops being empty.
+  /// `wake` is called on any thread, without locks held, when something has come since the last
+  /// Drain; once until the next one.
   explicit CompletionQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  /// Appends the batch's records after all earlier ones; *batch is empty afterwards. After Fatal
-  /// everything is dropped: nothing may be acknowledged any more.
+  /// Where results of the data plane go; without one they are dropped. Before the first of its
+  /// requests is submitted, and never changed.
+  void SetSink(std::shared_ptr<ResultSink> sink);
+
+  /// Appends the batch's records after all earlier ones, and hands results of the data plane to the
+  /// sink; *batch is empty afterwards. After Fatal everything is dropped: nothing may be
+  /// acknowledged any more.
   void Append(CompletionBatch* batch);
+  /// Calls of the data plane have put something into the queues: a `demand` record says so at the
+  /// next Drain, one for however many. After the request has been put there.
+  void Want(Demand demand);
+  /// The sink's results of so many bytes have reached their calls. Any thread.
+  void Delivered(size_t bytes);
   /// Tells of a failure of disk or engine, once; later calls are ignored.
   void Fatal(std::string_view message);
   /// Takes all records. Empty when nothing has been completed since the last call.
   std::string Drain();
 
-  /// Blocks while more than the bound waits to be drained, so that producers of large results
-  /// cannot outrun their consumer. Never for apply or the log: those must go on.
+  /// Blocks while more than the bound waits to be drained, or to be delivered by the sink, so that
+  /// producers of large results cannot outrun their consumers. Never for apply or the log: those
+  /// must go on.
   void WaitForRoom();
   /// Lets everybody through WaitForRoom from now on (shutdown).
   void Open();
-  bool failed() const;
+  bool failed() const { return failed_.load(); }
 
  private:
   static constexpr size_t kRoomBytes = 64u << 20;
+  void Wake();
+  void HandOut(CompletionBatch* batch);
+
   const std::function<void()> wake_;
+  /// A wake-up has been sent that no Drain has answered yet.
+  std::atomic<bool> woken_{false};
+  std::atomic<uint8_t> demand_{0};
+  std::atomic<size_t> undelivered_{0};
+  std::atomic<ResultSink*> sink_{nullptr};
+  std::shared_ptr<ResultSink> sink_owner_;  // set once, with sink_
   mutable std::mutex mutex_;
   std::condition_variable room_;
   std::string bytes_;       // guarded by mutex_
-  bool failed_ = false;     // guarded by mutex_
+  std::atomic<bool> failed_{false};  // written under mutex_
   bool unbounded_ = false;  // guarded by mutex_
 };
 

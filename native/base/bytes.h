@@ -15,6 +15,7 @@
 namespace metastore {
 
 constexpr uint32_t ByteSwap(uint32_t value) { return __builtin_bswap32(value); }
+constexpr uint16_t ByteSwap(uint16_t value) { return __builtin_bswap16(value); }
 constexpr uint64_t ByteSwap(uint64_t value) { return __builtin_bswap64(value); }
 
 template <typename T>
@@ -28,6 +29,10 @@ constexpr T ToBig(T value) {
 
 // ---- Writing to memory that the caller has sized. --------------------------------------------
 
+inline void PutLittle16(char* to, uint16_t value) {
+  value = ToLittle(value);
+  std::memcpy(to, &value, sizeof value);
+}
 inline void PutLittle32(char* to, uint32_t value) {
   value = ToLittle(value);
   std::memcpy(to, &value, sizeof value);
@@ -70,6 +75,11 @@ inline void AppendBig64(std::string* out, uint64_t value) {
 
 // ---- Reading what is known to be there. ------------------------------------------------------
 
+inline uint16_t GetLittle16(const char* from) {
+  uint16_t value;
+  std::memcpy(&value, from, sizeof value);
+  return ToLittle(value);
+}
 inline uint32_t GetLittle32(const char* from) {
   uint32_t value;
   std::memcpy(&value, from, sizeof value);

@@ -22,7 +22,8 @@
 
 namespace metastore::intake {
 
-/// Names a request to whoever waits for its result; chosen by TypeScript, below 2^53.
+/// Names a request to whoever waits for its result: a number of TypeScript's below 2^53, or a call
+/// of the data plane with kPlaneBit.
 using Ticket = uint64_t;
 
 struct QueueLimits {

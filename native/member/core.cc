@@ -54,6 +54,7 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
   if (admitted->route == intake::Route::kReadWaits) {
     code = reads_.Add(std::move(read));
     if (code != Code::kOk) return code;
+    if (plane::IsOfPlane(ticket)) completions_.Want(apply::kDemandReads);
   } else {
     intake::ReadBatch batch;
     batch.push_back(std::move(read));
@@ -73,6 +74,7 @@ Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::str
 Result<intake::Route> MemberCore::Queue(intake::Ticket ticket, intake::Admitted admitted) {
   const Code code = proposals_.Add(ticket, admitted.request_id, std::move(admitted.payload));
   if (code != Code::kOk) return code;
+  if (plane::IsOfPlane(ticket)) completions_.Want(apply::kDemandProposals);
   return intake::Route::kProposed;
 }
 

@@ -60,10 +60,19 @@ class MemberCore {
                                                   RecoveredState* recovered);
   ~MemberCore();
 
+  /// Takes the results of tickets with kPlaneBit; before the first of them. It must stand until the
+  /// core is gone, and forget what comes once its plane has ended.
+  void SetResultSink(std::shared_ptr<apply::ResultSink> sink) {
+    completions_.SetSink(std::move(sink));
+  }
+  /// As CompletionQueue::Delivered. Any thread.
+  void ResultsDelivered(size_t bytes) { completions_.Delivered(bytes); }
+
   void SetHeader(const HeaderInfo& header);
   void SetCommitted(uint64_t index) { committed_.store(index); }
 
-  /// Any thread. The result comes as a completion unless this fails.
+  /// Any thread. The result comes as a completion unless this fails. What is queued for a call of
+  /// the data plane is told of by a `demand` completion; TypeScript knows of its own.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller);
   Result<intake::Route> SubmitInternal(intake::Ticket ticket, std::string_view request,

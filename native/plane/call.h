@@ -13,18 +13,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/call_id.h"
 #include "base/status.h"
 
 namespace metastore::plane {
-
-/// Names a call from any thread: its lane in the low bits, and a count that is never used again.
-/// Below 2^53, so that TypeScript can name it too.
-using CallId = uint64_t;
-inline constexpr int kLaneBits = 3;
-inline constexpr size_t LaneOf(CallId call) { return call & ((1u << kLaneBits) - 1); }
-
-/// Set in tickets and watch streams that belong to the plane; the call's number is the rest.
-inline constexpr uint64_t kPlaneBit = uint64_t{1} << 63;
 
 /// What a request says before its messages. Names are lower-case; values as sent.
 struct RequestHead {
@@ -79,6 +71,8 @@ class Wire {
 class Call {
  public:
   virtual ~Call() = default;
+  /// Who serves the call in the end: itself, or whom it has handed the call to.
+  virtual Call* Target() { return this; }
   /// The next message of the client.
   virtual void OnMessage(std::string message) = 0;
   /// The client sends no more messages.

@@ -16,7 +16,7 @@ namespace metastore::plane {
 class CallTable {
  public:
   virtual ~CallTable() = default;
-  /// Null for a call that has ended meanwhile.
+  /// Who serves the call (Call::Target); null when it has ended meanwhile.
   virtual Call* Find(CallId call) = 0;
 };
 

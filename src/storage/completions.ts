@@ -12,6 +12,10 @@ import type { CompletionKinds } from './native.js';
 /** What a slow request was; positions are native. */
 const slowKinds = ['entry', 'range', 'txn', 'failed'] as const;
 
+/** Bits of a demand; native. */
+const DEMAND_PROPOSALS = 1;
+const DEMAND_READS = 2;
+
 /** A request that took long, or (`failed`) an entry that ended with an error. */
 export interface SlowRequest {
   readonly kind: (typeof slowKinds)[number];
@@ -57,6 +61,8 @@ export interface CompletionHandler {
   held(ticket: number): void;
   /** A request took longer than the threshold, or an entry failed. */
   slow(request: SlowRequest): void;
+  /** Calls of the data plane wait: for proposals to be taken, or for a ReadIndex round. */
+  demand(proposals: boolean, reads: boolean): void;
   /** Disk or engine failed: nothing may be acknowledged any more; end the process. */
   fatal(message: string): void;
 }
@@ -132,6 +138,11 @@ function decodeHeld(records: Buffer, at: number, _end: number, to: CompletionHan
   to.held(records.readDoubleLE(at));
 }
 
+function decodeDemand(records: Buffer, at: number, _end: number, to: CompletionHandler): void {
+  const bits = records.readUInt8(at);
+  to.demand((bits & DEMAND_PROPOSALS) !== 0, (bits & DEMAND_READS) !== 0);
+}
+
 function decodeSlow(records: Buffer, at: number, end: number, to: CompletionHandler): void {
   to.slow({
     kind: slowKinds[records.readUInt8(at)] ?? 'entry',
@@ -170,6 +181,7 @@ export class CompletionDecoder {
       fatal: decodeFatal,
       held: decodeHeld,
       slow: decodeSlow,
+      demand: decodeDemand,
     };
     const table: (Decode | undefined)[] = [];
     for (const [name, decode] of Object.entries(decoders)) {

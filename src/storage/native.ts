@@ -74,6 +74,7 @@ export interface CompletionKinds {
   readonly fatal: number;
   readonly held: number;
   readonly slow: number;
+  readonly demand: number;
 }
 
 export interface Addon {

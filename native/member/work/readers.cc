@@ -206,29 +206,32 @@ void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch*
   Stopwatch stopwatch;
   for (const intake::PendingRead& read : chunk) {
     batch->BeginResult(read.ticket);
-    const size_t begin = batch->reply()->size();
+    std::string* reply = batch->reply();
+    const size_t begin = reply->size();
     Status status = stopping_.load()
                         ? Status(Code::kStopped)
-                        : ServeOne(*store, read, table.get(), *view, header, batch->reply());
+                        : ServeOne(*store, read, table.get(), *view, header, reply);
     batch->EndResult(status.code());
-    Measure(read, status.code(), stopwatch.Lap(), begin, batch);
+    const Served served{status.code(), stopwatch.Lap(), reply, begin};
+    Measure(read, served, batch);
     if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
   }
   meter_.metrics().open_reads.Subtract(1);
 }
 
-void Readers::Measure(const intake::PendingRead& read, Code code, double seconds, size_t begin,
+void Readers::Measure(const intake::PendingRead& read, const Served& served,
                       apply::CompletionBatch* batch) const {
   if (read.lease_keys.has_value()) return;
   if (read.method == intake::Method::kHash) {
-    meter_.metrics().hash_seconds.Observe(seconds);
+    meter_.metrics().hash_seconds.Observe(served.seconds);
   } else if (read.method == intake::Method::kHashKv) {
-    meter_.metrics().hash_rev_seconds.Observe(seconds);
+    meter_.metrics().hash_rev_seconds.Observe(served.seconds);
   } else {
     // A copy of a view would do for most, but what is told of lies in the same bytes.
     std::string_view reply;
-    if (code == Code::kOk) reply = std::string_view(*batch->reply()).substr(begin);
-    meter_.Served(read.method == intake::Method::kTxn, read.request, code, reply, seconds, batch);
+    if (served.code == Code::kOk) reply = std::string_view(*served.bytes).substr(served.begin);
+    const bool transaction = read.method == intake::Method::kTxn;
+    meter_.Served(transaction, read.request, served.code, reply, served.seconds, batch);
   }
 }
 

@@ -66,8 +66,14 @@ class Readers {
   Chunk NextChunk(size_t worker);
   void ServeOneRun(const EntryRead& read, apply::CompletionBatch* batch);
   Status ReadRun(const EntryRead& read, std::string* run) const;
-  /// Takes the time of a read that has been served; `begin` is where its reply begins.
-  void Measure(const intake::PendingRead& read, Code code, double seconds, size_t begin,
+  /// How a read has ended; its reply is the end of `bytes` from `begin` on.
+  struct Served {
+    Code code = Code::kOk;
+    double seconds = 0;
+    const std::string* bytes = nullptr;
+    size_t begin = 0;
+  };
+  void Measure(const intake::PendingRead& read, const Served& served,
                apply::CompletionBatch* batch) const;
   void ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch);
   /// A read of KV is held to the table, which was the current one when the view had been pinned.

@@ -186,6 +186,8 @@ class TinyVoter {
 
   void Handle(Record record) {
     switch (record.kind) {
+      case apply::Kind::kDemand:  // every turn looks
+        break;
       case apply::Kind::kDurable:
         committed_ = by_sequence_[record.NumberAt(0)];
         core_->SetCommitted(committed_);

@@ -139,6 +139,7 @@ function writtenBy(addon: Addon, opened: OpenedCore, sequence: number, wakes: { 
   const keepAlive = setInterval(() => wakes.on(), POLL_MS);
   const written = new Promise<void>((resolve, reject) => {
     const handler: CompletionHandler = {
+      demand: ignore,
       durable: (written) => {
         if (written >= sequence) {
           resolve();

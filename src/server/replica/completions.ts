@@ -12,12 +12,16 @@ import type { ControlEntries } from './control/control.js';
 import type { Checkpoints } from './disk/checkpoints.js';
 import type { Writes } from './disk/writes.js';
 import type { ReplicaLoop } from './replica-loop.js';
+import type { Proposals } from './requests/proposals.js';
+import type { ReadIndexRounds } from './requests/read-index.js';
 import type { Tickets } from './requests/tickets.js';
 
 export interface CompletionParts {
   readonly loop: ReplicaLoop;
   readonly writes: Writes;
   readonly tickets: Tickets;
+  readonly proposals: Pick<Proposals, 'demanded'>;
+  readonly reads: Pick<ReadIndexRounds, 'nativeReadsWait'>;
   readonly control: ControlEntries;
   readonly lessor: Lessor;
   readonly watches: WatchStreams;
@@ -107,6 +111,16 @@ export class MemberCompletions implements CompletionHandler {
 
   quotaExceeded(): void {
     this.#parts.quotaExceeded();
+  }
+
+  /** Within a turn of the loop, which comes to proposals and reads behind all completions. */
+  demand(proposals: boolean, reads: boolean): void {
+    if (proposals) {
+      this.#parts.proposals.demanded();
+    }
+    if (reads) {
+      this.#parts.reads.nativeReadsWait();
+    }
   }
 
   fatal(message: string): void {

@@ -75,6 +75,8 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   #reads: number[] = [];
   #frozen = new Map<number, number[]>();
   #lastBatch = 0;
+  #lastOfPlane = 0;
+  #demand = 0;
   #haltedAt = 0;
   #ids = 0n;
 
@@ -114,8 +116,29 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
     }
   }
 
+  /** Results of calls of the data plane, by their tickets, which are below 0. */
+  readonly ofPlane = new Map<number, { readonly code: number; readonly reply: string }>();
+
+  /** A call of the data plane has put its request into a queue; its ticket. */
+  submitOfPlane(method: number, request: Buffer): number {
+    const ticket = --this.#lastOfPlane;
+    const route = this.submit(ticket, method, request);
+    const bit = route === routes.Proposed ? 1 : 2;
+    if (this.#demand === 0) {
+      this.#demand = bit;
+      setImmediate(this.#onWake);
+    }
+    this.#demand |= bit;
+    return ticket;
+  }
+
   /** A result for a ticket. */
   complete(ticket: number, code: number, reply: Buffer): void {
+    if (ticket < 0) {
+      assert(!this.ofPlane.has(ticket), 'one result for each call');
+      this.ofPlane.set(ticket, { code, reply: reply.toString() });
+      return;
+    }
     const status = Buffer.alloc(2);
     status.writeUInt16LE(code);
     this.#complete(record(kinds.result, f64(ticket), status, reply));
@@ -199,8 +222,9 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   }
 
   expireQueued(ticket: number): Float64Array {
-    const expired = this.#queue.filter((proposal) => proposal.ticket <= ticket);
-    this.#queue = this.#queue.filter((proposal) => proposal.ticket > ticket);
+    const isExpired = (proposal: Proposal) => proposal.ticket > 0 && proposal.ticket <= ticket;
+    const expired = this.#queue.filter(isExpired);
+    this.#queue = this.#queue.filter((proposal) => !isExpired(proposal));
     return Float64Array.from(expired, (proposal) => proposal.ticket);
   }
 
@@ -343,6 +367,10 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   watchClose(): void {}
 
   drain(): Buffer | null {
+    if (this.#demand !== 0) {
+      this.#records.push(record(kinds.demand, Buffer.from([this.#demand])));
+      this.#demand = 0;
+    }
     if (this.#records.length === 0) {
       return null;
     }

@@ -23,6 +23,7 @@ const kinds: CompletionKinds = {
   fatal: 8,
   held: 7,
   slow: 6,
+  demand: 5,
 };
 
 /** Keeps every call with its arguments, Buffers as they came. */
@@ -87,6 +88,9 @@ t.test('every kind, in order', async (test) => {
       f64(-1),
       Buffer.from('request'),
     ),
+    record(kinds.demand, Buffer.from([1])),
+    record(kinds.demand, Buffer.from([2])),
+    record(kinds.demand, Buffer.from([3])),
     record(kinds.fatal, text),
   ]);
   const { calls, handler } = recorder();
@@ -117,6 +121,9 @@ t.test('every kind, in order', async (test) => {
         request: Buffer.from('request'),
       },
     ],
+    ['demand', true, false],
+    ['demand', false, true],
+    ['demand', true, true],
     ['fatal', 'grüße'],
   ]);
 });

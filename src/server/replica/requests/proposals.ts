@@ -62,6 +62,11 @@ export class Proposals {
     this.#parts.wake();
   }
 
+  /** The same, told within a turn of the loop that has yet to come to this. */
+  demanded(): void {
+    this.#wait = true;
+  }
+
   /** A tick, or another leader: what was refused may be tried again. */
   retry(): void {
     this.#refused = false;

@@ -20,6 +20,7 @@ export const kinds: CompletionKinds = {
   fatal: 13,
   held: 14,
   slow: 15,
+  demand: 16,
 };
 
 export const routes: Routes = { Proposed: 0, ReadWaits: 1, Serving: 2 };

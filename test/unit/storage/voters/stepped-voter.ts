@@ -219,6 +219,7 @@ export class SteppedVoter implements CompletionHandler {
   alarm(): void {}
   quotaExceeded(): void {}
   held(): void {}
+  demand(): void {}
   slow(): void {}
 
   #submit(ticket: number, method: number, request: Uint8Array): void {

@@ -210,6 +210,7 @@ export class TinyVoter implements CompletionHandler {
   quotaExceeded(): void {}
 
   held(): void {}
+  demand(): void {}
   slow(): void {}
 
   fatal(message: string): void {
