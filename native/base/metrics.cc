@@ -45,11 +45,11 @@ Bounds ExponentialBounds(double start, double factor, int count) {
 Histogram::Histogram(const Bounds& bounds)
     : bounds_(bounds), counts_(new std::atomic<uint64_t>[bounds.size() + 1] {}) {}
 
-void Histogram::Observe(double value) {
+void Histogram::Observe(double value, uint64_t times) {
   size_t bucket = 0;
   while (bucket < bounds_.size() && value > bounds_[bucket]) ++bucket;
-  counts_[bucket].fetch_add(1, std::memory_order_relaxed);
-  sum_.fetch_add(value, std::memory_order_relaxed);
+  counts_[bucket].fetch_add(times, std::memory_order_relaxed);
+  sum_.fetch_add(value * static_cast<double>(times), std::memory_order_relaxed);
 }
 
 Metrics::Metrics()

@@ -37,7 +37,9 @@ Bounds ExponentialBounds(double start, double factor, int count);
 class Histogram {
  public:
   explicit Histogram(const Bounds& bounds);
-  void Observe(double value);
+  void Observe(double value) { Observe(value, 1); }
+  /// The same value, `times` times.
+  void Observe(double value, uint64_t times);
 
   const Bounds& bounds() const { return bounds_; }
   /// Of one bucket alone; the last has no bound.

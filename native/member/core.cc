@@ -20,6 +20,8 @@ void MemberCore::SetHeader(const HeaderInfo& header) {
   hub_->SetHeader(header);
 }
 
+void MemberCore::RouteStreams(watch::StreamSink* plane) { watch_sink_->Route(plane); }
+
 uint64_t MemberCore::Backlog() const {
   const uint64_t committed = committed_.load();
   const uint64_t applied = applier_->applied().load();

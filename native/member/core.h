@@ -135,6 +135,9 @@ class MemberCore {
 
   uint64_t NextId() { return ids_.Next(); }
   watch::WatchHub& hub() { return *hub_; }
+  /// Any thread. Where the hub's messages of the data plane's streams (kPlaneBit) go; null to drop
+  /// them, after which no call of the old one is under way.
+  void RouteStreams(watch::StreamSink* plane);
 
   /// Completion records since the last call; empty when there are none.
   std::string Drain();

@@ -31,6 +31,53 @@ std::vector<int64_t> Sequence(int64_t from, int64_t to) {
 
 // ---- Credit. ---------------------------------------------------------------------------------
 
+TEST(WatchCredit, WakesTheHubOnlyForAStreamThatWaits) {
+  HubOptions options = ManualOptions();
+  options.stream_credit_bytes = 1;
+  Harness h(options);
+  h.auto_credit = false;
+  h.Open(1);
+  h.Create(1, {.key = "a"});
+  h.Must(1);
+  h.hub->Credit(1, 1u << 20);
+  EXPECT_FALSE(h.executor.Step()) << "nobody waits for it";
+  // It counts nevertheless, as soon as the hub has anything to do.
+  h.Put("a", "1");
+  EXPECT_EQ(h.Must(1).events[0].kv.value, "1");
+  h.Put("a", "2");
+  h.Put("a", "3");
+  EXPECT_TRUE(h.Quiet(1));
+  h.hub->Credit(1, 1u << 20);
+  EXPECT_TRUE(h.executor.Step()) << "the stream waits for it";
+  h.Run();
+  EXPECT_EQ(h.Must(1).events.size(), 2u);
+  // A watcher that a pass over history leaves without credit waits as well.
+  h.Put("a", "4");
+  h.hub->Credit(1, 1u << 20);
+  h.Run();
+  EXPECT_EQ(h.Must(1).events[0].kv.value, "4");
+}
+
+TEST(WatchCredit, WhatAClosedStreamWasToBeSentIsDropped) {
+  Harness h;
+  for (const StreamId stream : {1, 2, 3}) {
+    h.Open(stream);
+    h.Create(stream, {.key = "a"});
+    h.Must(stream);
+  }
+  // All in one turn of the hub: messages are collected by stream, and then streams go.
+  h.store->Apply({{Change{"a", "1"}}});
+  h.hub->Close(1);
+  h.hub->Close(3);
+  h.store->Apply({{Change{"a", "2"}}});
+  h.Run();
+  EXPECT_TRUE(h.Quiet(1));
+  EXPECT_TRUE(h.Quiet(3));
+  EXPECT_EQ(h.Must(2).events[0].kv.value, "1");
+  EXPECT_EQ(h.Must(2).events[0].kv.value, "2");
+  EXPECT_TRUE(h.Quiet(2));
+}
+
 TEST(WatchCredit, NothingIsQueuedBeyondCreditAndOneMessage) {
   HubOptions options = ManualOptions();
   options.stream_credit_bytes = 300;

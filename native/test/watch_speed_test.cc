@@ -17,12 +17,14 @@ using Clock = std::chrono::steady_clock;
 
 class CountingSink final : public watch::StreamSink {
  public:
-  void Message(StreamId, std::string bytes) override {
-    ++messages;
-    bytes_total += bytes.size();
+  void Messages(watch::StreamMessages sent) override {
+    messages += sent.count;
+    bytes_total += sent.frames.size();
+    ++buffers;
   }
   uint64_t messages = 0;
   uint64_t bytes_total = 0;
+  uint64_t buffers = 0;
 };
 
 int Publications() {
@@ -87,6 +89,7 @@ void Measure(const Setting& setting) {
 
 TEST(WatchSpeed, ThousandWatchersOfOneKey) {
   Measure({"1000 streams, 1 event", 1000, 1, 1, false, false});
+  Measure({"10 streams of 100, 1 event", 10, 100, 1, false, false});
   Measure({"1 stream of 1000, 1 event", 1, 1000, 1, false, false});
   Measure({"1000 streams, 16 events", 1000, 1, 16, false, false});
   Measure({"1000 streams, prefix, prev_kv", 1000, 1, 1, true, true});

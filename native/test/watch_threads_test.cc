@@ -17,7 +17,7 @@ constexpr int64_t kRevisions = 3000;
 constexpr auto kPatience = std::chrono::seconds(60);
 
 /// Keeps messages until a client takes them.
-class LockedSink final : public watch::StreamSink {
+class LockedSink final : public MessageSink {
  public:
   void Message(StreamId stream, std::string bytes) override {
     {

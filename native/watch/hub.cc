@@ -96,7 +96,9 @@ class Hub final : public WatchHub {
     WakeIf(wake);
     return status;
   }
-  void Credit(StreamId stream, uint64_t bytes) override { Put(CreditCommand{stream, bytes}); }
+  void Credit(StreamId stream, uint64_t bytes) override {
+    WakeIf(mailbox_.PutCredit(stream, bytes));
+  }
   void Tick() override { Put(TickCommand{}); }
 
   HubStats stats() const override {
@@ -138,12 +140,16 @@ class Hub final : public WatchHub {
   void Drain() {
     std::lock_guard<std::mutex> lock(running_);
     if (stopped_) return;
-    for (Command& command : mailbox_.Take()) {
+    mailbox_.Take(&mail_);
+    for (const auto& [stream, bytes] : mail_.credit) sequencer_.Credit(stream, bytes);
+    for (Command& command : mail_.commands) {
       std::visit([this](auto& what) { Do(what); }, command);
     }
+    sequencer_.Flush();
+    mail_.clear();
     mailbox_.Release(sequencer_.TakeHandled());
     // Through the executor and not in a loop, so that passes over history get their turn.
-    if (!mailbox_.Rest()) executor_->Post([this] { Drain(); });
+    if (!mailbox_.Rest(sequencer_.WantsCredit())) executor_->Post([this] { Drain(); });
     ScheduleCatchUp();
   }
 
@@ -154,6 +160,8 @@ class Hub final : public WatchHub {
       pass_posted_ = false;
       if (stopped_) return;
       sequencer_.CatchUpPass();
+      sequencer_.Flush();
+      WakeIf(mailbox_.WantCredit(sequencer_.WantsCredit()));
       ScheduleCatchUp();
     });
   }
@@ -169,7 +177,6 @@ class Hub final : public WatchHub {
   void Do(RequestCommand& command) {
     sequencer_.Handle(command.stream, std::move(command.incoming));
   }
-  void Do(CreditCommand& command) { sequencer_.Credit(command.stream, command.bytes); }
   void Do(TickCommand&) { sequencer_.Tick(); }
 
   Counters counters_;
@@ -179,6 +186,7 @@ class Hub final : public WatchHub {
   Mailbox mailbox_;
   std::mutex running_;   // held by the hub's tasks, so that Stop can wait for one
   Sequencer sequencer_;  // guarded by running_, as are the following
+  Mail mail_;            // taken; empty between turns
   bool pass_posted_ = false;
   bool stopped_ = false;
   std::unique_ptr<Timer> timer_;

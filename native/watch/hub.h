@@ -55,12 +55,24 @@ struct HubOptions {
 
 using StreamId = uint64_t;
 
+/// What one stream is sent at once, in order: WatchResponse messages, each behind its prefix of
+/// gRPC (codec/grpc_frame.h), so that a transport may write them as they are.
+struct StreamMessages {
+  StreamId stream = 0;
+  uint32_t count = 0;
+  std::string frames;
+
+  /// What the messages count for in the stream's credit: their bytes without prefixes.
+  uint64_t credit_bytes() const;
+};
+
 /// Where messages go. Called on the hub's thread; must not block or call the hub.
 class StreamSink {
  public:
   virtual ~StreamSink() = default;
-  /// One WatchResponse message, protobuf bytes.
-  virtual void Message(StreamId stream, std::string bytes) = 0;
+  virtual void Messages(StreamMessages messages) = 0;
+  /// Nothing more comes for now: whoever collects messages passes them on.
+  virtual void Pause() {}
 };
 
 struct HubStats {
@@ -92,7 +104,7 @@ class WatchHub : public PublicationSink {
   /// stream's order, as for other creates that fail; permissions are those of this moment.
   virtual Status Request(StreamId stream, std::string_view bytes, const auth::Caller& caller) = 0;
   Status Request(StreamId stream, std::string_view bytes) { return Request(stream, bytes, {}); }
-  /// The transport has written messages of this many bytes.
+  /// The transport has written messages of this many bytes, prefixes not counted.
   virtual void Credit(StreamId stream, uint64_t bytes) = 0;
   virtual void Close(StreamId stream) = 0;
   /// Every 100 ms or so from a timer thread of the hub; exposed for manual executors.

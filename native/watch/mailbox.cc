@@ -8,6 +8,9 @@
 namespace metastore::watch {
 namespace {
 
+// Credits that wait for the hub's next turn; with more it is woken for them alone.
+constexpr size_t kCreditsMost = 4096;
+
 // What a version costs besides its key and value, about.
 constexpr uint64_t kVersionOverheadBytes = 128;
 
@@ -23,8 +26,8 @@ uint64_t BytesOf(const Publication& publication) {
 
 bool Mailbox::Add(Command command) {
   if (stopped_) return false;
-  commands_.push_back(std::move(command));
-  return !std::exchange(woken_, true);
+  mail_.commands.push_back(std::move(command));
+  return Wake();
 }
 
 bool Mailbox::Put(Command command) {
@@ -33,16 +36,19 @@ bool Mailbox::Put(Command command) {
     if (tick_waits_) return false;  // a hub that is late needs no second one
     tick_waits_ = true;
   }
-  // Credit comes in once per written message; neighbours become one.
-  const auto* credit = std::get_if<CreditCommand>(&command);
-  if (credit != nullptr && !commands_.empty()) {
-    auto* last = std::get_if<CreditCommand>(&commands_.back());
-    if (last != nullptr && last->stream == credit->stream) {
-      last->bytes += credit->bytes;
-      return false;
-    }
-  }
   return Add(std::move(command));
+}
+
+bool Mailbox::PutCredit(StreamId stream, uint64_t bytes) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (stopped_) return false;
+  std::vector<Credit>& credit = mail_.credit;
+  if (!credit.empty() && credit.back().stream == stream) {
+    credit.back().bytes += bytes;
+  } else {
+    credit.push_back({stream, bytes});
+  }
+  return (wants_credit_ || credit.size() >= kCreditsMost) && Wake();
 }
 
 bool Mailbox::PutPublication(Publication publication) {
@@ -57,9 +63,9 @@ bool Mailbox::PutPublication(Publication publication) {
   ViewRef replaced;  // let go outside the lock
   std::lock_guard<std::mutex> lock(mutex_);
   if (stopped_) return false;
-  if (command.publication.versions.empty() && !commands_.empty()) {
+  if (command.publication.versions.empty() && !mail_.commands.empty()) {
     // The newest state is all that counts of those without versions.
-    auto* last = std::get_if<PublishCommand>(&commands_.back());
+    auto* last = std::get_if<PublishCommand>(&mail_.commands.back());
     if (last != nullptr && last->publication.versions.empty()) {
       replaced = std::exchange(last->publication.view, command.publication.view);
       return false;
@@ -99,18 +105,26 @@ Status Mailbox::PutRequest(StreamId stream, Incoming incoming, bool* wake) {
   return Status::Ok();
 }
 
-std::vector<Command> Mailbox::Take() {
+void Mailbox::Take(Mail* mail) {
+  METASTORE_CHECK(mail->credit.empty() && mail->commands.empty(), "what was taken is done with");
   std::lock_guard<std::mutex> lock(mutex_);
   tick_waits_ = false;
-  return std::exchange(commands_, {});
+  std::swap(*mail, mail_);
 }
 
-bool Mailbox::Rest() {
+bool Mailbox::Rest(bool wants_credit) {
   std::lock_guard<std::mutex> lock(mutex_);
   METASTORE_CHECK(woken_ || stopped_, "somebody was woken to empty the mailbox");
-  if (!commands_.empty()) return false;
+  wants_credit_ = wants_credit;
+  if (!mail_.commands.empty() || (wants_credit && !mail_.credit.empty())) return false;
   woken_ = false;
   return true;
+}
+
+bool Mailbox::WantCredit(bool wants_credit) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  wants_credit_ = wants_credit;
+  return !stopped_ && wants_credit && !mail_.credit.empty() && Wake();
 }
 
 void Mailbox::Release(const std::vector<Handled>& requests) {
@@ -132,10 +146,10 @@ void Mailbox::Release(const PublishCommand& command) {
 }
 
 void Mailbox::Stop() {
-  std::vector<Command> dropped;
+  Mail dropped;
   std::lock_guard<std::mutex> lock(mutex_);
   stopped_ = true;
-  dropped.swap(commands_);
+  std::swap(dropped, mail_);
   waiting_.clear();
 }
 

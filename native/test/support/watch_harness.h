@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/executor.h"
+#include "codec/grpc_frame.h"
 #include "codec/wire.h"
 #include "test/support/watch_store.h"
 #include "watch/hub.h"
@@ -173,8 +174,26 @@ inline Response DecodeResponse(std::string_view bytes) {
 
 // ---- The hub and its surroundings. -----------------------------------------------------------
 
+/// Takes the hub's buffers apart again: one call for each message.
+class MessageSink : public watch::StreamSink {
+ public:
+  void Messages(watch::StreamMessages messages) override {
+    uint32_t count = 0;
+    uint64_t bytes = 0;
+    codec::ForEachFrame(messages.frames, [&](std::string_view message) {
+      ++count;
+      bytes += message.size();
+      Message(messages.stream, std::string(message));
+    });
+    EXPECT_EQ(count, messages.count);
+    EXPECT_GT(count, 0u);
+    EXPECT_EQ(bytes, messages.credit_bytes());
+  }
+  virtual void Message(StreamId stream, std::string bytes) = 0;
+};
+
 /// Keeps what streams were sent; with `auto_credit` the bytes are returned by Harness::Run.
-class Sink final : public watch::StreamSink {
+class Sink final : public MessageSink {
  public:
   void Message(StreamId stream, std::string bytes) override {
     outstanding[stream] += bytes.size();

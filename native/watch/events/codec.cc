@@ -1,6 +1,7 @@
 // Protobuf wire format of the watch service; see codec.h.
 #include "watch/events/codec.h"
 
+#include "codec/grpc_frame.h"
 #include "codec/replies.h"
 #include "codec/wire.h"
 
@@ -133,19 +134,17 @@ size_t ResponseSize(std::string_view header, const ResponseFields& fields, size_
          BytesFieldSize(fields.cancel_reason.size()) + (fields.fragment ? 2 : 0) + event_bytes;
 }
 
-std::string EncodeResponse(std::string_view header, const ResponseFields& fields,
-                           std::string_view events) {
-  std::string out;
-  out.reserve(ResponseSize(header, fields, events.size()));
-  out.append(header);
-  codec::AppendInt64Field(2, fields.watch_id, &out);
-  codec::AppendVarintField(3, fields.created, &out);
-  codec::AppendVarintField(4, fields.canceled, &out);
-  codec::AppendInt64Field(5, fields.compact_revision, &out);
-  codec::AppendBytesField(6, fields.cancel_reason, &out);
-  codec::AppendVarintField(7, fields.fragment, &out);
-  out.append(events);
-  return out;
+void AppendFramedResponse(std::string_view header, const ResponseFields& fields,
+                          std::string_view events, std::string* out) {
+  codec::AppendFramePrefix(ResponseSize(header, fields, events.size()), out);
+  out->append(header);
+  codec::AppendInt64Field(2, fields.watch_id, out);
+  codec::AppendVarintField(3, fields.created, out);
+  codec::AppendVarintField(4, fields.canceled, out);
+  codec::AppendInt64Field(5, fields.compact_revision, out);
+  codec::AppendBytesField(6, fields.cancel_reason, out);
+  codec::AppendVarintField(7, fields.fragment, out);
+  out->append(events);
 }
 
 void AppendEvent(const VersionView& version, const VersionView* prev, std::string* out) {

@@ -56,11 +56,12 @@ struct ResponseFields {
 /// The header as field 1 of a response, tag and length included.
 std::string EncodeHeader(const HeaderInfo& header, int64_t revision);
 
-/// `header` from EncodeHeader, `events` a concatenation of what AppendEvent wrote.
-std::string EncodeResponse(std::string_view header, const ResponseFields& fields,
-                           std::string_view events);
+/// Appends a response behind its prefix of gRPC (codec/grpc_frame.h). `header` from EncodeHeader,
+/// `events` a concatenation of what AppendEvent wrote. At most kLargestFrameBytes.
+void AppendFramedResponse(std::string_view header, const ResponseFields& fields,
+                          std::string_view events, std::string* out);
 
-/// Size in bytes of what EncodeResponse would make of `event_bytes` bytes of events.
+/// Size in bytes of a response with `event_bytes` bytes of events, without the prefix.
 size_t ResponseSize(std::string_view header, const ResponseFields& fields, size_t event_bytes);
 
 /// Appends one event as an element of a response's `events`, tag and length included. A deletion

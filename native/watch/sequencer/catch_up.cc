@@ -30,7 +30,7 @@ bool Sequencer::ChooseReaders(Pass* pass) {
   for (auto at = queue_.begin(); at != queue_.end() && waiting.size() < kReadersMost;) {
     Watcher* watcher = *at++;
     Stream* stream = watcher->stream;
-    if (!sender_.CanSend(*stream)) {
+    if (!sender_.CanSend(stream)) {
       stream->parked.splice(stream->parked.end(), queue_, watcher->place);
       watcher->list = &stream->parked;
     } else if (watcher->next_revision < view_->compact_revision) {
@@ -38,7 +38,7 @@ bool Sequencer::ChooseReaders(Pass* pass) {
       const ResponseFields fields{.watch_id = watcher->id,
                                   .canceled = true,
                                   .compact_revision = view_->compact_revision};
-      sender_.Send(stream, EncodeResponse(Header(0), fields, {}));
+      sender_.Send(stream, Header(0), fields);
     } else {
       waiting.push_back(watcher);
     }

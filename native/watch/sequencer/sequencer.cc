@@ -100,7 +100,7 @@ void Sequencer::Close(StreamId id) {
   if (found == streams_.end()) return;
   Stream* stream = found->second.get();
   for (auto& [watch_id, watcher] : stream->watchers) Forget(watcher.get());
-  sender_.Forget(*stream);
+  sender_.Forget(stream);
   streams_.erase(found);
   counters_->streams.store(streams_.size(), std::memory_order_relaxed);
 }
@@ -108,7 +108,7 @@ void Sequencer::Close(StreamId id) {
 void Sequencer::Handle(StreamId id, Incoming incoming) {
   Stream* stream = Find(id);
   if (stream == nullptr) return;  // closed while the request was on its way
-  if (!stream->held.empty() || !sender_.CanSend(*stream)) {
+  if (!stream->held.empty() || !sender_.CanSend(stream)) {
     stream->held.push_back(std::move(incoming));
     return;
   }
@@ -119,17 +119,17 @@ void Sequencer::Credit(StreamId id, uint64_t bytes) {
   Stream* stream = Find(id);
   if (stream == nullptr) return;
   sender_.Return(stream, bytes);
-  Flush(stream);
+  GoOn(stream);
 }
 
 // Requests go before events: a client that asks must not wait for a history that never ends.
-void Sequencer::Flush(Stream* stream) {
-  while (!stream->held.empty() && sender_.CanSend(*stream)) {
+void Sequencer::GoOn(Stream* stream) {
+  while (!stream->held.empty() && sender_.CanSend(stream)) {
     Incoming next = std::move(stream->held.front());
     stream->held.pop_front();
     Process(stream, std::move(next));
   }
-  if (!sender_.CanSend(*stream)) return;
+  if (!sender_.CanSend(stream)) return;
   for (Watcher* watcher : stream->parked) watcher->list = &queue_;
   queue_.splice(queue_.end(), stream->parked);
 }
@@ -154,7 +154,7 @@ void Sequencer::Process(Stream* stream, Incoming incoming) {
 void Sequencer::Reject(Stream* stream, std::string_view reason) {
   const ResponseFields fields{
       .watch_id = kNoWatchId, .created = true, .canceled = true, .cancel_reason = reason};
-  sender_.Send(stream, EncodeResponse(Header(NewestRevision()), fields, {}));
+  sender_.Send(stream, Header(NewestRevision()), fields);
 }
 
 void Sequencer::Create(Stream* stream, CreateRequest request, Code permission) {
@@ -184,7 +184,7 @@ void Sequencer::Create(Stream* stream, CreateRequest request, Code permission) {
   counters_->watchers.fetch_add(1, std::memory_order_relaxed);
 
   const ResponseFields fields{.watch_id = id, .created = true};
-  sender_.Send(stream, EncodeResponse(Header(current), fields, {}));
+  sender_.Send(stream, Header(current), fields);
   matcher_.Add(added);
   if (added->next_revision <= view_->revision) MakeUnsynced(added);
   options_.metrics->watch_control_seconds.Observe(stopwatch.Lap());
@@ -197,7 +197,7 @@ void Sequencer::Cancel(Stream* stream, int64_t watch_id) {
   Forget(found->second.get());
   stream->watchers.erase(found);
   const ResponseFields fields{.watch_id = watch_id, .canceled = true};
-  sender_.Send(stream, EncodeResponse(Header(NewestRevision()), fields, {}));
+  sender_.Send(stream, Header(NewestRevision()), fields);
 }
 
 bool Sequencer::AtProgress(const Watcher& watcher) const {
@@ -211,23 +211,23 @@ void Sequencer::Progress(Stream* stream) {
     if (!AtProgress(*watcher)) return;
   }
   const ResponseFields fields{.watch_id = kNoWatchId};
-  sender_.Send(stream, EncodeResponse(Header(view_->revision), fields, {}));
+  sender_.Send(stream, Header(view_->revision), fields);
 }
 
 void Sequencer::NotifyProgress(Stream* stream) {
   for (auto& [id, watcher] : stream->watchers) {
     if (!watcher->progress_notify) continue;
     const bool had_events = std::exchange(watcher->had_events, false);
-    if (had_events || !AtProgress(*watcher) || !sender_.CanSend(*stream)) continue;
+    if (had_events || !AtProgress(*watcher) || !sender_.CanSend(stream)) continue;
     const ResponseFields fields{.watch_id = id};
-    sender_.Send(stream, EncodeResponse(Header(view_->revision), fields, {}));
+    sender_.Send(stream, Header(view_->revision), fields);
   }
 }
 
 void Sequencer::Tick() {
   const int64_t now = options_.now_ms();
   for (auto& [id, stream] : streams_) {
-    if (now < stream->progress_due_ms || !sender_.CanSend(*stream)) continue;
+    if (now < stream->progress_due_ms || !sender_.CanSend(stream.get())) continue;
     const int64_t late = (now - stream->progress_due_ms) / stream->progress_interval_ms;
     stream->progress_due_ms += (late + 1) * stream->progress_interval_ms;
     Stopwatch stopwatch;

@@ -53,12 +53,21 @@ class Sequencer {
   /// Reads one stretch of history for some of them.
   void CatchUpPass();
 
+  /// Passes the messages made so far on to the sink; at the end of each turn of the hub.
+  void Flush() { sender_.Flush(); }
+  /// Whether credit should be told as it comes; otherwise it may wait for the next turn.
+  bool WantsCredit() const { return sender_.WantsCredit(); }
   /// Requests dealt with since the last call.
   std::vector<Handled> TakeHandled() { return std::exchange(handled_, {}); }
 
  private:
   /// One stretch of history and those that read it.
   struct Pass;
+  /// What one group has been sent.
+  struct Delivered {
+    uint64_t responses = 0;
+    uint64_t events = 0;
+  };
 
   // sequencer.cc: streams and requests.
   Stream* Find(StreamId id);
@@ -68,7 +77,7 @@ class Sequencer {
   void Cancel(Stream* stream, int64_t watch_id);
   void Progress(Stream* stream);
   void NotifyProgress(Stream* stream);
-  void Flush(Stream* stream);
+  void GoOn(Stream* stream);
   bool AtProgress(const Watcher& watcher) const;
   int64_t NewestRevision() const;
   std::string_view Header(int64_t revision);
@@ -77,7 +86,8 @@ class Sequencer {
   void FanOutLive(const ViewRef& before, const std::vector<VersionRef>& versions);
   void DeliverGroup(Group* group, EventBatch* batch, std::optional<int64_t> header_revision,
                     std::vector<Watcher*>* behind);
-  bool DeliverBody(Watcher* watcher, const Body& body, std::optional<int64_t> header_revision);
+  bool DeliverBody(Watcher* watcher, const Body& body, std::optional<int64_t> header_revision,
+                   Delivered* delivered);
   void FallBehind(int64_t from_revision);
   void MakeUnsynced(Watcher* watcher);
   void MakeSynced(Watcher* watcher);

@@ -1,8 +1,9 @@
 // Stream and Watcher: what the hub knows of one client's watch stream, and how its messages leave.
 //
 // Owned by the sequencer and touched on the hub's thread only. A stream sends while it has credit;
-// nothing waits inside it but the rest of one response that was cut into fragments, and requests
-// that came meanwhile. A watcher that missed a change for want of credit reads history later.
+// what it sends is collected, as one buffer a stream, until the hub has done what there was to do.
+// Nothing else waits inside it but the rest of one response that was cut into fragments, and
+// requests that came meanwhile. A watcher that missed a change for want of credit reads history.
 #ifndef METASTORE_WATCH_SEQUENCER_STREAM_H_
 #define METASTORE_WATCH_SEQUENCER_STREAM_H_
 
@@ -12,6 +13,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "watch/events/codec.h"
 #include "watch/events/event_batch.h"
@@ -60,41 +63,54 @@ struct Incoming {
 
 struct Stream {
   StreamId id = 0;
-  uint64_t outstanding_bytes = 0;  // handed to the transport, not yet written
+  uint64_t outstanding_bytes = 0;  // handed to the transport or in `out`, not yet written
+  /// What has been made since the sender last passed messages on.
+  StreamMessages out;
+  size_t out_place = 0;     // among the sender's streams that have some, while it has
+  size_t out_reserve = 0;   // bytes that it had the last time
+  bool starved = false;     // has been refused since credit last came
   std::map<int64_t, std::unique_ptr<Watcher>> watchers;
   int64_t next_id = 0;
   size_t not_synced = 0;         // watchers in another state than kSynced
-  std::deque<std::string> rest;  // fragments of one response, in order
+  std::deque<StreamMessages> rest;  // fragments of one response, in order
   std::deque<Incoming> held;     // requests that wait for credit
   std::list<Watcher*> parked;    // unsynced watchers that wait for credit
   int64_t progress_interval_ms = 0;
   int64_t progress_due_ms = 0;
 };
 
-/// Hands messages to the sink and keeps the count of what is outstanding, per stream and in all.
+/// Collects messages by stream for the sink, and keeps the count of what is outstanding, per stream
+/// and in all.
 class Sender {
  public:
   Sender(const HubOptions& options, StreamSink* sink)
       : sink_(sink),
         fragment_bytes_(options.fragment_bytes),
         stream_credit_bytes_(options.stream_credit_bytes),
-        total_credit_bytes_(options.total_credit_bytes),
-        metrics_(options.metrics) {}
+        total_credit_bytes_(options.total_credit_bytes) {}
 
-  /// Whether a new message may leave on the stream.
-  bool CanSend(const Stream& stream) const { return stream.rest.empty() && HasCredit(stream); }
+  /// Whether a new message may leave on the stream. One that is refused wants its credit told.
+  bool CanSend(Stream* stream) {
+    if (stream->rest.empty() && HasCredit(*stream)) [[likely]] return true;
+    if (!std::exchange(stream->starved, true)) ++starved_;
+    return false;
+  }
+  /// Whether a stream waits for credit; as long as none does, credit may come late.
+  bool WantsCredit() const { return starved_ > 0; }
   /// Whether the streams together have used up half of what they may have outstanding.
   bool Tight() const { return outstanding_bytes_ >= total_credit_bytes_ / 2; }
 
   /// One message; the stream must be able to send.
-  void Send(Stream* stream, std::string bytes);
+  void Send(Stream* stream, std::string_view header, const ResponseFields& fields);
   /// One response with the chunk's events, cut where the watcher asked for fragments and the
   /// response has reached the limit. What the credit does not let through waits in stream->rest.
   void SendChunk(Watcher* watcher, std::string_view header, const Chunk& chunk);
   /// Takes credit back; sends what waits in stream->rest.
   void Return(Stream* stream, uint64_t bytes);
-  /// A stream has gone, its outstanding bytes with it.
-  void Forget(const Stream& stream) { outstanding_bytes_ -= stream.outstanding_bytes; }
+  /// A stream goes, with its outstanding bytes and what it had collected.
+  void Forget(Stream* stream);
+  /// Passes all that has been collected on to the sink. Also happens in between, when much has.
+  void Flush();
 
  private:
   // One message always passes, however small the credit. A stream that is refused has bytes
@@ -104,14 +120,19 @@ class Sender {
                                              outstanding_bytes_ < total_credit_bytes_);
   }
   void SendFragments(Watcher* watcher, std::string_view header, const Chunk& chunk);
-  void Hand(Stream* stream, std::string bytes);
+  void Append(Stream* stream, std::string_view header, const ResponseFields& fields,
+              std::string_view events);
+  void Collect(Stream* stream);
+  void Count(Stream* stream, uint64_t credit_bytes);
 
   StreamSink* sink_;
   uint64_t fragment_bytes_;
   uint64_t stream_credit_bytes_;
   uint64_t total_credit_bytes_;
-  Metrics* metrics_;
   uint64_t outstanding_bytes_ = 0;  // of all streams
+  size_t starved_ = 0;              // streams that are
+  std::vector<Stream*> collected_;  // streams with something in `out`
+  uint64_t collected_bytes_ = 0;
 };
 
 }  // namespace metastore::watch
