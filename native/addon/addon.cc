@@ -9,6 +9,7 @@
 
 #include "addon/handle.h"
 #include "addon/member_core.h"
+#include "addon/plane/plane.h"
 #include "addon/values/args.h"
 #include "addon/values/backups.h"
 #include "addon/values/convert.h"
@@ -176,6 +177,7 @@ constexpr Constant kCompletions[] = {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   auto data = std::make_unique<InstanceData>();
   data->member_core = Napi::Persistent(MemberCoreObject::Define(env));
+  data->plane = Napi::Persistent(PlaneObject::Define(env));
   env.SetInstanceData(data.release());  // deleted with the environment
   exports["errors"] = ErrorTable(env);
   exports["methods"] = Constants(env, kMethods);
@@ -188,6 +190,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports["batchEntriesBounds"] = ToNumbers(env, wal::kBatchEntriesBounds);
   exports["sendDatagram"] = Napi::Function::New(env, Send, "sendDatagram");
   exports["network"] = ToNetwork(env);
+  ExportPlane(env, exports);
   exports["metrics"] = MetricTable(env);
   exports["backups"] = ToBackups(env);
   exports["open"] = Napi::Function::New(env, Open, "open");

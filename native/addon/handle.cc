@@ -3,10 +3,12 @@
 
 #include <utility>
 
+#include "addon/plane/handle.h"
+
 namespace metastore::addon {
 
-Wake::Wake(Napi::Env env, const Napi::Function& on_wake)
-    : function_(Napi::ThreadSafeFunction::New(env, on_wake, "metastore completions", 0, 1)) {
+Wake::Wake(Napi::Env env, const Napi::Function& on_wake, const char* name)
+    : function_(Napi::ThreadSafeFunction::New(env, on_wake, name, 0, 1)) {
   function_.Unref(env);
 }
 
@@ -46,7 +48,7 @@ void Settlements::Run(Napi::Env env) {
 
 CoreHandle::CoreHandle(Napi::Env env, const Napi::Function& on_wake)
     : env_(env),
-      wake_(std::make_shared<Wake>(env, on_wake)),
+      wake_(std::make_shared<Wake>(env, on_wake, "metastore completions")),
       settlements_(std::make_shared<Settlements>(wake_)) {
   napi_add_env_cleanup_hook(env_, CleanUp, this);
 }
@@ -67,6 +69,7 @@ Status CoreHandle::Close() {
   std::lock_guard<std::mutex> life(life_mutex_);
   if (ended_) return Status::Ok();
   ended_ = true;
+  if (plane_ != nullptr) plane_->Stop();
   Status status = core_->Close();
   std::unique_ptr<member::MemberCore> doomed;
   {
@@ -96,13 +99,22 @@ void CoreHandle::CleanUp(void* handle) {
   self->Shut();
 }
 
-void CoreHandle::Shut() {
+void CoreHandle::SetPlane(std::shared_ptr<PlaneHandle> plane) { plane_ = std::move(plane); }
+
+void CoreHandle::RefuseCalls() {
   refusing_ = true;
+  if (plane_ != nullptr) plane_->Refuse();
+}
+
+void CoreHandle::Shut() {
+  RefuseCalls();
   {
     std::lock_guard<std::mutex> life(life_mutex_);
     ended_ = true;
+    if (plane_ != nullptr) plane_->Stop();
     core_.reset();
   }
+  if (plane_ != nullptr) plane_->Release();
   wake_->Release();
   if (hooked_) {
     hooked_ = false;

@@ -1,7 +1,8 @@
 // CoreHandle: one open core with its thread-safe function, owned by the JavaScript environment.
 //
-// Released in a stated order: the core's threads end first, then the function that they call, then
-// the memory. Either close() does it, or the environment's clean-up hook when nobody did.
+// Released in a stated order: the plane's threads end first, then the core's, then the functions
+// that they call, then the memory. Either close() does it, or the environment's clean-up hook when
+// nobody did.
 #ifndef METASTORE_ADDON_HANDLE_H_
 #define METASTORE_ADDON_HANDLE_H_
 
@@ -18,10 +19,13 @@
 
 namespace metastore::addon {
 
+class PlaneHandle;
+
 /// Calls a JavaScript function on its thread, from any thread, without keeping the process alive.
 class Wake {
  public:
-  Wake(Napi::Env env, const Napi::Function& on_wake);
+  /// `name` is for tools that list what is asynchronous.
+  Wake(Napi::Env env, const Napi::Function& on_wake, const char* name);
   /// Any thread. Calls collapse as the completion queue only wakes when it stops being empty.
   void Notify();
   /// JavaScript thread; Notify does nothing afterwards.
@@ -68,10 +72,14 @@ class CoreHandle {
 
   /// JavaScript thread: the core, or null once RefuseCalls was called.
   member::MemberCore* core() { return refusing_ ? nullptr : core_.get(); }
-  void RefuseCalls() { refusing_ = true; }
+  void RefuseCalls();
   std::string Drain();
 
   const std::shared_ptr<Settlements>& settlements() const { return settlements_; }
+
+  /// JavaScript thread. The plane over the core, which ends before it; null without one.
+  void SetPlane(std::shared_ptr<PlaneHandle> plane);
+  bool has_plane() const { return plane_ != nullptr; }
 
   /// Set before Open when the options name a layer; outlives the core.
   std::unique_ptr<FileLayer> files;
@@ -82,10 +90,11 @@ class CoreHandle {
   const Napi::Env env_;
   const std::shared_ptr<Wake> wake_;
   const std::shared_ptr<Settlements> settlements_;
-  bool hooked_ = true;     // JavaScript thread
-  bool refusing_ = false;  // JavaScript thread
-  std::mutex life_mutex_;  // held while the core is opened or closed
-  bool ended_ = false;     // guarded by life_mutex_
+  std::shared_ptr<PlaneHandle> plane_;  // set once, on the JavaScript thread, before any closing
+  bool hooked_ = true;                  // JavaScript thread
+  bool refusing_ = false;               // JavaScript thread
+  std::mutex life_mutex_;               // held while the core is opened or closed
+  bool ended_ = false;                  // guarded by life_mutex_
   std::mutex core_mutex_;  // guards the two below where JavaScript and the pool may meet
   std::unique_ptr<member::MemberCore> core_;
   std::string last_records_;

@@ -104,6 +104,7 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("watchRequest", &Self::WatchRequest),
                          InstanceMethod("watchCredit", &Self::WatchCredit),
                          InstanceMethod("watchClose", &Self::WatchClose),
+                         InstanceMethod("openPlane", &Self::OpenPlane),
                          InstanceMethod("drain", &Self::Drain),
                          InstanceMethod("status", &Self::Status),
                          InstanceMethod("compactionHashes", &Self::CompactionHashes),

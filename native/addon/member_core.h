@@ -65,6 +65,7 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value WatchRequest(const Info& info);
   Napi::Value WatchCredit(const Info& info);
   Napi::Value WatchClose(const Info& info);
+  Napi::Value OpenPlane(const Info& info);
   Napi::Value Drain(const Info& info);
   Napi::Value Status(const Info& info);
   Napi::Value CompactionHashes(const Info& info);
@@ -85,6 +86,7 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
 /// What the addon keeps per environment.
 struct InstanceData {
   Napi::FunctionReference member_core;
+  Napi::FunctionReference plane;
 };
 
 }  // namespace metastore::addon

@@ -43,6 +43,7 @@ struct Peer {
   std::string address;      // for logs
   std::string common_name;  // of a verified certificate; empty without one
   bool secure = false;
+  uint64_t connection = 0;  // its number in events
 };
 
 /// The server's end of a call. Lane thread only. After Reply, Finish, or Call::OnEnd everything

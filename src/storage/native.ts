@@ -6,6 +6,7 @@
 // disk. Indexes, terms and revisions are numbers (below 2^53, checked natively); ids are bigints.
 
 import type { NativeNetwork } from './native-network.js';
+import type { GateFlags, NativePlane, PlaneEventKinds, PlaneOptions } from './native-plane.js';
 import type {
   AppendRun,
   Backup,
@@ -92,6 +93,10 @@ export interface Addon {
   readonly network: NativeNetwork;
   /** Backups as files, for tools. */
   readonly backups: BackupFiles;
+  readonly planeEvents: PlaneEventKinds;
+  readonly gateFlags: GateFlags;
+  /** What NativePlane.metrics() answers, in its order. */
+  readonly planeNumbers: readonly string[];
   /** What MemberCore.metrics() answers, in its order. */
   readonly metrics: readonly MetricRow[];
   /**
@@ -333,6 +338,13 @@ export interface MemberCore {
   ): number;
   watchCredit(stream: number, bytes: number): void;
   watchClose(stream: number): void;
+
+  /**
+   * Starts the threads that serve gRPC from this core, once. `onWake` runs on the JavaScript thread
+   * when events wait: call drain(). close() stops them when nobody has. Throws an Error with the
+   * code Stopped, Io (no descriptors left), or Internal for a second one.
+   */
+  openPlane(options: PlaneOptions, onWake: () => void): NativePlane;
 
   /**
    * Everything completed since the last call, as records (src/storage/completions.ts), or null.

@@ -29,8 +29,9 @@ const cppLayers: Readonly<Record<string, readonly string[]>> = {
   intake: ['mvcc', 'auth'],
   apply: ['mvcc', 'wal', 'intake'],
   member: ['apply', 'watch', 'intake', 'wal', 'bbolt'],
+  plane: ['member'],
   net: [],
-  addon: ['member', 'net'],
+  addon: ['plane', 'member', 'net'],
 };
 
 /** `folder` itself and everything that it may reach by the table. */
@@ -137,10 +138,23 @@ const nodeHeaders = fileRule(
   (file) => isCpp(file) && !file.path.startsWith('native/addon/'),
   (file) =>
     includedFiles(file)
-      .filter(([, name]) => /^(?:napi|node_api|js_native_api|node|v8|uv)\.h$/.test(name))
+      .filter(([, name]) => /^(?:napi|node_api|js_native_api|node|v8)\.h$/.test(name))
       .map(([line, name]): [number, string] => [line, name]),
 );
 
+const planeHeaders = fileRule(
+  'only native/plane includes libuv and nghttp2',
+  (file) => isCpp(file) && file.path.startsWith('native/') && !isPlane(file.path),
+  (file) =>
+    includedFiles(file)
+      .filter(([, name]) => /^(?:uv|nghttp2\/.*)\.h$/.test(name))
+      .map(([line, name]): [number, string] => [line, name]),
+);
+
+function isPlane(path: string): boolean {
+  return /^native\/(?:plane\/|test\/(?:plane_|support\/|fuzz))/.test(path);
+}
+
 export function importRules(): Rule[] {
-  return [typeScriptDirection, raftIsPure, addonLoaders, cppDirection, nodeHeaders];
+  return [typeScriptDirection, raftIsPure, addonLoaders, cppDirection, nodeHeaders, planeHeaders];
 }

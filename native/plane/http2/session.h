@@ -75,6 +75,8 @@ class SessionOwner {
   virtual std::unique_ptr<Call> MakeHttp(CallId id, HttpWire* wire) = 0;
   /// The call's stream is closed; the session destroys the call next.
   virtual void Closed(CallId id) = 0;
+  /// The session keeps windows back for the budget: Relax is wanted once there is room.
+  virtual void Withheld() {}
 };
 
 class Session {

@@ -2,6 +2,7 @@
 // members, stepping. A test that comes to one of them wants the simulator's core instead.
 
 import type { Backup, InstalledSnapshot, SnapshotExport } from '../../../src/storage/native.js';
+import { noPlane } from './no-network.js';
 
 function unsupported(name: string): never {
   throw new Error(`FakeCore has no ${name}`);
@@ -16,6 +17,7 @@ export class FakeCoreBase {
   setAuth(table: Uint8Array): void {
     this.authTables.push(Buffer.from(table));
   }
+  readonly openPlane = noPlane.openPlane;
   checkRange(): number {
     return 0;
   }

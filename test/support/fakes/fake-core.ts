@@ -20,7 +20,7 @@ import type {
 import { kinds, methods, routes } from '../sim/double/records.js';
 import { FakeCoreBase } from './fake-core-base.js';
 import { nativeErrorRows } from './native-errors.js';
-import { noBackups, noNetwork } from './no-network.js';
+import { noBackups, noNetwork, noPlane } from './no-network.js';
 
 interface Proposal {
   readonly ticket: number;
@@ -441,6 +441,9 @@ export class FakeAddon implements Addon {
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
   readonly metrics = [];
+  readonly planeEvents = noPlane.planeEvents;
+  readonly gateFlags = noPlane.gateFlags;
+  readonly planeNumbers = noPlane.planeNumbers;
 
   sendDatagram(): number {
     return 0;

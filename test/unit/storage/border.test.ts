@@ -8,11 +8,12 @@ import ts from 'typescript';
 import { packageRoot } from '../../../src/base/package.js';
 import { loadAddon } from '../../../src/storage/loader.js';
 import type { OpenOptions } from '../../../src/storage/native.js';
+import type { PlaneOptions } from '../../../src/storage/native-plane.js';
 import { nativeErrorRows } from '../../support/fakes/native-errors.js';
 import { tempDir } from '../../support/temp-dir.js';
 import { openOptions } from './voters/tiny-voter.js';
 
-const sources = ['native.ts', 'native-types.ts'].map((file) => {
+const sources = ['native.ts', 'native-types.ts', 'native-plane.ts'].map((file) => {
   const path = join(packageRoot, 'src', 'storage', file);
   return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022);
 });
@@ -38,7 +39,16 @@ t.test('exports are those declared', async (test) => {
   test.strictSame(Object.keys(addon.completions), declared('CompletionKinds'));
   test.strictSame(addon.errors, nativeErrorRows());
   test.ok(Object.isFrozen(addon.methods) && Object.isFrozen(addon.errors));
-  for (const values of [addon.methods, addon.routes, addon.completions]) {
+  test.strictSame(Object.keys(addon.planeEvents), declared('PlaneEventKinds'));
+  test.strictSame(Object.keys(addon.gateFlags), declared('GateFlags'));
+  test.equal(new Set(addon.planeNumbers).size, addon.planeNumbers.length);
+  for (const values of [
+    addon.methods,
+    addon.routes,
+    addon.completions,
+    addon.planeEvents,
+    addon.gateFlags,
+  ]) {
     const numbers: number[] = Object.values(values);
     test.equal(new Set(numbers).size, numbers.length, 'constants differ');
   }
@@ -55,6 +65,91 @@ t.test('MemberCore, Recovered and CoreStatus are as declared', async (test) => {
   test.strictSame(Object.keys(recovered).sort(), declared('Recovered').sort());
   test.strictSame(Object.keys(core.status()).sort(), declared('CoreStatus').sort());
   await core.close();
+});
+
+const planeOptions: PlaneOptions = {
+  lanes: 1,
+  maxReceiveBytes: 1 << 20,
+  maxSendBytes: 0,
+  maxConcurrentStreams: 100,
+  streamWindowBytes: 65535,
+  connectionWindowBytes: 1 << 20,
+  keepAliveIntervalMs: 0,
+  keepAliveTimeoutMs: 0,
+  minPingMs: 0,
+  idleMs: 0,
+  heldBytesMost: 1 << 20,
+};
+
+t.test('NativePlane is as declared, and refuses what it cannot read', async (test) => {
+  const { core } = await addon.open(openOptions(tempDir('plane'), 'memory'), () => {});
+  test.strictSame(Object.keys(planeOptions), declared('PlaneOptions'));
+  const open = (options: unknown, wake: unknown): unknown =>
+    Reflect.apply(core.openPlane, core, [options as PlaneOptions, wake as () => void]);
+  for (const name of Object.keys(planeOptions)) {
+    const options = { ...planeOptions, [name]: -1 };
+    test.throws(() => open(options, () => {}), TypeError, name);
+  }
+  test.throws(() => open({ ...planeOptions, lanes: 9 }, () => {}), TypeError);
+  test.throws(() => open({ ...planeOptions, streamWindowBytes: 2 ** 31 }, () => {}), TypeError);
+  test.throws(() => open(null, () => {}), TypeError);
+  test.throws(() => open(planeOptions, null), TypeError);
+  const plane = core.openPlane(planeOptions, () => {});
+  test.throws(() => core.openPlane(planeOptions, () => {}), { code: 'Internal' });
+  const methods = Object.getOwnPropertyNames(Object.getPrototypeOf(plane));
+  test.strictSame(
+    methods.filter((name) => name !== 'constructor').sort(),
+    declared('NativePlane').sort(),
+  );
+  const call = (name: string, ...values: unknown[]): unknown =>
+    Reflect.apply(Reflect.get(plane, name) as (...args: unknown[]) => unknown, plane, values);
+  const bytes = new Uint8Array(1);
+  const wrong: [string, ...unknown[]][] = [
+    ['adopt', -1, bytes, 'peer', true],
+    ['adopt', 2 ** 31, bytes, 'peer', true],
+    ['adopt', 3, 'text', 'peer', true],
+    ['adopt', 3, bytes, 7, true],
+    ['adopt', 3, bytes, 'peer'],
+    ['attach', 'peer', null, true],
+    ['feed', 1, 'text'],
+    ['ended', '1'],
+    ['outputTaken', 1, -1],
+    ['reply', 1n, bytes],
+    ['reply', 1, null],
+    ['send', 1],
+    ['finish', 1, 17, ''],
+    ['finish', 1, 0],
+    ['ask', 0.5],
+    ['httpRespond', 1, 99, []],
+    ['httpRespond', 1, 200, {}],
+    ['httpRespond', 1, 200, ['name']],
+    ['httpRespond', 1, 200, ['name', 1]],
+    ['httpSend', 1, null],
+    ['httpEnd'],
+    ['httpReset', -1],
+    ['gate', -1],
+  ];
+  for (const [name, ...values] of wrong) {
+    test.throws(() => call(name, ...values), TypeError, `${name} ${values.length}`);
+  }
+  test.equal(plane.metrics().length, addon.planeNumbers.length);
+  // Numbers that name nothing are passed by.
+  plane.feed(8, bytes);
+  plane.ended(8);
+  plane.outputTaken(8, 1);
+  plane.reply(8, bytes);
+  plane.finish(8, 0, '');
+  plane.httpRespond(8, 200, ['a', 'b']);
+  plane.gate(addon.gateFlags.open);
+  test.equal(plane.openConnections(), 0);
+  await core.close();
+  test.ok(plane.adopt(0, bytes, 'peer', true) < 0, 'a plane that has ended adopts nothing');
+  test.ok(plane.attach('peer', '', true) < 0);
+  plane.send(8, bytes);
+  plane.drainConnections();
+  test.equal(plane.drain(), null);
+  await plane.stop();
+  await plane.stop();
 });
 
 t.test('misuse is a TypeError', async (test) => {

@@ -2,6 +2,7 @@
 // backups, and the stepping of a real core. Base of the simulator's core.
 
 import type { Backup, CoreStatus } from '../../../../src/storage/native.js';
+import { noPlane } from '../../fakes/no-network.js';
 
 /** Figures that nothing in a simulation depends on. */
 const idleStatus: CoreStatus = {
@@ -51,6 +52,7 @@ export class CoreBase {
   }
   watchCredit(): void {}
   watchClose(): void {}
+  readonly openPlane = noPlane.openPlane;
   openBackup(): Promise<Backup> {
     throw new Error('backups are not simulated');
   }

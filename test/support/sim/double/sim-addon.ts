@@ -3,7 +3,7 @@
 
 import type { Addon, OpenedCore, OpenOptions } from '../../../../src/storage/native.js';
 import { nativeErrorRows } from '../../fakes/native-errors.js';
-import { noBackups, noNetwork } from '../../fakes/no-network.js';
+import { noBackups, noNetwork, noPlane } from '../../fakes/no-network.js';
 import { kinds, methods, routes } from './records.js';
 import { type CoreParts, SimCore } from './sim-core.js';
 
@@ -31,6 +31,9 @@ export class SimAddon implements Addon {
   readonly syncSecondsBounds = [0.001];
   readonly batchEntriesBounds = [1];
   readonly metrics = [];
+  readonly planeEvents = noPlane.planeEvents;
+  readonly gateFlags = noPlane.gateFlags;
+  readonly planeNumbers = noPlane.planeNumbers;
 
   sendDatagram(): number {
     return 0;
