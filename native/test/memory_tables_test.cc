@@ -420,12 +420,15 @@ TEST(HotMap, StaysWithinItsBudget) {
 TEST(HotMap, ReadersNeverSeeAnOldVersion) {
   constexpr int64_t kKeys = 16;
   constexpr int64_t kRevisions = 20000;
+  constexpr int kTurnsMost = 10'000'000;
   HotMap map(1 << 20);
   std::atomic<int64_t> published{kKeys};
   std::atomic<size_t> found{0};
   const auto reader = [&](uint32_t seed) {
     std::mt19937 random(seed);
-    for (int64_t revision = 0; revision < kRevisions;) {
+    // A reader that came too late to meet the writer still meets what it has left.
+    int64_t revision = 0;
+    for (int turn = 0; revision < kRevisions || (found.load() == 0 && turn < kTurnsMost); ++turn) {
       revision = published.load(std::memory_order_acquire);
       const int64_t k = static_cast<int64_t>(random() % kKeys);
       const int64_t wanted = revision - (revision - k) % kKeys;

@@ -10,6 +10,9 @@ import { inRoot, run, step } from './tasks.mjs';
 /** Where the addon is built to; src/storage/loader.ts looks there first. */
 export const addonPath = 'build/native/Release/metastore.node';
 
+/** The core library inside it, which the C++ units test. */
+export const coreLibraryPath = 'build/native/libmetastore_core.a';
+
 const nativeSources = (path) => !path.includes('/native/test/') && !path.includes('/build/');
 
 /** Folders that tsc compiles, in tsconfig.json's words. */
@@ -26,7 +29,7 @@ function addonHash() {
 /** Builds the addon unless its sources are those of the last build. */
 export async function ensureAddon() {
   const hash = addonHash();
-  if (isFresh('addon', hash, [addonPath])) return false;
+  if (isFresh('addon', hash, [addonPath, coreLibraryPath])) return false;
   await step('addon (C++)', () => {
     const cmakeJs = inRoot('node_modules', 'cmake-js', 'bin', 'cmake-js');
     run(process.execPath, [
@@ -73,7 +76,7 @@ export async function ensureTypeScript() {
 /** True when both halves are built from the present sources. */
 export function everythingIsFresh() {
   return (
-    isFresh('addon', addonHash(), [addonPath]) &&
+    isFresh('addon', addonHash(), [addonPath, coreLibraryPath]) &&
     isFresh('typescript', typeScriptHash(), ['dist/src/app/main.js'])
   );
 }

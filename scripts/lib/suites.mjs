@@ -4,7 +4,7 @@
 
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { basename, relative } from 'node:path';
-import { ensureTypeScript } from './compile.mjs';
+import { coreLibraryPath, ensureTypeScript } from './compile.mjs';
 import { filesBelow } from './stamps.mjs';
 import { failureLines, TapCounter } from './tap-output.mjs';
 import { collect, ensureDirectory, hasProgram, inRoot, run, say, seconds } from './tasks.mjs';
@@ -121,9 +121,15 @@ function readGoogleTestReport(path, label) {
   return result;
 }
 
-/** The builds of the C++ units. Build folders stay, so that a second run compiles little. */
+/**
+ * The builds of the C++ units. Build folders stay, so that a second run compiles little. The plain
+ * one tests the library that the addon is made of.
+ */
 export const nativeVariants = {
-  plain: { label: 'C++ units', options: ['-DMETASTORE_BENCH=ON'] },
+  plain: {
+    label: 'C++ units',
+    options: ['-DMETASTORE_BENCH=ON', `-DMETASTORE_CORE=${inRoot(coreLibraryPath)}`],
+  },
   asan: {
     label: 'C++ units, address and undefined behaviour sanitizers',
     options: ['-DMETASTORE_SANITIZE=address,undefined'],
