@@ -225,8 +225,8 @@ export class Member {
     return this.#routed(ticket, route, typeOfInternal(request));
   }
 
-  /** What native code knows of the permissions of a caller. */
-  get permissions(): Pick<MemberCore, 'checkRange'> {
+  /** What native code does besides requests: it knows permissions, and serves clients. */
+  get native(): Pick<MemberCore, 'checkRange' | 'openPlane'> {
     return this.#core;
   }
 

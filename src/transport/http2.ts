@@ -1,6 +1,6 @@
 // HTTP/2 requests that are not gRPC, on encrypted connections: the handlers of src/api behind
-// streams of Node's http2. Used for ports that serve HTTP alone, and by the gRPC server for what
-// comes to it without being gRPC.
+// streams of Node's http2. Used for ports that serve HTTP alone, and by both gRPC servers for what
+// comes to them without being gRPC.
 
 import {
   createServer,
@@ -11,6 +11,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import type { HttpHandler, HttpRequest, HttpResponse } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
@@ -73,42 +74,87 @@ export class Http2Streams {
   serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
     // A stream that is reset says so by an error, and by closing.
     stream.on('error', () => undefined);
-    void this.#serve(stream, headers);
+    const { ':method': method = 'GET', ':path': path = '/', ':authority': authority } = headers;
+    const socket = stream.session?.socket;
+    const request: Http2Request = {
+      method,
+      path,
+      headers: withHost(
+        authority,
+        Object.entries(headers).filter(([name]) => !name.startsWith(':')),
+      ),
+      peer: `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? ''}`,
+      commonName: socket === undefined ? null : commonNameOf(socket as Socket),
+    };
+    void answerHttp2(stream, request, this.#handle, this.#log);
   }
+}
 
-  async #serve(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
-    const gone = new AbortController();
-    stream.once('close', () => gone.abort(requestOver));
-    const { status, headers: fields, body } = await this.#answer(stream, headers, gone.signal);
-    if (stream.destroyed || gone.signal.aborted) {
-      return;
-    }
-    try {
-      if (typeof body === 'string' || Buffer.isBuffer(body)) {
-        const length = Buffer.byteLength(body);
-        stream.respond({ ...allowed(fields), ':status': status, 'content-length': length });
-        stream.end(headers[':method'] === 'HEAD' ? '' : body);
-      } else {
-        stream.respond({ ...allowed(fields), ':status': status });
-        await sendPieces(stream, body, gone.signal);
-      }
-    } catch (error) {
-      this.#log.debug('an HTTP answer broke off', { error, url: headers[':path'] });
-      stream.destroy();
-    }
+/** A stream that a request came on: its body to read, its answer to write. */
+export interface Http2Stream extends Duplex {
+  /** Fields in lower case, and `:status`. */
+  respond(fields: OutgoingHttpHeaders): void;
+}
+
+/** What came with a request besides its body, over an encrypted connection. */
+export interface Http2Request {
+  readonly method: string;
+  /** Path and query as sent. */
+  readonly path: string;
+  readonly headers: HttpRequest['headers'];
+  readonly peer: string;
+  readonly commonName: string | null;
+}
+
+/** Header fields with the host as HTTP/1 has it; an own field `host` counts more. */
+export function withHost(
+  authority: string | undefined,
+  fields: readonly (readonly [string, string | readonly string[] | undefined])[],
+): HttpRequest['headers'] {
+  const host = authority === undefined ? [] : [['host', authority] as const];
+  return Object.fromEntries([...host, ...fields]);
+}
+
+/** Answers one request; never rejects. */
+export async function answerHttp2(
+  stream: Http2Stream,
+  request: Http2Request,
+  handle: HttpHandler,
+  log: Logger,
+): Promise<void> {
+  const gone = new AbortController();
+  stream.once('close', () => gone.abort(requestOver));
+  const { method, path: url } = request;
+  let answer: HttpResponse;
+  try {
+    answer = await handle({
+      ...request,
+      url,
+      secure: true,
+      signal: gone.signal,
+      body: (limitBytes) => readBody(stream, limitBytes),
+      chunks: () => stream as AsyncIterable<Buffer>,
+    });
+  } catch (error) {
+    log.error('an HTTP handler failed', { error, url });
+    answer = { status: 500, headers: {}, body: 'internal error\n' };
   }
-
-  async #answer(
-    stream: ServerHttp2Stream,
-    headers: IncomingHttpHeaders,
-    signal: AbortSignal,
-  ): Promise<HttpResponse> {
-    try {
-      return await this.#handle(requestOf(stream, headers, signal));
-    } catch (error) {
-      this.#log.error('an HTTP handler failed', { error, url: headers[':path'] });
-      return { status: 500, headers: {}, body: 'internal error\n' };
+  if (stream.destroyed || gone.signal.aborted) {
+    return;
+  }
+  const { status, headers: fields, body } = answer;
+  try {
+    if (typeof body === 'string' || Buffer.isBuffer(body)) {
+      const length = Buffer.byteLength(body);
+      stream.respond({ ...allowed(fields), ':status': status, 'content-length': length });
+      stream.end(method === 'HEAD' ? '' : body);
+    } else {
+      stream.respond({ ...allowed(fields), ':status': status });
+      await sendPieces(stream, body, gone.signal);
     }
+  } catch (error) {
+    log.debug('an HTTP answer broke off', { error, url });
+    stream.destroy();
   }
 }
 
@@ -121,28 +167,4 @@ function allowed(headers: HttpResponse['headers']): OutgoingHttpHeaders {
     }
   }
   return fields;
-}
-
-function requestOf(
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  signal: AbortSignal,
-): HttpRequest {
-  const { ':method': method = 'GET', ':path': url = '/', ':authority': authority } = headers;
-  const socket = stream.session?.socket;
-  const plain = Object.entries(headers).filter(([name]) => !name.startsWith(':'));
-  return {
-    method,
-    url,
-    headers: Object.fromEntries([
-      ...(authority === undefined ? [] : [['host', authority] as const]),
-      ...plain,
-    ]),
-    peer: `${socket?.remoteAddress ?? ''}:${socket?.remotePort ?? ''}`,
-    secure: true,
-    commonName: socket === undefined ? null : commonNameOf(socket as Socket),
-    signal,
-    body: (limitBytes) => readBody(stream, limitBytes),
-    chunks: () => stream as AsyncIterable<Buffer>,
-  };
 }

@@ -36,6 +36,37 @@ export class ConnectionLimit {
   }
 }
 
+/**
+ * A connection's place under a limit. It is given back with the connection's socket, unless the
+ * connection goes on without it.
+ */
+export class Place {
+  readonly #limit: ConnectionLimit | null;
+  #kept = false;
+
+  /** @param limit where the place has been taken; null for a port without one */
+  constructor(limit: ConnectionLimit | null) {
+    this.#limit = limit;
+  }
+
+  /** The connection outlives its socket; what is returned gives the place back, once. */
+  keep(): () => void {
+    this.#kept = true;
+    let limit = this.#limit;
+    return () => {
+      limit?.give();
+      limit = null;
+    };
+  }
+
+  /** The socket has closed. */
+  socketClosed(): void {
+    if (!this.#kept) {
+      this.#limit?.give();
+    }
+  }
+}
+
 /** Bounds of what is under way at once. */
 export interface RequestBounds {
   /** Unary requests in flight, reads and writes alike; Infinity for no limit. */

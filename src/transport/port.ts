@@ -9,7 +9,7 @@ import { bytesOf } from '../base/bytes.js';
 import type { HttpHandler, HttpUpgrade } from '../base/call.js';
 import type { Logger } from '../base/log/logger.js';
 import { Http1Server } from './http1.js';
-import type { ConnectionLimit } from './limits.js';
+import { type ConnectionLimit, Place } from './limits.js';
 import { refuseConnection } from './refusal.js';
 import type { TlsAcceptor } from './tls/acceptor.js';
 
@@ -26,8 +26,8 @@ const BACKLOG = 4096;
 const REFUSAL_LOG_INTERVAL_MS = 1000;
 
 export interface PortHandlers {
-  /** Takes a connection that speaks HTTP/2. */
-  readonly http2: (socket: Socket, isSecure: boolean) => void;
+  /** Takes a connection that speaks HTTP/2, and has its place under the limit. */
+  readonly http2: (socket: Socket, isSecure: boolean, place: Place) => void;
   /** Null where HTTP/1 is not spoken: clear text is HTTP/2 then, whatever it looks like. */
   readonly http1: HttpHandler | null;
   /** Without one, a client's wish for another protocol is passed over. */
@@ -62,6 +62,7 @@ export class SharedPort {
   readonly #http: Http1Server;
   // Connections that nobody has taken yet, or that speak HTTP/1.
   readonly #own = new Set<Socket>();
+  readonly #places = new WeakMap<Socket, Place>();
   #open = false;
   #refusedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -128,11 +129,13 @@ export class SharedPort {
       return;
     }
     this.#own.add(socket);
+    const place = new Place(limit);
+    this.#places.set(socket, place);
     socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.#own.delete(socket);
-      limit?.give();
+      place.socketClosed();
     });
     if (this.#open) {
       this.#sniff(socket);
@@ -196,10 +199,14 @@ export class SharedPort {
   #takeClear(socket: Socket, isHttp2: boolean): void {
     if (isHttp2 || this.#handlers.http1 === null) {
       this.#own.delete(socket);
-      this.#handlers.http2(socket, false);
+      this.#handlers.http2(socket, false, this.#placeOf(socket));
     } else {
       this.#http.accept(socket);
     }
+  }
+
+  #placeOf(socket: Socket | undefined): Place {
+    return (socket && this.#places.get(socket)) ?? new Place(null);
   }
 
   #takeSecure(socket: TLSSocket): void {
@@ -209,7 +216,7 @@ export class SharedPort {
       if (raw !== undefined) {
         this.#own.delete(raw);
       }
-      this.#handlers.http2(socket, true);
+      this.#handlers.http2(socket, true, this.#placeOf(raw));
     } else if (this.#handlers.http1 === null) {
       socket.destroy();
     } else {

@@ -13,7 +13,7 @@ const typeScriptLayers: Readonly<Record<string, readonly string[]>> = {
   cluster: ['storage'],
   server: ['state', 'cluster', 'storage', 'raft'],
   api: ['server'],
-  transport: ['base'],
+  transport: ['storage'],
   app: ['api', 'transport', 'server'],
 };
 

@@ -10,7 +10,7 @@ import type { MemberCore } from '../../storage/native.js';
 /** What is needed of the member. */
 export interface LeaseKeysHost {
   readonly auth: Pick<AuthState, 'enabled' | 'revision' | 'isRoot'>;
-  readonly permissions: Pick<MemberCore, 'checkRange'>;
+  readonly native: Pick<MemberCore, 'checkRange'>;
   readonly errors: Pick<ErrorTable, 'fromCode'>;
   leaseKeys(id: bigint): Promise<Buffer[]>;
 }
@@ -24,13 +24,13 @@ async function checkKeys(
   id: bigint,
   isWrite: boolean,
 ): Promise<void> {
-  const { auth, permissions, errors } = host;
+  const { auth, native, errors } = host;
   // Whoever may do everything may do it by the rights of any time.
   if (!auth.enabled || auth.isRoot(userName)) {
     return;
   }
   for (const key of await host.leaseKeys(id)) {
-    const code = permissions.checkRange(userName, authRevision, isWrite, bytesOf(key), NO_END);
+    const code = native.checkRange(userName, authRevision, isWrite, bytesOf(key), NO_END);
     if (code !== 0) {
       throw errors.fromCode(code);
     }

@@ -16,13 +16,15 @@ import type { Logger } from '../../base/log/logger.js';
 import type { Metrics } from '../../base/metrics/metrics.js';
 import type { Member } from '../../server/member.js';
 import { ownCaller } from '../../server/serving/caller.js';
-import { GrpcServer } from '../../transport/grpc-js/server.js';
+import type { Addon } from '../../storage/native.js';
 import { Http2Streams } from '../../transport/http2.js';
 import { bounded } from '../../transport/limits.js';
+import type { PlaneExtras } from '../../transport/native/server.js';
 import type { ServerConfig } from '../config/config.js';
 import { clientServices } from '../listen/services.js';
 import { openTracing } from '../tracing/tracing.js';
 import type { MemberSide } from './member-side.js';
+import { openTransport } from './transports.js';
 
 /** Counts of clients' calls, and of what the member is asked for at each scrape. */
 function meterCalls(config: ServerConfig, metrics: Metrics, member: Member, log: Logger) {
@@ -49,8 +51,16 @@ function httpSides(
   return { http: httpRouter(all), metricsHttp: metricsRouter(all) };
 }
 
+/** Events of the plane about what it does not serve by itself yet. */
+const noExtras: PlaneExtras = {
+  keepAlives: () => undefined,
+  caller: () => undefined,
+  slow: () => undefined,
+};
+
 export async function openClientSide(
   config: ServerConfig,
+  addon: Addon,
   side: MemberSide,
   metrics: Metrics,
   log: Logger,
@@ -68,7 +78,10 @@ export async function openClientSide(
   const httpParts = { member, handlers, requestLog, log };
   const { http, metricsHttp } = httpSides(config, httpParts, metrics);
   const json = new Http2Streams(http.handler, log);
-  const grpc = new GrpcServer(handlers, member.errors, config.grpc, json);
+  const grpc = openTransport(config, {
+    ...{ addon, core: member.native, handlers, errors: member.errors },
+    ...{ json, http: http.handler, extras: noExtras, log },
+  });
   return {
     services: clientServices(grpc, json, http),
     metricsHttp,

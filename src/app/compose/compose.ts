@@ -50,7 +50,7 @@ export async function compose(
     const side = await openMember({ config, addon, dialler, metrics, log }, endings);
     const { member, upkeep, peers, peerHttp } = side;
     listening.servePeers(peerServices(peers, peerRouter({ ...side, log }), log));
-    const clients = await openClientSide(config, side, metrics, log);
+    const clients = await openClientSide(config, addon, side, metrics, log);
     listening.serveMetrics(httpServices(clients.metricsHttp, log));
     return {
       member,

@@ -25,7 +25,13 @@ import { parseUrl } from '../flags/values/urls.js';
 import type { ListenConfig } from '../listen/listening.js';
 import { tlsFilesOf } from '../listen/tls.js';
 import { type TracingOptions, tracingOptions } from '../tracing/tracing.js';
-import { grpcOptions, maxReceiveBytes, raftLimits } from './limits.js';
+import {
+  type ClientTransportKind,
+  grpcOptions,
+  maxReceiveBytes,
+  planeThreads,
+  raftLimits,
+} from './limits.js';
 import { upkeepOptions } from './upkeep.js';
 import { ConfigError, urlsOf } from './validate.js';
 
@@ -60,6 +66,9 @@ export interface ServerConfig {
   readonly member: Omit<MemberOptions, 'onFatal' | 'onRemoved' | 'bootstrap'>;
   readonly upkeep: UpkeepOptions;
   readonly auth: AuthConfig;
+  readonly clientTransport: ClientTransportKind;
+  /** Threads of the native transport. */
+  readonly planeThreads: number;
   readonly grpc: GrpcServerOptions;
   readonly observed: ObservedOptions;
   readonly http: HttpOptions;
@@ -279,6 +288,8 @@ export function buildConfig(
     },
     upkeep: upkeepOptions(flags, gates),
     auth: authConfig(flags),
+    clientTransport: flags.text('client-transport') as ClientTransportKind,
+    planeThreads: planeThreads(flags),
     grpc: grpcOptions(flags),
     observed: {
       extensive: flags.text('metrics') === 'extensive',

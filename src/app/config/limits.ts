@@ -1,12 +1,17 @@
 // What this server lets operators choose beside etcd's flags: sizes of messages and windows, how
 // much Raft has under way, how long a stop may take. Read by the validation and by buildConfig.
 
+import { availableParallelism } from 'node:os';
+
 import type { RaftLimits } from '../../server/bootstrap/raft-node.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
 import type { Flags } from '../flags/sources.js';
 
 /** A message may be this much larger than the request in it. */
 const MESSAGE_OVERHEAD_BYTES = 512 * 1024;
+
+/** More threads than this have nothing to do: the log and the engine are one for all of them. */
+const MAX_PLANE_THREADS = 4;
 
 /** Smallest and largest values; 0 means the default where it is not in the range. */
 const ranges: Readonly<Record<string, readonly [number, number]>> = {
@@ -18,13 +23,17 @@ const ranges: Readonly<Record<string, readonly [number, number]>> = {
   'grpc-connection-window-bytes': [65_535, 2 ** 31 - 1],
   'grpc-max-receive-bytes': [1024, 2 ** 31 - 1],
   'grpc-max-send-bytes': [1024, 2 ** 31 - 1],
+  'data-plane-threads': [1, MAX_PLANE_THREADS],
 };
+
+/** Rows of the table where 0 stands for the default. */
+const hasDefault = (name: string) => name.startsWith('grpc-') || name.startsWith('data-');
 
 /** The first of these flags that has a value out of its range, or null. */
 export function limitsProblem(flags: Flags): string | null {
   for (const [name, [least, most]] of Object.entries(ranges)) {
     const value = flags.number(name);
-    const isDefault = value === 0 && name.startsWith('grpc-');
+    const isDefault = value === 0 && hasDefault(name);
     if (!isDefault && (value < least || value > most)) {
       return `--${name} must be from ${least} to ${most} (set to ${value})`;
     }
@@ -60,4 +69,13 @@ export function grpcOptions(flags: Flags): GrpcServerOptions {
       connectionBytes: flags.number('grpc-connection-window-bytes'),
     },
   };
+}
+
+/** What carries gRPC of clients. */
+export type ClientTransportKind = 'native' | 'grpc-js';
+
+/** Threads of the data plane: what is asked for, or what leaves a processor to JavaScript. */
+export function planeThreads(flags: Flags, processors = availableParallelism()): number {
+  const fitting = Math.min(Math.max(processors - 1, 1), MAX_PLANE_THREADS);
+  return flags.number('data-plane-threads') || fitting;
 }

@@ -7,7 +7,7 @@ import { getSystemErrorName } from 'node:util';
 
 import type { HttpHandler, HttpUpgrade } from '../../base/call.js';
 import type { Logger } from '../../base/log/logger.js';
-import type { ConnectionLimit } from '../../transport/limits.js';
+import type { ConnectionLimit, Place } from '../../transport/limits.js';
 import { type Address, type PortHandlers, SharedPort } from '../../transport/port.js';
 import { TlsAcceptor } from '../../transport/tls/acceptor.js';
 import { type GuardTls, hasCertificate, type TlsFiles } from '../../transport/tls/options.js';
@@ -41,9 +41,9 @@ export interface Listener {
 /** Who takes connections and requests, by what they are. */
 export interface Services {
   /** HTTP/2 connections for gRPC alone: clear text, or where no HTTP is served. */
-  readonly grpc: (socket: Socket) => void;
+  readonly grpc: (socket: Socket, place: Place) => void;
   /** Encrypted HTTP/2 connections, whose requests may be gRPC or not. */
-  readonly shared: (socket: Socket) => void;
+  readonly shared: (socket: Socket, place: Place) => void;
   /** Encrypted HTTP/2 connections where no gRPC is served. */
   readonly json: (socket: Socket) => void;
   readonly http1: HttpHandler;
@@ -158,7 +158,7 @@ export class Ports {
   #handlers(traffic: Traffic): PortHandlers {
     const http1: HttpHandler = async (request) => this.#services?.http1(request) ?? starting;
     return {
-      http2: (socket, secure) => {
+      http2: (socket, secure, place) => {
         this.#whenServing(socket, (services) => {
           if (traffic === 'http') {
             if (secure) {
@@ -167,9 +167,9 @@ export class Ports {
               socket.destroy();
             }
           } else if (traffic === 'grpc' || !secure) {
-            services.grpc(socket);
+            services.grpc(socket, place);
           } else {
-            services.shared(socket);
+            services.shared(socket, place);
           }
         });
       },

@@ -5,20 +5,30 @@ import type { Socket } from 'node:net';
 import type { HttpHandler, HttpUpgrade } from '../../base/call.js';
 import type { Logger } from '../../base/log/logger.js';
 import type { Peers } from '../../cluster/peers/peers.js';
-import type { GrpcServer } from '../../transport/grpc-js/server.js';
 import { http2ServersOf, splitStreams } from '../../transport/grpc-js/split.js';
 import { Http2Streams } from '../../transport/http2.js';
+import type { Place } from '../../transport/limits.js';
 import type { Services } from './ports.js';
+
+/** A gRPC server, of either transport. */
+export interface ClientTransport {
+  /** Takes over a connection that speaks HTTP/2, for gRPC alone. */
+  accept(socket: Socket, place: Place): void;
+  /** Takes over a connection that speaks HTTP/2, for gRPC and other requests. */
+  acceptShared(socket: Socket, place: Place): void;
+  /** Tells clients to go; resolves when the calls under way have ended, or were cut. */
+  stop(graceMs: number): Promise<void>;
+}
 
 /** Everything that clients are served; `json` answers what comes to `grpc` without being it. */
 export function clientServices(
-  grpc: GrpcServer,
+  grpc: ClientTransport,
   json: Http2Streams,
   http: { readonly handler: HttpHandler; readonly upgrade: HttpUpgrade },
 ): Services {
   return {
-    grpc: (socket) => grpc.accept(socket),
-    shared: (socket) => grpc.acceptShared(socket),
+    grpc: (socket, place) => grpc.accept(socket, place),
+    shared: (socket, place) => grpc.acceptShared(socket, place),
     json: (socket) => json.accept(socket),
     http1: http.handler,
     upgrade: http.upgrade,

@@ -3,6 +3,18 @@
 
 import { effective, type FlagRow } from '../row.js';
 
+const transport: readonly FlagRow[] = [
+  effective('client-transport', 'string', 'grpc-js', 'what carries gRPC of clients', {
+    choices: ['native', 'grpc-js'],
+  }),
+  effective(
+    'data-plane-threads',
+    'uint',
+    '0',
+    'threads of the native transport, up to 4; 0: one less than there are processors',
+  ),
+];
+
 const limits: readonly FlagRow[] = [
   effective(
     'grpc-max-receive-bytes',
@@ -46,6 +58,7 @@ const limits: readonly FlagRow[] = [
 ];
 
 export const ownFlags: readonly FlagRow[] = [
+  ...transport,
   ...limits,
   effective('enable-grpc-reflection', 'bool', 'false', 'tell gRPC tools what this server speaks'),
   effective('max-connections', 'uint', '0', 'open connections of clients; 0: no limit'),

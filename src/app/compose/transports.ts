@@ -1,0 +1,70 @@
+// What carries gRPC of clients, made of the handlers and the settings: threads of native code, or
+// grpc-js. Called by client-side.ts.
+
+import type { HandlerTable, HttpHandler } from '../../base/call.js';
+import type { ErrorTable } from '../../base/errors.js';
+import type { Logger } from '../../base/log/logger.js';
+import type { Addon, MemberCore } from '../../storage/native.js';
+import type { PlaneOptions } from '../../storage/native-plane.js';
+import { PlaneDecoder } from '../../storage/plane-events.js';
+import { GrpcServer, type GrpcServerOptions } from '../../transport/grpc-js/server.js';
+import type { Http2Streams } from '../../transport/http2.js';
+import { NativeServer, type PlaneExtras } from '../../transport/native/server.js';
+import type { ServerConfig } from '../config/config.js';
+import type { ClientTransport } from '../listen/services.js';
+
+/** Where HTTP/2 begins. */
+const DEFAULT_STREAM_WINDOW_BYTES = 65_535;
+/** So that a connection with many requests under way does not wait for each of its updates. */
+const DEFAULT_CONNECTION_WINDOW_BYTES = 2 ** 20;
+/** Of requests that have come and are not served yet, on all connections together. */
+const HELD_BYTES_MOST = 256 * 2 ** 20;
+
+/** What both transports are made of. */
+export interface TransportParts {
+  readonly addon: Addon;
+  readonly core: Pick<MemberCore, 'openPlane'>;
+  readonly handlers: HandlerTable;
+  readonly errors: ErrorTable;
+  /** What comes to gRPC without being it. */
+  readonly json: Http2Streams;
+  readonly http: HttpHandler;
+  readonly extras: PlaneExtras;
+  readonly log: Logger;
+}
+
+/** The settings of gRPC as the plane has them. */
+export function planeOptions(threads: number, grpc: GrpcServerOptions): PlaneOptions {
+  const { keepaliveIntervalMs, keepaliveTimeoutMs, windows } = grpc;
+  const pings = keepaliveIntervalMs > 0 && keepaliveTimeoutMs > 0;
+  return {
+    lanes: threads,
+    maxReceiveBytes: grpc.maxReceiveBytes,
+    maxSendBytes: grpc.maxSendBytes ?? 0,
+    maxConcurrentStreams: grpc.maxConcurrentStreams,
+    streamWindowBytes: windows?.streamBytes || DEFAULT_STREAM_WINDOW_BYTES,
+    connectionWindowBytes: windows?.connectionBytes || DEFAULT_CONNECTION_WINDOW_BYTES,
+    keepAliveIntervalMs: pings ? keepaliveIntervalMs : 0,
+    keepAliveTimeoutMs: pings ? keepaliveTimeoutMs : 0,
+    minPingMs: grpc.minPingMs ?? 0,
+    idleMs: grpc.idleMs ?? 0,
+    heldBytesMost: HELD_BYTES_MOST,
+  };
+}
+
+export function openTransport(config: ServerConfig, parts: TransportParts): ClientTransport {
+  const { addon, core, handlers, errors, json, http, extras, log } = parts;
+  if (config.clientTransport === 'grpc-js') {
+    return new GrpcServer(handlers, errors, config.grpc, json);
+  }
+  const options = planeOptions(config.planeThreads, config.grpc);
+  return new NativeServer({
+    open: (onWake) => core.openPlane(options, onWake),
+    decoder: new PlaneDecoder(addon.planeEvents),
+    handlers,
+    errors,
+    http,
+    extras,
+    log,
+  });
+}
