@@ -1,5 +1,5 @@
-// Tests of src/transport/native/connections.ts: sockets in clear text and of TLS, from a port to the
-// plane and back, with their places under the limit.
+// Tests of src/transport/native/connections.ts: sockets in clear text and of TLS, from a port to
+// the plane and back, with their places under the limit.
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';

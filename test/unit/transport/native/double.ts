@@ -1,4 +1,5 @@
 // A plane for tests: it notes the commands that it is given, and tells what a test has it tell.
+// It stands for the decoder of events as well, which has tests of its own.
 
 import type { Handler } from '../../../../src/base/call.js';
 import { ErrorTable } from '../../../../src/base/errors.js';

@@ -1,4 +1,5 @@
-// Tests of src/transport/native/http.ts: requests that are not gRPC, on a connection of the plane.
+// Tests of src/transport/native/http.ts: requests that are not gRPC, on a connection of the plane,
+// as the handlers of HTTP see them and as their answers go back.
 
 import t from 'tap';
 
