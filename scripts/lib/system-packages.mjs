@@ -15,6 +15,7 @@ const families = {
       'libnghttp2-dev',
       'libprotozero-dev',
       'libuv1-dev',
+      'zlib1g-dev',
       'libgtest-dev',
     ],
     compiler: ['g++'],
@@ -33,13 +34,14 @@ const families = {
       'libnghttp2-devel',
       'protozero-devel',
       'libuv-devel',
+      'zlib-devel',
       'gtest-devel',
     ],
     compiler: ['gcc-c++'],
     install: (names) => ['dnf', ['install', '-y', ...names]],
   },
   pacman: {
-    packages: ['cmake', 'ninja', 'rocksdb', 'libnghttp2', 'protozero', 'libuv', 'gtest'],
+    packages: ['cmake', 'ninja', 'rocksdb', 'libnghttp2', 'protozero', 'libuv', 'zlib', 'gtest'],
     compiler: ['gcc'],
     install: (names) => ['pacman', ['-S', '--needed', ...names]],
   },
@@ -85,7 +87,7 @@ function unknownSystem() {
   return new Error(
     `no known package manager on this system (${name}). Install a C++20 compiler, CMake >= 3.18, ` +
       'ninja or make, and the headers and libraries of RocksDB (>= 7.8), nghttp2, protozero, ' +
-      'libuv and GoogleTest, then run this again with METASTORE_SKIP_SYSTEM_PACKAGES=1',
+      'libuv, zlib and GoogleTest, then run this again with METASTORE_SKIP_SYSTEM_PACKAGES=1',
   );
 }
 

@@ -1,0 +1,17 @@
+// The header grpc-timeout: a number of at most eight digits and a unit.
+#ifndef METASTORE_PLANE_GRPC_TEXT_TIMEOUT_H_
+#define METASTORE_PLANE_GRPC_TEXT_TIMEOUT_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace metastore::plane {
+
+/// Reads it into `ns`; INT64_MAX for what is beyond that. When it is unreadable `why` says it as
+/// clients know it, and the answer is false.
+bool ParseTimeout(std::string_view text, int64_t* ns, std::string* why);
+
+}  // namespace metastore::plane
+
+#endif  // METASTORE_PLANE_GRPC_TEXT_TIMEOUT_H_

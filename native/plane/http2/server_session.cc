@@ -1,0 +1,283 @@
+// How a session is driven: bytes in, bytes out, and nghttp2's callbacks. See server_session.h.
+#include "plane/http2/server_session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+
+namespace metastore::plane {
+namespace {
+
+constexpr uint32_t kSmallestWindow = 65535;
+constexpr uint32_t kLargestWindow = (1u << 31) - 1;
+constexpr uint32_t kFrameBytes = 16384;
+/// Frames that bring nobody anything: so many at once, and so many a second.
+constexpr int64_t kIdleFrameBurst = 10000;
+constexpr int64_t kIdleFramesPerSecond = 1000;
+/// Streams that a client may reset, as above. Many calls are cancelled by well-behaved clients.
+constexpr uint64_t kResetBurst = 20000;
+constexpr uint64_t kResetsPerSecond = 2000;
+/// Frames that wait to be written, beyond some for each open stream, before a client that does not
+/// read is cut off.
+constexpr size_t kMostQueuedFrames = 20000;
+constexpr size_t kMostHeaderBlock = 1u << 20;
+constexpr size_t kFrameHeaderBytes = 9;
+constexpr size_t kSettingBytes = 6;
+/// How long a client may take until it has said anything in HTTP/2.
+constexpr int64_t kSettingsWithinNs = int64_t{10} * 1000 * 1000 * 1000;
+
+std::string_view View(const uint8_t* bytes, size_t length) {
+  return {reinterpret_cast<const char*>(bytes), length};
+}
+
+/// Newer versions and patched older ones bound resets by themselves, lower than clients need.
+template <typename Option>
+auto RaiseResetLimit(Option* option, int)
+    -> decltype(nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsPerSecond)) {
+  nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsPerSecond);
+}
+template <typename Option>
+void RaiseResetLimit(Option*, long) {}  // NOLINT: the worse match
+
+nghttp2_option* Options() {
+  static nghttp2_option* const options = [] {
+    nghttp2_option* made = nullptr;
+    METASTORE_CHECK(nghttp2_option_new(&made) == 0, "no memory for options");
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_no_closed_streams(made, 1);
+    nghttp2_option_set_max_send_header_block_length(made, kMostHeaderBlock);
+    RaiseResetLimit(made, 0);
+    return made;
+  }();
+  return options;
+}
+
+/// What the protocol starts with is also the least.
+int32_t Clamp(uint32_t window) {
+  return static_cast<int32_t>(std::clamp(window, kSmallestWindow, kLargestWindow));
+}
+
+}  // namespace
+
+/// nghttp2's callbacks, which are functions of C.
+struct Callbacks {
+  static ServerSession* Of(void* user) { return static_cast<ServerSession*>(user); }
+
+  static int BeginFrame(nghttp2_session*, const nghttp2_frame_hd* frame, void* user) {
+    Of(user)->OnFrameBegun(frame);
+    return 0;
+  }
+  static int BeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    ServerSession* self = Of(user);
+    if (IsRequest(frame)) self->reader_.Begin(self->options_.shares_http);
+    return 0;
+  }
+  static int Header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                    size_t name_length, const uint8_t* value, size_t value_length, uint8_t,
+                    void* user) {
+    // Trailers of a client mean nothing to gRPC.
+    if (IsRequest(frame)) {
+      Of(user)->reader_.Add(View(name, name_length), View(value, value_length));
+    }
+    return 0;
+  }
+  static int InvalidHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t*,
+                           size_t, const uint8_t*, size_t, uint8_t, void*) {
+    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                              NGHTTP2_PROTOCOL_ERROR);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+  }
+  static int Frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    ServerSession* self = Of(user);
+    const bool is_end = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS:
+        if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+          self->OnRequest(frame->hd.stream_id, is_end);
+        } else if (is_end) {
+          self->OnRemoteEnd(frame->hd.stream_id);
+        }
+        break;
+      case NGHTTP2_DATA:
+        if (is_end) self->OnRemoteEnd(frame->hd.stream_id);
+        break;
+      case NGHTTP2_PING:
+        self->OnPing(frame->ping.opaque_data, (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0);
+        break;
+      case NGHTTP2_SETTINGS:
+        self->has_settings_ = true;
+        break;
+      default:
+        break;
+    }
+    return 0;
+  }
+  static int Data(nghttp2_session*, uint8_t, int32_t id, const uint8_t* bytes, size_t length,
+                  void* user) {
+    Of(user)->OnData(id, View(bytes, length));
+    return 0;
+  }
+  static int Closed(nghttp2_session*, int32_t id, uint32_t, void* user) {
+    Of(user)->OnStreamClosed(id);
+    return 0;
+  }
+  static int Sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    Of(user)->OnFrameSent(frame);
+    return 0;
+  }
+  static int SendData(nghttp2_session*, nghttp2_frame*, const uint8_t* header, size_t length,
+                      nghttp2_data_source* source, void* user) {
+    return Of(user)->WriteData(static_cast<Stream*>(source->ptr), header, length);
+  }
+
+  static bool IsRequest(const nghttp2_frame* frame) {
+    return frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST;
+  }
+
+  static nghttp2_session_callbacks* All() {
+    static nghttp2_session_callbacks* const all = [] {
+      nghttp2_session_callbacks* made = nullptr;
+      METASTORE_CHECK(nghttp2_session_callbacks_new(&made) == 0, "no memory for callbacks");
+      nghttp2_session_callbacks_set_on_begin_frame_callback(made, BeginFrame);
+      nghttp2_session_callbacks_set_on_begin_headers_callback(made, BeginHeaders);
+      nghttp2_session_callbacks_set_on_header_callback(made, Header);
+      nghttp2_session_callbacks_set_on_invalid_header_callback(made, InvalidHeader);
+      nghttp2_session_callbacks_set_on_frame_recv_callback(made, Frame);
+      nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Data);
+      nghttp2_session_callbacks_set_on_stream_close_callback(made, Closed);
+      nghttp2_session_callbacks_set_on_frame_send_callback(made, Sent);
+      nghttp2_session_callbacks_set_send_data_callback(made, SendData);
+      return made;
+    }();
+    return all;
+  }
+};
+
+std::unique_ptr<Session> Session::Create(const SessionOptions& options, SessionOwner* owner,
+                                         const Peer* peer, int64_t now_ns) {
+  return std::make_unique<ServerSession>(options, owner, peer, now_ns);
+}
+
+ServerSession::ServerSession(const SessionOptions& options, SessionOwner* owner, const Peer* peer,
+                             int64_t now_ns)
+    : options_(options),
+      owner_(owner),
+      peer_(peer),
+      pings_(options.min_ping_ns),
+      idle_frames_(kIdleFrameBurst, kIdleFramesPerSecond),
+      now_ns_(now_ns),
+      last_read_ns_(now_ns),
+      idle_since_ns_(now_ns),
+      settings_by_ns_(now_ns + kSettingsWithinNs) {
+  METASTORE_CHECK(options.held_bytes != nullptr, "a session needs the budget that all share");
+  METASTORE_CHECK(nghttp2_session_server_new2(&session_, Callbacks::All(), this, Options()) == 0,
+                  "no memory for a session");
+  const int32_t stream_window = Clamp(options.stream_window_bytes);
+  const int32_t connection_window = Clamp(options.connection_window_bytes);
+  stream_step_ = static_cast<uint64_t>(stream_window) / 4;
+  connection_step_ = static_cast<uint64_t>(connection_window) / 4;
+  nghttp2_settings_entry entries[3] = {{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kFrameBytes}};
+  size_t count = 1;
+  if (stream_window != static_cast<int32_t>(kSmallestWindow)) {
+    entries[count++] = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<uint32_t>(stream_window)};
+  }
+  if (options.max_concurrent_streams != UINT32_MAX) {
+    // The number is written in when the frame leaves: nghttp2 would end the connection over one
+    // stream too many, where only that stream is to be refused.
+    entries[count++] = {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, UINT32_MAX};
+  }
+  METASTORE_CHECK(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, count) == 0,
+                  "first settings");
+  METASTORE_CHECK(
+      nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, connection_window) == 0,
+      "window of the connection");
+}
+
+ServerSession::~ServerSession() { Lost(); }
+
+bool ServerSession::Receive(std::string_view bytes, int64_t now_ns) {
+  now_ns_ = now_ns;
+  if (is_failed_ || session_ == nullptr) return false;
+  last_read_ns_ = now_ns;
+  if (nghttp2_session_get_outbound_queue_size(session_) > kMostQueuedFrames + 4 * open_streams_) {
+    Fail(NGHTTP2_ENHANCE_YOUR_CALM, "answers are not read");
+    return false;
+  }
+  const auto* from = reinterpret_cast<const uint8_t*>(bytes.data());
+  const ssize_t used = nghttp2_session_mem_recv(session_, from, bytes.size());
+  if (is_failed_) return false;
+  if (used == NGHTTP2_ERR_NOMEM) METASTORE_CHECK(false, "no memory for a frame");
+  if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    Fail(NGHTTP2_PROTOCOL_ERROR, "");
+  } else if (used < 0) {
+    Fail(NGHTTP2_ENHANCE_YOUR_CALM, nghttp2_strerror(static_cast<int>(used)));
+  }
+  return !is_failed_;
+}
+
+void ServerSession::Produce(std::string* out, size_t most, int64_t now_ns) {
+  now_ns_ = now_ns;
+  if (session_ == nullptr) return;
+  TellCalls();
+  const size_t start = out->size();
+  out_ = out;
+  out->append(raw_);
+  raw_.clear();
+  while (!is_failed_ && out->size() - start < most) {
+    const uint8_t* frame = nullptr;
+    const size_t at = out->size();
+    const ssize_t length = nghttp2_session_mem_send(session_, &frame);
+    METASTORE_CHECK(length != NGHTTP2_ERR_NOMEM, "no memory for a frame");
+    if (length < 0) {
+      Fail(NGHTTP2_INTERNAL_ERROR, "");
+      break;
+    }
+    if (length == 0) {
+      // Calls that hear that their messages have left may have more to say.
+      if (out->size() == at && credited_.empty()) break;
+      TellCalls();
+      continue;
+    }
+    out->append(reinterpret_cast<const char*>(frame), static_cast<size_t>(length));
+    if (is_first_output_) AnnounceStreams(out->data() + at, static_cast<size_t>(length));
+  }
+  out->append(raw_);
+  raw_.clear();
+  out_ = nullptr;
+  TellCalls();
+}
+
+void ServerSession::AnnounceStreams(char* settings, size_t length) {
+  is_first_output_ = false;
+  for (size_t at = kFrameHeaderBytes; at + kSettingBytes <= length; at += kSettingBytes) {
+    if (settings[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) continue;
+    for (size_t i = 0; i < 4; ++i) {
+      settings[at + 2 + i] = static_cast<char>(options_.max_concurrent_streams >> (24 - 8 * i));
+    }
+  }
+}
+
+bool ServerSession::HasOutput() const {
+  if (!raw_.empty() || !owing_end_.empty()) return true;
+  return !is_failed_ && session_ != nullptr && nghttp2_session_want_write(session_) != 0;
+}
+
+bool ServerSession::Done() const {
+  if (HasOutput()) return false;
+  return is_failed_ || (drain_ == DrainStep::kFinal && open_streams_ == 0);
+}
+
+void ServerSession::Lost() {
+  if (session_ == nullptr) return;
+  while (streams_ != nullptr) Close(streams_);
+  if (held_uncounted_ != 0) {
+    options_.held_bytes->fetch_add(static_cast<uint64_t>(held_uncounted_),
+                                   std::memory_order_relaxed);
+    held_uncounted_ = 0;
+  }
+  nghttp2_session_del(session_);
+  session_ = nullptr;
+}
+
+}  // namespace metastore::plane
