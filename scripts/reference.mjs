@@ -1,7 +1,8 @@
 // Finds or builds a real etcd and its tools to compare with; they are test dependencies only.
 // With Go present the pinned release is built from its module (test/reference/go.mod) once, into
 // .cache/reference. Otherwise the programs on PATH serve, whatever release they are. With
-// neither, the comparing suites are skipped by name. By itself it prints lines to export.
+// neither, the comparing suites are skipped by name. h2spec, which holds servers to HTTP/2, is built
+// in the same way. By itself it prints lines to export.
 
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
@@ -13,9 +14,19 @@ const programs = {
   etcdctl: { variable: 'METASTORE_ETCDCTL', module: 'go.etcd.io/etcd/etcdctl/v3' },
   etcdutl: { variable: 'METASTORE_ETCDUTL', module: 'go.etcd.io/etcd/etcdutl/v3' },
   bbolt: { variable: 'METASTORE_BBOLT', module: 'go.etcd.io/bbolt/cmd/bbolt' },
+  h2spec: {
+    variable: 'METASTORE_H2SPEC',
+    module: 'github.com/summerwind/h2spec/cmd/h2spec',
+    folder: 'test/conformance/wire/h2spec',
+  },
 };
 
-const versionArguments = { etcd: '--version' };
+const versionArguments = { etcd: '--version', h2spec: '--version' };
+
+/** Where the go.mod is that pins a program's release. */
+function folderOf(name) {
+  return programs[name].folder ?? 'test/reference';
+}
 
 function findGo() {
   for (const candidate of ['go', '/usr/local/go/bin/go', '/usr/lib/go/bin/go']) {
@@ -29,7 +40,7 @@ function buildProgram(go, name) {
   const output = `${ensureDirectory('.cache', 'reference')}/${name}`;
   const args = ['build', '-mod=readonly', '-trimpath', '-o', output, programs[name].module];
   const result = capture(go, args, {
-    cwd: inRoot('test', 'reference'),
+    cwd: inRoot(folderOf(name)),
     env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '' },
     timeout: 15 * 60_000,
   });
@@ -38,7 +49,7 @@ function buildProgram(go, name) {
 }
 
 async function built(go, name) {
-  const hash = hashInputs(['test/reference'], [name]);
+  const hash = hashInputs([folderOf(name)], [name]);
   const path = `.cache/reference/${name}`;
   if (isFresh(`reference-${name}`, hash, [path])) return inRoot(path);
   const ok = await step(`building ${name} of the reference`, () => buildProgram(go, name));
