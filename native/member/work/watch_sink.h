@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "apply/completions.h"
+#include "base/call_id.h"
 #include "codec/grpc_frame.h"
 #include "member/core.h"
-#include "plane/call.h"
 #include "watch/hub.h"
 
 namespace metastore::member {
