@@ -17,7 +17,7 @@
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS",
         "METASTORE_ROCKSDB=1"
       ],
-      "libraries": ["-lrocksdb", "-lnghttp2", "-luv", "-lz", "-lpthread"],
+      "libraries": ["-lrocksdb", "-lnghttp2", "-luv", "-lz", "-ldl", "-lpthread"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++20", "-Wall", "-Wextra", "-fvisibility=hidden"],
       "xcode_settings": {

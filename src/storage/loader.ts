@@ -2,6 +2,7 @@
 // the local build first, then the prebuilt per-platform package. Called by app/compose and tests.
 
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../base/package.js';
 import type { Addon } from './native.js';
@@ -14,6 +15,17 @@ const LOCAL_BUILDS = [
 ] as const;
 
 let loaded: Addon | undefined;
+
+/**
+ * Node exports the functions of the nghttp2, libuv and zlib inside it, and they would be found before
+ * those of the libraries that the addon was compiled for. Where the linker can, it looks at the
+ * addon's own first. Not with preloaded libraries: an allocator or a sanitizer has to be found before
+ * everything else.
+ */
+function loadFlags(): number {
+  const { RTLD_LAZY = 0, RTLD_DEEPBIND = 0 } = constants.dlopen as Record<string, number>;
+  return (process.env.LD_PRELOAD ?? '') === '' ? RTLD_LAZY | RTLD_DEEPBIND : RTLD_LAZY;
+}
 
 /** e.g. `@metastore/native-linux-x64-gnu`; macOS has no C library variants. */
 function platformPackage(): string {
@@ -40,7 +52,9 @@ export function loadAddon(): Addon {
   const failures: string[] = [];
   for (const candidate of candidates) {
     try {
-      loaded = require(candidate) as Addon;
+      const module: { exports: unknown } = { exports: {} };
+      process.dlopen(module, require.resolve(candidate), loadFlags());
+      loaded = module.exports as Addon;
       return loaded;
     } catch (error) {
       const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);

@@ -97,6 +97,8 @@ export interface Addon {
   readonly gateFlags: GateFlags;
   /** What NativePlane.metrics() answers, in its order. */
   readonly planeNumbers: readonly string[];
+  /** The files whose functions serve the plane, by library: nghttp2, uv, zlib. */
+  readonly planeLibraries: Readonly<Record<string, string>>;
   /** What MemberCore.metrics() answers, in its order. */
   readonly metrics: readonly MetricRow[];
   /**

@@ -8,6 +8,7 @@
 #include "addon/values/args.h"
 #include "plane/foreign/events.h"
 #include "plane/gate.h"
+#include "plane/http2/parts/libraries.h"
 
 namespace metastore::addon {
 namespace {
@@ -74,6 +75,9 @@ void ExportPlane(Napi::Env env, Napi::Object exports) {
   for (uint32_t i = 0; i < names.size(); ++i) numbers[i] = Napi::String::New(env, names[i]);
   numbers.As<Napi::Object>().Freeze();
   exports["planeNumbers"] = numbers;
+  Napi::Object libraries = Napi::Object::New(env);
+  for (const auto& [name, path] : plane::LibraryFiles()) libraries[name] = path;
+  exports["planeLibraries"] = libraries;
 }
 
 bool ReadPlaneOptions(const Napi::Value& value, plane::PlaneOptions* options) {

@@ -444,6 +444,7 @@ export class FakeAddon implements Addon {
   readonly planeEvents = noPlane.planeEvents;
   readonly gateFlags = noPlane.gateFlags;
   readonly planeNumbers = noPlane.planeNumbers;
+  readonly planeLibraries = noPlane.planeLibraries;
 
   sendDatagram(): number {
     return 0;

@@ -35,6 +35,7 @@ export const noPlane = {
   },
   gateFlags: { open: 1, leader: 2, solo: 4, auth: 8, growth: 16, lessor: 32 },
   planeNumbers: [],
+  planeLibraries: {},
   openPlane(): NativePlane {
     throw new Error('no plane here');
   },

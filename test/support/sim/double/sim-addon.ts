@@ -34,6 +34,7 @@ export class SimAddon implements Addon {
   readonly planeEvents = noPlane.planeEvents;
   readonly gateFlags = noPlane.gateFlags;
   readonly planeNumbers = noPlane.planeNumbers;
+  readonly planeLibraries = noPlane.planeLibraries;
 
   sendDatagram(): number {
     return 0;
