@@ -109,6 +109,8 @@ class CompletionBatch {
   void EndResult(Code code);
 
   bool empty() const { return bytes_.empty() && !has_plane_; }
+  /// Bytes that wait for TypeScript.
+  size_t size_bytes() const { return bytes_.size(); }
   /// Forgets everything.
   void Clear();
 
