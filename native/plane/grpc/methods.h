@@ -1,4 +1,5 @@
-// How many messages the client of a method sends: what the session checks by itself.
+// How many messages the client of a method sends, which the session checks by itself. Clients of
+// gRPC do not send this; a server has to know it by the path.
 #ifndef METASTORE_PLANE_GRPC_METHODS_H_
 #define METASTORE_PLANE_GRPC_METHODS_H_
 

@@ -1,7 +1,7 @@
 // Session: the protocol of one client's connection, HTTP/2 and gRPC on top, without its socket.
 //
 // Bytes in, bytes out: a lane feeds it what a socket or a TLS stream of Node's has read, and writes
-// what it produces. It checks everything that a strict client or a hostile one could send, and hands
+// what it produces. It checks everything that a strict or a hostile client could send, and hands
 // whole messages to calls. Single-threaded; reads no clock but the one that it is given.
 // RFC 9113, RFC 7541, and gRPC over HTTP/2 (grpc.io).
 #ifndef METASTORE_PLANE_HTTP2_SESSION_H_

@@ -1,4 +1,5 @@
-// The header grpc-timeout: a number of at most eight digits and a unit.
+// The header grpc-timeout: a number of at most eight digits and a unit. Read by HeadReader; what is
+// wrong with one is told in the words of gRPC's own servers.
 #ifndef METASTORE_PLANE_GRPC_TEXT_TIMEOUT_H_
 #define METASTORE_PLANE_GRPC_TEXT_TIMEOUT_H_
 

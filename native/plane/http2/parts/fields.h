@@ -1,4 +1,5 @@
-// Header fields for nghttp2.
+// Header fields for nghttp2, which either copies a field's bytes or trusts that they stay: copying
+// costs an allocation per answer.
 #ifndef METASTORE_PLANE_HTTP2_PARTS_FIELDS_H_
 #define METASTORE_PLANE_HTTP2_PARTS_FIELDS_H_
 
