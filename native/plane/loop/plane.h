@@ -13,11 +13,11 @@
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "plane/foreign/events.h"
+#include "plane/foreign/foreign.h"
 #include "plane/gate.h"
 #include "plane/http2/session.h"
 #include "plane/loop/service.h"
@@ -33,9 +33,6 @@ struct PlaneOptions {
   /// `shares_http` and `held_bytes` are set by the plane.
   SessionOptions session;
 };
-
-/// Headers of an HTTP answer, in order.
-using HeaderPairs = std::vector<std::pair<std::string, std::string>>;
 
 class Plane final : public PostOffice {
  public:
@@ -96,18 +93,20 @@ class Plane final : public PostOffice {
   void Stop();
 
  private:
-  friend class Lane;
-  size_t LeastLoaded() const;
+  class Opening;
+  Lane* LeastLoaded() const;
+  /// Runs on the lane of a call or connection.
+  template <typename Action>
+  void On(size_t lane, Action action);
 
-  const PlaneOptions options_;
   Gate gate_;
   EventQueue events_;
   /// Bytes of clients' messages that wait, over all lanes.
   std::atomic<uint64_t> held_bytes_{0};
   std::atomic<uint64_t> open_connections_{0};
   std::vector<std::unique_ptr<Lane>> lanes_;
-  std::mutex life_mutex_;
-  bool started_ = false;  // guarded by life_mutex_
+  std::mutex life_mutex_;  // held while it stops
+  std::atomic<bool> stopped_{false};
 };
 
 }  // namespace metastore::plane
