@@ -1,8 +1,8 @@
 // Finds or builds a real etcd and its tools to compare with; they are test dependencies only.
 // With Go present the pinned release is built from its module (test/reference/go.mod) once, into
 // .cache/reference. Otherwise the programs on PATH serve, whatever release they are. With
-// neither, the comparing suites are skipped by name. h2spec, which holds servers to HTTP/2, is built
-// in the same way. By itself it prints lines to export.
+// neither, the comparing suites are skipped by name. h2spec, which holds servers to HTTP/2, is
+// built in the same way. By itself it prints lines to export.
 
 import { existsSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';

@@ -3,11 +3,12 @@
 //
 //   node scripts/test.mjs [--full] [--only=<suite>[,<suite>...]]
 //
-// Suites: types tidy lint native asan tsan bench, and each folder below test/ that holds tests.
+// Suites: types tidy lint native asan tsan fuzz bench, and each folder of test/ that holds tests.
 
 import { readdirSync } from 'node:fs';
 import { bootstrap } from './bootstrap.mjs';
 import { ensureAddon, ensureTypeScript } from './lib/compile.mjs';
+import { fuzz } from './lib/fuzz.mjs';
 import * as suites from './lib/suites.mjs';
 import { heading, inRoot, main, say, seconds } from './lib/tasks.mjs';
 import { referenceEnvironment } from './reference.mjs';
@@ -53,6 +54,9 @@ function listSuites(context) {
     // Two more builds of everything would take half of the time that `npm test` may.
     if (name !== 'native' && !context.full && !context.only?.has(name)) continue;
     list.push({ name, title: label, work: () => suites.nativeUnits(variant, context) });
+  }
+  if (context.full || context.only?.has('fuzz')) {
+    list.push({ name: 'fuzz', title: 'fuzz: the session', work: () => fuzz({ runSeconds: 120 }) });
   }
   for (const folder of testFolders()) {
     const jobs = serialFolders.has(folder) ? 1 : 2;

@@ -246,6 +246,8 @@ void ServerSession::Close(Stream* stream) {
   if (stream->half_open && half_open_ends_ > 0) --half_open_ends_;
   unsent_bytes_ -= stream->outgoing.bytes();
   Release(stream, stream->held);
+  // A call may still accept what it has, while it is told of the end.
+  stream->unaccepted = 0;
   stream->ended = true;
   nghttp2_session_set_stream_user_data(session_, stream->id, nullptr);
   if (stream->call != nullptr) {

@@ -1,6 +1,6 @@
 // All cases of h2spec against the server, over each of its transports, in clear text and under TLS.
-// A case may fail only where known-cases.ts gives the reason, and what is excepted there has to fail:
-// the list is true or the test fails. The scores are printed, a real etcd's beside them in full runs.
+// A case may fail only where known-cases.ts gives the reason, and what is excepted there has to
+// fail: the list is true or the test fails. The scores are printed, a real etcd's in full runs.
 
 import t, { type Test } from 'tap';
 

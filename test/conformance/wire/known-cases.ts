@@ -21,7 +21,8 @@ const exceptions: readonly Exception[] = [
       'generic/2: Sends a WINDOW_UPDATE frame on half-closed (remote) stream',
       'generic/2: Sends a PRIORITY frame on half-closed (remote) stream',
       'http2/6.5.3: Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE',
-      'http2/6.9.1: Sends SETTINGS frame to set the initial window size to 1 and sends HEADERS frame',
+      'http2/6.9.1: Sends SETTINGS frame to set the initial window size to 1 and ' +
+        'sends HEADERS frame',
       'http2/6.9.2: Changes SETTINGS_INITIAL_WINDOW_SIZE after sending HEADERS frame',
       'http2/6.9.2: Sends a SETTINGS frame for window size to be negative',
     ],
@@ -30,7 +31,8 @@ const exceptions: readonly Exception[] = [
     why: 'no limit of streams is announced, so that none can be exceeded',
     on: ['grpc-js clear', 'grpc-js tls', 'native clear', 'native tls'],
     cases: [
-      'http2/5.1.2: Sends HEADERS frames that causes their advertised concurrent stream limit to be exceeded',
+      'http2/5.1.2: Sends HEADERS frames that causes their advertised concurrent ' +
+        'stream limit to be exceeded',
     ],
   },
   {
@@ -58,15 +60,18 @@ const exceptions: readonly Exception[] = [
     why: 'Node has one error code for all that is wrong with a connection',
     on: ['grpc-js clear', 'grpc-js tls'],
     cases: [
-      'http2/6.9.1: Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1',
+      'http2/6.9.1: Sends multiple WINDOW_UPDATE frames increasing the flow ' +
+        'control window to above 2^31-1',
     ],
   },
   {
     why: 'the same, where pages are served by Node itself',
     on: ['grpc-js tls'],
     cases: [
-      'http2/6.9.1: Sends multiple WINDOW_UPDATE frames increasing the flow control window to above 2^31-1 on a stream',
-      'http2/6.1: Sends a DATA frame on the stream that is not in &#34;open&#34; or &#34;half-closed (local)&#34; state',
+      'http2/6.9.1: Sends multiple WINDOW_UPDATE frames increasing the flow ' +
+        'control window to above 2^31-1 on a stream',
+      'http2/6.1: Sends a DATA frame on the stream that is not in &#34;open&#34; ' +
+        'or &#34;half-closed (local)&#34; state',
       stream('half closed (remote): Sends a DATA frame'),
       stream('half closed (remote): Sends a HEADERS frame'),
     ],

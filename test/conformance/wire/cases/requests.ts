@@ -1,4 +1,6 @@
 // What the headers of a call have to be: content type, method, path, authority, metadata.
+// rules.test.ts runs them; the answers are those of a real etcd 3.7.1, but for headers that HTTP/2
+// itself forbids, where RFC 9113 has the word.
 
 import { methods, rangeRequest } from '../../../support/etcd/wire/call.js';
 import { grpcMessage } from '../../../support/etcd/wire/frames.js';

@@ -1,4 +1,5 @@
-// Where a server's answer is another one than a case of the wire expects, and why that is accepted.
+// Where a server's answer is another one than a case of the wire expects, and why that is
+// accepted. The lists beside this file are made of it.
 
 export interface Difference {
   readonly why: string;

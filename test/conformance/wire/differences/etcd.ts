@@ -1,5 +1,5 @@
-// Where a real etcd 3.7.1 answers otherwise than HTTP/2 (RFC 9113) demands, which the cases are held to.
-// Nothing here is an answer of gRPC: those are what etcd shows.
+// Where a real etcd 3.7.1 answers otherwise than HTTP/2 (RFC 9113) demands, which the cases are
+// held to. Nothing here is an answer of gRPC: those are what etcd shows.
 
 import type { Difference } from './difference.js';
 

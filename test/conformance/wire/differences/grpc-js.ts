@@ -64,7 +64,9 @@ export const grpcJs: readonly Difference[] = [
   },
   {
     why: 'texts of the library for calls without one message',
-    seen: '200 application/grpc trailers-only 12 "Received no request message for server streaming method /etcdserverpb.KV/Put"',
+    seen:
+      '200 application/grpc trailers-only 12 "Received no request message for ' +
+      'server streaming method /etcdserverpb.KV/Put"',
     cases: [
       'claims one byte over the limit',
       'message cut short',
@@ -89,7 +91,9 @@ export const grpcJs: readonly Difference[] = [
   },
   {
     why: 'the text of another protobuf implementation, which takes no groups',
-    seen: '200 application/grpc trailers-only 13 "grpc: error unmarshalling request: malformed message"',
+    seen:
+      '200 application/grpc trailers-only 13 "grpc: error unmarshalling request: ' +
+      'malformed message"',
     cases: [
       'a group',
       'a number over ten bytes',
@@ -151,27 +155,37 @@ export const grpcJs: readonly Difference[] = [
   },
   {
     why: 'texts of the library for calls without one message',
-    seen: '200 application/grpc trailers-only 12 "Received a second request message for server streaming method /etcdserverpb.KV/Put"',
+    seen:
+      '200 application/grpc trailers-only 12 "Received a second request message ' +
+      'for server streaming method /etcdserverpb.KV/Put"',
     cases: ['two messages'],
   },
   {
     why: 'texts of the library',
-    seen: '200 application/grpc trailers-only 8 "Received message larger than max (4294967295 vs 18874368)"',
+    seen:
+      '200 application/grpc trailers-only 8 "Received message larger than max ' +
+      '(4294967295 vs 18874368)"',
     cases: ['claims 4 GiB'],
   },
   {
     why: 'texts of the library',
-    seen: '200 application/grpc trailers-only 8 "grpc: received message larger than max (2097153 vs. 2097152)"',
+    seen:
+      '200 application/grpc trailers-only 8 "grpc: received message larger than ' +
+      'max (2097153 vs. 2097152)"',
     cases: ['gzip of what is over the limit'],
   },
   {
     why: 'texts of the library for calls without one message',
-    seen: '200 application/grpc trailers-only 12 "Received message compressed with unsupported encoding \\"zstd\\""',
+    seen:
+      '200 application/grpc trailers-only 12 "Received message compressed with ' +
+      'unsupported encoding \\"zstd\\""',
     cases: ['an unknown encoding'],
   },
   {
     why: 'texts of the library',
-    seen: '200 application/grpc trailers-only 8 "Received message that decompresses to a size larger than 18874368"',
+    seen:
+      '200 application/grpc trailers-only 8 "Received message that decompresses to ' +
+      'a size larger than 18874368"',
     cases: ['a bomb of 64 MiB'],
   },
   {

@@ -1,4 +1,5 @@
 // The lists of differences by server, and how answers of the portable transport are read.
+// rules.test.ts checks every line of them.
 
 import type { Difference } from './difference.js';
 import { etcd } from './etcd.js';

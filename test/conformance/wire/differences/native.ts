@@ -1,4 +1,5 @@
-// Where the native transport answers otherwise than the cases expect. Empty is what is wanted.
+// Where the native transport answers otherwise than the cases expect: nothing is wanted here.
+// What is here has its reason with it.
 
 import type { Difference } from './difference.js';
 

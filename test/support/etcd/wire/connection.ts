@@ -185,7 +185,7 @@ export class WireConnection {
     return { code: this.goaway?.code ?? null, closed };
   }
 
-  /** Resolves when the server answers a ping, and so has dealt with all before, or sends it away. */
+  /** Resolves when the server has dealt with all before a ping and answers it, or sends us away. */
   async settle(timeoutMs = 10_000): Promise<void> {
     const pings = () => this.control.filter(isPingAck).length;
     const before = pings();

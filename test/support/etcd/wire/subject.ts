@@ -1,5 +1,5 @@
-// The servers whose wire is compared: MetaStore over each of its client transports, and a real etcd.
-// Also what the tests of hostile clients measure of a process.
+// The servers whose wire is compared: MetaStore over each of its client transports, and a real
+// etcd. Also what the tests of hostile clients measure of a process.
 
 import { readFileSync } from 'node:fs';
 
