@@ -101,6 +101,10 @@ class Metrics {
     apply_seconds_[static_cast<size_t>(op)][success ? 1 : 0].Observe(seconds);
   }
   void Ranged(bool success, double seconds) { range_seconds_[success ? 1 : 0].Observe(seconds); }
+  /// Many at once that took about the same time.
+  void Ranged(bool success, double seconds, uint64_t times) {
+    range_seconds_[success ? 1 : 0].Observe(seconds, times);
+  }
 
   // The store.
   Counter puts;

@@ -123,6 +123,13 @@ class Engine {
   virtual Status Get(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
                      VersionVisitor visit) = 0;
 
+  /// As Get, when that needs neither disk nor a wait: false, and nothing visited, when it might.
+  virtual bool GetResident(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
+                           VersionVisitor visit) {
+    (void)snapshot, (void)key, (void)at, (void)visit;
+    return false;
+  }
+
   /// Visits exactly the version `rev` (tombstones too), or nothing when it has been dropped.
   virtual Status GetRevision(const EngineSnapshot& snapshot, Revision rev,
                              VersionVisitor visit) = 0;

@@ -179,18 +179,32 @@ void ProposalQueue::Return(std::vector<HandedOver> proposals, uint64_t term) {
   }
 }
 
-std::vector<Ticket> ProposalQueue::Expire(Ticket ticket) {
+template <typename IsExpired>
+std::vector<Ticket> ProposalQueue::ExpireIf(IsExpired is_expired) {
   std::vector<Ticket> expired;
   std::lock_guard<std::mutex> lock(mutex_);
-  const auto is_expired = [&](const Proposal& proposal) {
-    if (proposal.request_id == 0 || proposal.ticket > ticket) return false;
+  const auto forget = [&](const Proposal& proposal) {
+    if (proposal.request_id == 0 || !is_expired(proposal.ticket)) return false;
     const auto open = tickets_->Take(proposal.request_id);
     if (open.has_value()) expired.push_back(*open);
     bytes_ -= proposal.payload->size();
     return true;
   };
-  queued_.erase(std::remove_if(queued_.begin(), queued_.end(), is_expired), queued_.end());
+  queued_.erase(std::remove_if(queued_.begin(), queued_.end(), forget), queued_.end());
   return expired;
+}
+
+std::vector<Ticket> ProposalQueue::Expire(Ticket ticket) {
+  return ExpireIf([ticket](Ticket queued) { return queued <= ticket; });
+}
+
+void ProposalQueue::Expire(std::vector<Ticket>* tickets) {
+  std::sort(tickets->begin(), tickets->end());
+  std::vector<Ticket> expired = ExpireIf([tickets](Ticket queued) {
+    return std::binary_search(tickets->begin(), tickets->end(), queued);
+  });
+  std::sort(expired.begin(), expired.end());
+  tickets->swap(expired);
 }
 
 bool ProposalQueue::Name(uint64_t count, std::vector<Payload>* payloads) {

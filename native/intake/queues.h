@@ -96,6 +96,8 @@ class ProposalQueue {
   void Return(std::vector<HandedOver> proposals, uint64_t term);
   /// Forgets queued proposals of this member with a ticket up to this one; their tickets.
   std::vector<Ticket> Expire(Ticket ticket);
+  /// The same for certain tickets: afterwards *tickets are those that were forgotten, ascending.
+  void Expire(std::vector<Ticket>* tickets);
 
   /// The payloads of the `count` oldest taken proposals, in order. False when fewer are taken.
   bool Name(uint64_t count, std::vector<Payload>* payloads);
@@ -117,6 +119,8 @@ class ProposalQueue {
     uint64_t term = 0;  // in which another member handed it over
     Payload payload;
   };
+  template <typename IsExpired>
+  std::vector<Ticket> ExpireIf(IsExpired is_expired);
   /// The oldest queued proposal, out of the queue and its counts; mutex_ held.
   Proposal PopQueued();
 

@@ -41,6 +41,15 @@ Result<intake::Route> MemberCore::Refuse(Code code) {
 
 Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method method,
                                          std::string_view request, const intake::Caller& caller) {
+  intake::ReadBatch reads;
+  auto route = Submit(ticket, method, request, caller, false, &reads);
+  readers_->Serve(std::move(reads));
+  return route;
+}
+
+Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method method,
+                                         std::string_view request, const intake::Caller& caller,
+                                         bool confirmed, intake::ReadBatch* reads) {
   if (refusing()) return Code::kStopped;
   auto admitted = admission_->Admit(method, request, caller, Backlog());
   if (!admitted.ok()) return Refuse(admitted.status().code());
@@ -51,18 +60,28 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
   }
   intake::PendingRead read{ticket, method, std::nullopt, std::string(request)};
   if (!caller.is_nobody()) read.caller = std::make_unique<auth::HeldCaller>(caller);
-  Code code = AdmitRead(read);
+  Code code = AdmitRead(read, *reads);
   if (code != Code::kOk) return code;
-  if (admitted->route == intake::Route::kReadWaits) {
-    code = reads_.Add(std::move(read));
-    if (code != Code::kOk) return code;
-    if (plane::IsOfPlane(ticket)) completions_.Want(apply::kDemandReads);
-  } else {
-    intake::ReadBatch batch;
-    batch.push_back(std::move(read));
-    readers_->Serve(std::move(batch));
+  if (admitted->route == intake::Route::kServing || confirmed) {
+    reads->push_back(std::move(read));
+    return intake::Route::kServing;
   }
-  return admitted->route;
+  code = reads_.Add(std::move(read));
+  if (code != Code::kOk) return code;
+  if (plane::IsOfPlane(ticket)) completions_.Want(apply::kDemandReads);
+  return intake::Route::kReadWaits;
+}
+
+std::unique_ptr<ResidentReads> MemberCore::NewResidentReads() {
+  ResidentParts parts;
+  parts.stores = &stores_;
+  parts.tables = &tables_;
+  parts.header = &header_;
+  parts.completions = &completions_;
+  parts.closing = &closing_;
+  parts.failed = &failed_;
+  parts.meter = meter_;
+  return std::make_unique<ResidentReads>(parts);
 }
 
 Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::string_view request,
@@ -80,11 +99,12 @@ Result<intake::Route> MemberCore::Queue(intake::Ticket ticket, intake::Admitted 
   return intake::Route::kProposed;
 }
 
-/// Reads that wait for a round and reads that wait for an executor share the limits.
-Code MemberCore::AdmitRead(const intake::PendingRead& read) const {
+/// Reads that wait for a round, reads that wait for an executor and those on their way there share
+/// the limits.
+Code MemberCore::AdmitRead(const intake::PendingRead& read, const intake::ReadBatch& others) const {
   const intake::QueueUse waiting = reads_.use();
   const intake::QueueUse serving = readers_->use();
-  const uint64_t operations = waiting.operations + serving.operations;
+  const uint64_t operations = waiting.operations + serving.operations + others.size();
   if (operations == 0) return Code::kOk;
   const uint64_t bytes = waiting.bytes + serving.bytes + read.request.size();
   const bool full = operations >= queue_limits_.operations || bytes > queue_limits_.bytes;
@@ -93,7 +113,7 @@ Code MemberCore::AdmitRead(const intake::PendingRead& read) const {
 
 void MemberCore::LeaseKeys(intake::Ticket ticket, int64_t lease) {
   intake::PendingRead read{ticket, intake::Method::kRange, lease, std::string()};
-  const Code code = refusing() ? Code::kStopped : AdmitRead(read);
+  const Code code = refusing() ? Code::kStopped : AdmitRead(read, {});
   intake::ReadBatch batch;
   batch.push_back(std::move(read));
   if (code != Code::kOk) return FailRead(batch, code);

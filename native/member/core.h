@@ -31,6 +31,7 @@
 #include "member/options.h"
 #include "member/transfer/transfers.h"
 #include "member/work/readers.h"
+#include "member/work/resident.h"
 #include "member/work/stepped.h"
 #include "member/work/upkeep.h"
 
@@ -75,6 +76,16 @@ class MemberCore {
   /// the data plane is told of by a `demand` completion; TypeScript knows of its own.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller);
+  /// As Submit, for many at once: what is to be served is added to *reads instead, for Serve. A read
+  /// that is `confirmed` (ResidentReads) waits for no round.
+  Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
+                               std::string_view request, const intake::Caller& caller,
+                               bool confirmed, intake::ReadBatch* reads);
+  /// Any thread. Each read ends with one result.
+  void Serve(intake::ReadBatch reads) { readers_->Serve(std::move(reads)); }
+  /// For one thread; the core outlives it.
+  std::unique_ptr<ResidentReads> NewResidentReads();
+
   Result<intake::Route> SubmitInternal(intake::Ticket ticket, std::string_view request,
                                        const intake::Caller& caller);
   /// Any thread. Keys attached to a lease, each behind its u32 length, as the ticket's result.
@@ -96,6 +107,9 @@ class MemberCore {
   Result<uint64_t> EnqueueForwarded(std::string_view forwards);
   void FailHandedOver(uint64_t before_term, Code code);
   std::vector<intake::Ticket> ExpireQueued(intake::Ticket ticket);
+  /// Any thread. Takes those of the plane's tickets that still wait to be proposed out of the queue
+  /// and forgets them; *tickets are those afterwards, ascending.
+  void ExpireQueued(std::vector<intake::Ticket>* tickets) { proposals_.Expire(tickets); }
   /// Entries as a run; empty when one of them is not in memory.
   std::string CachedEntries(uint64_t from, uint64_t to);
   /// Any thread. The same from disk, as the ticket's result.
@@ -184,7 +198,7 @@ class MemberCore {
   Result<intake::Route> Refuse(Code code);
   bool refusing() const { return closing_.load() || failed_.load(); }
   Status CollectRun(AppendRun* run, std::vector<wal::Entry>* entries);
-  Code AdmitRead(const intake::PendingRead& read) const;
+  Code AdmitRead(const intake::PendingRead& read, const intake::ReadBatch& others) const;
   void FailTickets(const std::vector<intake::Ticket>& tickets, Code code);
   void FailRead(const intake::ReadBatch& reads, Code code);
   void OnFailure(const Status& status);
@@ -220,6 +234,7 @@ class MemberCore {
   std::unique_ptr<transfer::Transfers> transfers_;
   std::unique_ptr<backup::Backups> backups_;
 
+  apply::MeterOptions meter_;  // of reads and entries
   std::atomic<uint64_t> committed_{0};
   std::atomic<bool> closing_{false};
   /// Disk or engine failed: no request is taken any more, none that waits is acknowledged.

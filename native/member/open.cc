@@ -203,6 +203,7 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
     read_executors_.push_back(Own(nullptr, "read-" + std::to_string(i)));
   }
   const apply::MeterOptions meter{metrics_.get(), options.slow_apply_ms / 1000};
+  meter_ = meter;
   readers_ = std::make_unique<Readers>(&stores_, &tables_, log_.get(), &header_, &completions_,
                                        read_executors_, on_failure, meter);
   apply::ApplierParts parts;

@@ -135,11 +135,19 @@ class Store {
   virtual ViewRef Pin() const = 0;
   /// Term of the entry at Pin()->applied_index.
   virtual uint64_t applied_term() const = 0;
+  /// Grows with every view that is published: while it is the same, so is Pin().
+  uint64_t publication() const { return publication_.load(std::memory_order_acquire); }
   /// The current revision, one atomic load.
   int64_t revision() const { return revision_.load(std::memory_order_acquire); }
 
   virtual Status Range(const View& view, const codec::RangeRequest& request,
                        const HeaderInfo& header, std::string* reply) const = 0;
+  /// As Range, when that needs neither disk nor a wait: false, and nothing appended, when it might.
+  /// Takes point reads of what is in memory. Not counted among the ranges of the metrics, as the
+  /// caller does that for many at once.
+  virtual bool RangeResident(const View& view, const codec::RangeRequest& request,
+                             const HeaderInfo& header, std::string* reply,
+                             Status* status) const = 0;
   /// For transactions without any write.
   virtual Status ReadOnlyTxn(const View& view, const codec::TxnRequest& request,
                              const HeaderInfo& header, std::string* reply) const = 0;
@@ -164,6 +172,7 @@ class Store {
 
  protected:
   std::atomic<int64_t> revision_{1};
+  std::atomic<uint64_t> publication_{0};
 };
 
 /// Which store is the current one: a snapshot from another member replaces it while the others of

@@ -46,6 +46,10 @@ class MemoryEngine final : public Engine {
   Status Lookup(std::span<const std::string_view> keys, VersionMeta* out) override;
   Status Get(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
              VersionVisitor visit) override;
+  bool GetResident(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
+                   VersionVisitor visit) override {
+    return Get(snapshot, key, at, visit).ok();
+  }
   Status GetRevision(const EngineSnapshot& snapshot, Revision rev, VersionVisitor visit) override;
   Status Scan(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, bool keys_only,
               VersionVisitor visit) override;

@@ -183,6 +183,14 @@ Status RocksEngine::Get(const EngineSnapshot& snapshot, std::string_view key, in
   return GetHistoric(Of(snapshot), key, at, visit);
 }
 
+bool RocksEngine::GetResident(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
+                              VersionVisitor visit) {
+  METASTORE_CHECK(at <= snapshot.revision, "reads stay within what is pinned");
+  const VersionRef hot = hot_.Find(key, HashBytes(key), at);
+  if (hot) visit(hot->view());
+  return static_cast<bool>(hot);
+}
+
 Status RocksEngine::GetHistoric(const RocksSnapshot& snapshot, std::string_view key, int64_t at,
                                 VersionVisitor visit) {
   std::string from, to;

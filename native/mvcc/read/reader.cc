@@ -27,4 +27,16 @@ Status ViewReader::Scan(const KeyRange& range, int64_t at, bool keys_only,
   return engine_->Scan(*view_.snapshot, range, std::min(at, view_.revision), keys_only, visit);
 }
 
+Status ResidentReader::Get(std::string_view key, int64_t at, VersionVisitor visit) const {
+  METASTORE_CHECK(at >= view_.compact_revision && at > 0, "the caller checks revisions");
+  METASTORE_CHECK(at == kCurrent || at <= view_.revision, "the caller checks revisions");
+  const bool found =
+      engine_->GetResident(*view_.snapshot, key, std::min(at, view_.revision), visit);
+  return found ? Status::Ok() : Leave();
+}
+
+Status ResidentReader::Scan(const KeyRange&, int64_t, bool, VersionVisitor) const {
+  return Leave();
+}
+
 }  // namespace metastore::mvcc

@@ -91,6 +91,30 @@ class ViewReader final : public Reader {
   const View& view_;
 };
 
+/// A pinned view, read as far as that needs no disk: whatever else it comes to fails, and the reader
+/// is `away` from then on. For point reads.
+class ResidentReader final : public Reader {
+ public:
+  ResidentReader(Engine* engine, const View& view) : engine_(engine), view_(view) {}
+  int64_t revision() const override { return view_.revision; }
+  int64_t compact_revision() const override { return view_.compact_revision; }
+  int64_t key_count() const override { return view_.key_count; }
+  Status Get(std::string_view key, int64_t at, VersionVisitor visit) const override;
+  Status Scan(const KeyRange& range, int64_t at, bool keys_only,
+              VersionVisitor visit) const override;
+  bool away() const { return away_; }
+
+ private:
+  Status Leave() const {
+    away_ = true;
+    return Code::kInternal;
+  }
+
+  Engine* engine_;
+  const View& view_;
+  mutable bool away_ = false;
+};
+
 }  // namespace metastore::mvcc
 
 #endif  // METASTORE_MVCC_READ_READER_H_

@@ -59,6 +59,7 @@ void StoreImpl::SwapView(const Numbers& numbers) {
     const std::lock_guard lock(view_mutex_);
     revision_.store(numbers.revision, std::memory_order_release);
     old.swap(view_);
+    publication_.fetch_add(1, std::memory_order_release);
   }
 }
 

@@ -23,6 +23,16 @@ Status StoreImpl::Range(const View& view, const codec::RangeRequest& request,
   return status;
 }
 
+bool StoreImpl::RangeResident(const View& view, const codec::RangeRequest& request,
+                              const HeaderInfo& header, std::string* reply, Status* status) const {
+  if (!request.range_end.empty()) return false;
+  const ResidentReader reader(engine_.get(), view);
+  Status outcome = mvcc::Range(reader, request, HeaderAt(header, view.revision), reply);
+  if (reader.away()) return false;
+  *status = std::move(outcome);
+  return true;
+}
+
 Status StoreImpl::ReadOnlyTxn(const View& view, const codec::TxnRequest& request,
                               const HeaderInfo& header, std::string* reply) const {
   const ViewReader reader(engine_.get(), view);

@@ -53,6 +53,8 @@ class StoreImpl final : public Store {
   uint64_t applied_term() const override;
   Status Range(const View& view, const codec::RangeRequest& request, const HeaderInfo& header,
                std::string* reply) const override;
+  bool RangeResident(const View& view, const codec::RangeRequest& request, const HeaderInfo& header,
+                     std::string* reply, Status* status) const override;
   Status ReadOnlyTxn(const View& view, const codec::TxnRequest& request, const HeaderInfo& header,
                      std::string* reply) const override;
   Result<HashResult> HashKv(const View& view, int64_t revision) const override;

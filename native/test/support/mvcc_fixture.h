@@ -40,6 +40,10 @@ class SharedEngine final : public Engine {
              VersionVisitor visit) override {
     return engine_->Get(snapshot, key, at, visit);
   }
+  bool GetResident(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
+                   VersionVisitor visit) override {
+    return engine_->GetResident(snapshot, key, at, visit);
+  }
   Status GetRevision(const EngineSnapshot& snapshot, Revision rev, VersionVisitor visit) override {
     return engine_->GetRevision(snapshot, rev, visit);
   }
