@@ -1,8 +1,7 @@
 // The benchmark of clusters: durable Put and linearizable Range on three members of MetaStore (each
 // engine) beside three members of a real etcd on the same machine, in alternating rounds of one
-// run, with one kind of generator. Run by bench/cluster/run; writes a report under bench/reports.
+// run, with one generator. Run by bench/cluster/run; writes a report under bench/reports.
 
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
@@ -10,9 +9,8 @@ import { parseArgs } from 'node:util';
 import { packageRoot } from '../../src/base/package.js';
 import { Cluster } from '../../test/support/cluster/cluster.js';
 import type { Engine } from '../../test/support/cluster/member.js';
-import { chooseGenerator, warmUpSeconds } from '../load/generators.js';
-import { benchKey, valueBytes, type Workload, workloads } from '../load/messages.js';
-import { chosenServers, residentBytes } from '../load/servers.js';
+import { valueBytes, type Workload, warmUpSeconds, workloads } from '../load/measure/generator.js';
+import { chosenServers, etcdVersion, residentBytes } from '../load/servers.js';
 import { count, describeMachine, machineText } from '../load/statistics.js';
 import { measure, type Placement, type Sample } from './measure.js';
 import { markdown } from './report.js';
@@ -43,20 +41,10 @@ function chosenWorkloads(): Workload[] {
   return [...pick('Put', options.puts), ...pick('Range', options.ranges)];
 }
 
-async function startCluster(name: string): Promise<Cluster> {
+function startCluster(name: string): Promise<Cluster> {
   const program = name === 'etcd' ? 'etcd' : 'metastore';
   const engines: readonly Engine[] = [name === 'rocksdb' ? 'rocksdb' : 'memory'];
-  const cluster = await Cluster.start({ size: 3, engines, program, flags });
-  const { client } = await cluster.leader();
-  await client.put(benchKey, Buffer.alloc(valueBytes, 'v'));
-  return cluster;
-}
-
-function etcdVersion(): string {
-  const program = process.env.METASTORE_ETCD;
-  if (program === undefined) return 'none';
-  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
-  return /etcd Version: (\S+)/.exec(stdout)?.[1] ?? 'unknown';
+  return Cluster.start({ size: 3, engines, program, flags });
 }
 
 function residentText(clusters: ReadonlyMap<string, Cluster>): string {
@@ -68,7 +56,6 @@ function residentText(clusters: ReadonlyMap<string, Cluster>): string {
 }
 
 async function runRounds(clusters: ReadonlyMap<string, Cluster>): Promise<Sample[]> {
-  const generator = chooseGenerator();
   const seconds = Number(options.seconds);
   const placements = options.placements.split(',') as Placement[];
   const samples: Sample[] = [];
@@ -76,7 +63,7 @@ async function runRounds(clusters: ReadonlyMap<string, Cluster>): Promise<Sample
     for (const workload of chosenWorkloads()) {
       for (const placement of placements) {
         for (const [server, cluster] of clusters) {
-          const measured = await measure(generator, cluster, placement, workload, seconds);
+          const measured = await measure(cluster, placement, workload, seconds);
           samples.push({ server, round, ...measured });
           const what = `round ${round + 1}: ${workload.name} ${placement} ${server}`;
           const turns = measured.leaderTurnsPerSecond;
@@ -102,10 +89,10 @@ async function main(): Promise<void> {
       date,
       machine: `${machineText(describeMachine())}; load before the run ${loadBefore.toFixed(1)}`,
       etcd: etcdVersion(),
-      generator: `${chooseGenerator().name}, one for each member that has clients`,
+      generator: 'bench/load/native (metastore_load), one thread; it checks every answer',
       load: [
         `${seconds} s a measurement after ${warmUpSeconds(seconds)} s of warm-up`,
-        `${options.rounds} rounds; values of ${valueBytes} bytes, one key`,
+        `${options.rounds} rounds; values of ${valueBytes} bytes`,
         'all members, generators and the other, idle clusters share the machine',
       ].join('; '),
       'memory at the end, each member': residentText(clusters),

@@ -1,18 +1,27 @@
-// One measurement of one cluster: the generators run against the members that the placement names,
+// One measurement of one cluster: the generator runs against the members that the placement names,
 // and what the members counted meanwhile is read from their metrics. Called by main.ts.
 
 import { get } from 'node:http';
 import type { Cluster } from '../../test/support/cluster/cluster.js';
 import type { ClusterMember } from '../../test/support/cluster/member.js';
-import { sleep } from '../../test/support/wait.js';
-import { type Generator, type Measured, warmUpSeconds } from '../load/generators.js';
-import { benchKey, type Workload } from '../load/messages.js';
+import {
+  answeredInAll,
+  failuresText,
+  runWorkload,
+  type Workload,
+  warmUpSeconds,
+} from '../load/measure/generator.js';
 import { cpuMicroseconds } from '../load/servers.js';
 
 /** `all`: clients spread over all members; `leader`: all of them at the leader. */
 export type Placement = 'all' | 'leader';
 
-export interface Sample extends Measured {
+export interface Sample {
+  readonly requests: number;
+  readonly perSecond: number;
+  readonly meanMs: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
   readonly server: string;
   readonly placement: Placement;
   readonly workload: string;
@@ -51,23 +60,10 @@ export function metricOf(text: string, name: string): number | null {
   return line === undefined ? null : Number(line.slice(name.length + 1));
 }
 
-/**
- * How many of the requests in flight each member gets. Multiples, so that a generator can spread
- * its share evenly over several connections.
- */
-export function shares(inFlight: number, members: number): number[] {
-  const unit = [10, 4, 2, 1].find((size) => inFlight % size === 0 && inFlight >= size * 8) ?? 1;
-  const units = inFlight / unit;
-  return Array.from({ length: members }, (_, index) => {
-    return unit * (Math.floor(units / members) + (index < units % members ? 1 : 0));
-  }).filter((share) => share > 0);
-}
-
 interface Counters {
   readonly cpuMicros: number | null;
   readonly syncs: number | null;
   readonly turns: number | null;
-  readonly revision: number;
   readonly term: bigint;
   readonly leader: bigint;
 }
@@ -76,26 +72,12 @@ async function countersOf(cluster: Cluster, leader: ClusterMember): Promise<Coun
   const cpu = cluster.members.map((member) => cpuMicroseconds(member.process.pid));
   const text = await scrape(leader.endpoint);
   const status = await leader.client.status();
-  const reply = await leader.client.range({ key: benchKey });
   return {
     cpuMicros: cpu.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0),
     syncs: metricOf(text, 'etcd_disk_wal_fsync_duration_seconds_count'),
     turns: metricOf(text, 'metastore_replica_turns_total'),
-    revision: Number(reply.header?.revision ?? 0n),
     term: status.raftTerm,
     leader: status.leader,
-  };
-}
-
-function together(parts: readonly Measured[]): Measured {
-  const requests = parts.reduce((sum, part) => sum + part.requests, 0);
-  const weighted = parts.reduce((sum, part) => sum + part.meanMs * part.requests, 0);
-  return {
-    requests,
-    failed: parts.reduce((sum, part) => sum + part.failed, 0),
-    perSecond: parts.reduce((sum, part) => sum + part.perSecond, 0),
-    meanMs: weighted / Math.max(1, requests),
-    maxMs: Math.max(...parts.map((part) => part.maxMs)),
   };
 }
 
@@ -105,41 +87,12 @@ const rise = (from: number | null, to: number | null): number | null =>
 const over = (value: number | null, by: number): number | null =>
   value === null ? null : value / by;
 
-const checkEveryMs = 100;
-
-/**
- * Reads the key through each member until it is told to end: a generator takes any answer of HTTP
- * for a success, also one whose trailers say that the call has failed.
- */
-function checkAnswers(targets: readonly ClusterMember[]): () => Promise<number> {
-  let isOver = false;
-  const check = async (member: ClusterMember): Promise<number> => {
-    let answers = 0;
-    while (!isOver) {
-      const reply = await member.client.range({ key: benchKey });
-      if (reply.kvs.length !== 1) throw new Error(`${member.name} does not have the key`);
-      answers += 1;
-      await sleep(checkEveryMs);
-    }
-    return answers;
-  };
-  const checks = targets.map(check);
-  // Told of at the end, when they are waited for.
-  for (const one of checks) one.catch(() => undefined);
-  return async () => {
-    isOver = true;
-    const answers = await Promise.all(checks);
-    return Math.min(...answers);
-  };
-}
-
 /**
  * Measures one workload on one cluster.
  *
- * @throws Error when fewer puts took place than were counted, or a read of the key failed meanwhile
+ * @throws Error when a request failed or was answered wrongly
  */
 export async function measure(
-  generator: Generator,
   cluster: Cluster,
   placement: Placement,
   workload: Workload,
@@ -148,30 +101,23 @@ export async function measure(
   const leader = await cluster.leader();
   const targets = placement === 'leader' ? [leader] : cluster.members;
   const before = await countersOf(cluster, leader);
-  const endChecks = checkAnswers(targets);
-  const split = shares(workload.inFlight, targets.length);
-  const parts = await Promise.all(
-    split.map((inFlight, index) => {
-      const target = targets[index] ?? leader;
-      return generator.run(target.endpoint, { ...workload, inFlight }, seconds);
-    }),
-  );
-  if ((await endChecks()) === 0) throw new Error('a member answered no read meanwhile');
+  const endpoints = targets.map(({ endpoint }) => endpoint);
+  const result = await runWorkload(endpoints, workload, seconds);
+  if (result.failed > 0) throw new Error(`${workload.name}: ${failuresText(result)}`);
   const after = await countersOf(cluster, leader);
-  const measured = together(parts);
-  const isPut = workload.name.startsWith('Put');
-  const written = after.revision - before.revision;
-  if (isPut && written < measured.requests) {
-    throw new Error(`${measured.requests} puts were counted, ${written} took place`);
-  }
-  // The counters run over the warm-up as well, which the generator does not count.
+  const { count, per_second, mean_us, p99_us, max_us } = result.requests;
+  // The counters run over the warm-up as well.
   const wholeSeconds = seconds + warmUpSeconds(seconds);
-  const requests = isPut ? written : measured.perSecond * wholeSeconds;
+  const answered = Math.max(1, answeredInAll(result));
   return {
-    ...measured,
+    requests: count,
+    perSecond: per_second,
+    meanMs: mean_us / 1000,
+    p99Ms: p99_us / 1000,
+    maxMs: max_us / 1000,
     placement,
     workload: workload.name,
-    cpuMicrosPerRequest: over(rise(before.cpuMicros, after.cpuMicros), requests),
+    cpuMicrosPerRequest: over(rise(before.cpuMicros, after.cpuMicros), answered),
     leaderSyncsPerSecond: over(rise(before.syncs, after.syncs), wholeSeconds),
     leaderTurnsPerSecond: over(rise(before.turns, after.turns), wholeSeconds),
     isDisturbed: before.term !== after.term || before.leader !== after.leader,

@@ -12,8 +12,7 @@ import { packageRoot } from '../../src/base/package.js';
 import { Cluster } from '../../test/support/cluster/cluster.js';
 import type { Engine } from '../../test/support/cluster/member.js';
 import { tempDir } from '../../test/support/temp-dir.js';
-import { chooseGenerator } from '../load/generators.js';
-import { valueBytes, workloads } from '../load/messages.js';
+import { valueBytes, workloads } from '../load/measure/generator.js';
 import { count, describeMachine, machineText, quantile, table } from '../load/statistics.js';
 import { type PhaseResult, phases, runPhase } from './phases.js';
 
@@ -52,7 +51,7 @@ async function runEngine(engine: Engine, folder: string): Promise<PhaseResult[]>
     const [put] = workloads([Number(options['in-flight'])]);
     if (put === undefined) throw new Error('no workload');
     const seconds = Number(options.seconds);
-    const run = { cluster, folder, generator: chooseGenerator(), put, seconds };
+    const run = { cluster, folder, put, seconds };
     const results: PhaseResult[] = [];
     for (const phase of phases) {
       const result = await runPhase(run, phase);

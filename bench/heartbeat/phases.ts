@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import type { Cluster } from '../../test/support/cluster/cluster.js';
 import type { ClusterMember } from '../../test/support/cluster/member.js';
 import { sleep } from '../../test/support/wait.js';
-import type { Generator } from '../load/generators.js';
-import type { Workload } from '../load/messages.js';
+import { runWorkload, type Workload } from '../load/measure/generator.js';
 import type { Beat, Order, Probed } from './probe.js';
 
 export interface Phase extends Order {
@@ -80,14 +79,13 @@ async function termOf(cluster: Cluster): Promise<number> {
 export interface PhaseRun {
   readonly cluster: Cluster;
   readonly folder: string;
-  readonly generator: Generator;
   readonly put: Workload;
   readonly seconds: number;
 }
 
 /** Runs one phase. */
 export async function runPhase(run: PhaseRun, phase: Phase): Promise<PhaseResult> {
-  const { cluster, folder, generator, put, seconds } = run;
+  const { cluster, folder, put, seconds } = run;
   const leader = await cluster.leader();
   const followers = cluster.others(leader);
   const termBefore = await termOf(cluster);
@@ -95,7 +93,7 @@ export async function runPhase(run: PhaseRun, phase: Phase): Promise<PhaseResult
   await tell(folder, leader, phase);
   const started = performance.now();
   const load = phase.isUnderPuts
-    ? generator.run(leader.endpoint, put, seconds).then(({ perSecond }) => perSecond)
+    ? runWorkload([leader.endpoint], put, seconds).then((result) => result.requests.per_second)
     : sleep(seconds * 1000).then(() => 0);
   const putsPerSecond = await load;
   const tookSeconds = (performance.now() - started) / 1000;

@@ -1,170 +1,187 @@
-// The benchmark of the served requests: durable Put and linearizable Range at 1, 100 and 1,000 in
-// flight, MetaStore with both engines and a real etcd, in alternating rounds of one run, with one
-// generator. Run by bench/run; writes <name>.md and <name>.json under bench/reports.
+// The report beside etcd: every row of rows.ts on MetaStore with both engines and on a real etcd,
+// in rounds that take turns, with one generator. Run by bench/run; writes <name>.md, .json and .svg
+// under bench/reports. A round starts each server afresh, runs its rows and stops it, so that no
+// server's background work falls into another's figures.
 
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../../src/base/package.js';
-import { calls, headerRevision, must } from '../../test/conformance/support/calls.js';
-import { Client } from '../../test/conformance/support/client.js';
-import type { Program } from '../../test/conformance/support/programs.js';
-import { chooseGenerator, type Generator, type Measured, warmUpSeconds } from './generators.js';
-import { benchKey, valueBytes, type Workload, workloads } from './messages.js';
-import { chosenServers, cpuMicroseconds, residentBytes, startAll } from './servers.js';
-import { count, describeMachine, machineText, median, spread, table } from './statistics.js';
-
-interface Sample extends Measured {
-  readonly server: string;
-  readonly workload: string;
-  readonly round: number;
-  readonly cpuMicrosPerRequest: number | null;
-}
+import { type JavaScriptCost, javaScriptCost } from './measure/javascript.js';
+import { fill, measure, type Sample, type Timing } from './measure/sample.js';
+import { type Place, places, startTarget, type Target } from './measure/targets.js';
+import { barChart } from './report/chart.js';
+import { figureText, ratios, reference } from './report/figures.js';
+import {
+  enginesTable,
+  factsList,
+  figuresTable,
+  goalsTable,
+  javaScriptTable,
+} from './report/markdown.js';
+import { chosenRows, type Row } from './rows.js';
+import { chosenServers, etcdVersion } from './servers.js';
+import { describeMachine, machineText } from './statistics.js';
 
 const { values: options } = parseArgs({
   options: {
-    seconds: { type: 'string', default: '3' },
-    rounds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
+    'warm-up': { type: 'string', default: '0.5' },
+    rounds: { type: 'string', default: '5' },
     servers: { type: 'string', default: 'etcd,memory,rocksdb' },
-    'in-flight': { type: 'string', default: '1,100,1000' },
+    rows: { type: 'string', default: 'all' },
+    'read-rates': { type: 'string', default: '10000,100000' },
+    flags: { type: 'string', default: '' },
     out: { type: 'string', default: join(packageRoot, 'bench', 'reports') },
     name: { type: 'string', default: 'load' },
   },
 });
 
-async function revisionOf(program: Program): Promise<number> {
-  const client = new Client(program.address);
-  const reply = await must(client, calls.range, { key: benchKey });
-  client.close();
-  return Number(headerRevision(reply));
+const timing: Timing = { seconds: Number(options.seconds), warmUp: Number(options['warm-up']) };
+const chosen = chosenRows(options.rows);
+const readRates = options['read-rates'].split(',').filter(Boolean).map(Number);
+const { names: servers, missing } = chosenServers(options.servers);
+const samples: Sample[] = [];
+const costs: JavaScriptCost[] = [];
+const failures: string[] = [];
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
-async function measure(
-  generator: Generator,
-  program: Program,
-  workload: Workload,
-  seconds: number,
-): Promise<Measured & { cpuMicrosPerRequest: number | null }> {
-  const before = await revisionOf(program);
-  const cpuBefore = cpuMicroseconds(program.pid);
-  const measured = await generator.run(program.address, workload, seconds);
-  const cpuAfter = cpuMicroseconds(program.pid);
-  const written = (await revisionOf(program)) - before;
-  // A generator sees HTTP's status only: that the writes took place is read from the store. It
-  // also warms up for a while, so more were written than it counted.
-  const isPut = workload.name.startsWith('Put');
-  if (isPut && written < measured.requests) {
-    throw new Error(`${measured.requests} puts were counted, ${written} took place`);
+/** What another row has shown of etcd in this round, or the latest that is known. */
+function rateFor(row: Row, round: number): number | null {
+  if (row.rateOf === undefined) return null;
+  const known = samples.filter((one) => one.row === row.rateOf && one.server === reference);
+  const one = known.find((sample) => sample.round === round) ?? known.at(-1);
+  return one?.perSecond ?? null;
+}
+
+async function runRow(target: Target, row: Row, round: number): Promise<void> {
+  const rate = rateFor(row, round);
+  if (row.rateOf !== undefined && rate === null) return;
+  try {
+    const { result: _, ...sample } = await measure(target, row, timing, rate);
+    samples.push({ ...sample, round });
+    const cpu = sample.cpuMicros === null ? '' : `, ${sample.cpuMicros.toFixed(1)} µs each`;
+    const p99 = figureText('p99Us', sample.p99Us);
+    const what = `round ${round + 1}: ${row.id} ${target.server}`;
+    say(`${what}: ${figureText('perSecond', sample.perSecond)}, p99 ${p99}${cpu}`);
+  } catch (error) {
+    // The other rows still mean something; this one is named in the report.
+    const text = `round ${round + 1}: ${(error as Error).message}`;
+    failures.push(text);
+    say(text);
   }
-  const requests = isPut
-    ? written
-    : measured.requests * ((seconds + warmUpSeconds(seconds)) / seconds);
-  const cpu = cpuBefore === null || cpuAfter === null ? null : (cpuAfter - cpuBefore) / requests;
-  return { ...measured, cpuMicrosPerRequest: cpu };
 }
 
-function etcdVersion(): string | null {
-  const program = process.env.METASTORE_ETCD;
-  if (!program) return null;
-  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
-  return /etcd Version: (\S+)/.exec(stdout)?.[1] ?? null;
+async function runReads(target: Target, round: number): Promise<void> {
+  for (const rate of readRates) {
+    const what = `round ${round + 1}: ${rate} reads/s ${target.server}`;
+    try {
+      const cost = { ...(await javaScriptCost(target, rate, timing.seconds)), round };
+      costs.push(cost);
+      const turns = cost.turnsPerSecond?.toFixed(0) ?? '?';
+      say(`${what}: ${turns} turns/s, ${(cost.heapBytesPerSecond / 1024).toFixed(0)} KiB/s`);
+    } catch (error) {
+      failures.push(`${what}: ${(error as Error).message}`);
+      say(failures.at(-1) ?? '');
+    }
+  }
 }
 
-function ratioTo(samples: readonly Sample[], server: string, workload: string): string {
-  const rates = (name: string): Map<number, number> =>
-    new Map(
-      samples
-        .filter((sample) => sample.server === name && sample.workload === workload)
-        .map((sample) => [sample.round, sample.perSecond]),
-    );
-  const reference = rates('etcd');
-  const ratios = [...rates(server)].flatMap(([round, rate]) => {
-    const beside = reference.get(round);
-    return beside === undefined ? [] : [rate / beside];
-  });
-  return spread(ratios, (value) => value.toFixed(2));
+async function runServer(server: string, place: Place, round: number): Promise<void> {
+  const own = chosen.filter((row) => row.place === place);
+  const reads = place === 'single' && server !== reference && readRates.length > 0;
+  if (own.length === 0 && !reads) return;
+  const flags = options.flags.split(',').filter(Boolean);
+  const target = await startTarget({ server, place, flags });
+  try {
+    await fill(target);
+    for (const row of own) await runRow(target, row, round);
+    if (reads) await runReads(target, round);
+  } finally {
+    await target.stop();
+  }
 }
 
-function markdown(samples: readonly Sample[], facts: Record<string, unknown>): string {
-  const names = [...new Set(samples.map((sample) => sample.server))];
-  const rows = [...new Set(samples.map((sample) => sample.workload))].flatMap((workload) =>
-    names.map((server) => {
-      const own = samples.filter((one) => one.server === server && one.workload === workload);
-      const cpu = own.flatMap((one) => one.cpuMicrosPerRequest ?? []);
-      return [
-        workload,
-        server,
-        spread(
-          own.map((one) => one.perSecond),
-          count,
-        ),
-        median(own.map((one) => one.meanMs)).toFixed(2),
-        Math.max(...own.map((one) => one.maxMs)).toFixed(1),
-        cpu.length > 0 ? median(cpu).toFixed(1) : '-',
-        server === 'etcd' ? '1' : ratioTo(samples, server, workload),
-      ];
-    }),
-  );
-  const head = [
-    'workload [in flight]',
-    'server',
-    'requests/s: median (lowest - highest)',
-    'mean ms',
-    'max ms',
-    'server CPU µs/request',
-    'ratio to etcd, round by round',
+/** etcd first, as some rows go by what it has shown; the others take turns. */
+function orderOf(round: number): string[] {
+  const others = servers.filter((name) => name !== reference);
+  const turned = others.map((_, index) => others[(index + round) % others.length] ?? '');
+  return [...servers.filter((name) => name === reference), ...turned];
+}
+
+function facts(loadBefore: number): Record<string, string> {
+  const command = process.argv.slice(2).join(' ');
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    'made by': `bench/run${command === '' ? '' : ` ${command}`}`,
+    machine: `${machineText(describeMachine())}; load before the run ${loadBefore.toFixed(1)}`,
+    etcd: etcdVersion(),
+    generator: 'bench/load/native (metastore_load), one thread; it checks every answer',
+    load: [
+      `${timing.seconds} s a measurement after ${timing.warmUp} s of warm-up`,
+      `${options.rounds} rounds, servers fresh in each; values of 256 bytes, 10,000 keys, ` +
+        '10 connections unless said',
+      'server and generator share the machine',
+    ].join('; '),
+    ...(missing.length > 0 ? { missing: missing.join(', ') } : {}),
+    ...(failures.length > 0 ? { failures: failures.join('; ') } : {}),
+  };
+}
+
+function reportText(about: Record<string, string>): string {
+  const sections: [string, string][] = [
+    ['What has to be reached', goalsTable(chosen, samples)],
+    ['Memory engine beside rocksdb', enginesTable(chosen, samples)],
+    ['JavaScript under reads', costs.length > 0 ? javaScriptTable(costs) : ''],
+    ['All figures', figuresTable(chosen, samples)],
   ];
-  const lines = Object.entries(facts).map(([name, value]) => `- ${name}: ${value}`);
-  return `# Served requests\n\n${lines.join('\n')}\n\n${table(head, rows)}\n`;
+  const shown = sections.filter(([, text]) => text !== '');
+  const body = shown.map(([title, text]) => `## ${title}\n\n${text}\n`).join('\n');
+  const chart = `![ratios](${options.name}.svg)`;
+  return `# MetaStore beside etcd\n\n${factsList(about)}\n\n${chart}\n\n${body}`;
+}
+
+/** Ratios of what each row is judged by, so that more is better everywhere. */
+function chartText(): string {
+  const groups = chosen.flatMap((row) =>
+    row.goals.map((goal) => ({
+      label: row.title.length > 48 ? `${row.id} (${goal.figure})` : `${row.title}`,
+      mark: goal.atLeast ?? 1 / (goal.atMost ?? 1),
+      bars: servers
+        .filter((server) => server !== reference)
+        .map((server) => ({
+          server,
+          values: ratios(samples, row, server, goal.figure).map((ratio) =>
+            goal.atLeast === undefined ? 1 / ratio : ratio,
+          ),
+        })),
+    })),
+  );
+  return barChart('times better than etcd; red: to reach', groups, (value) => value.toFixed(1));
 }
 
 async function main(): Promise<void> {
-  const { names, missing } = chosenServers(options.servers);
-  const generator = chooseGenerator();
-  const seconds = Number(options.seconds);
-  const rounds = Number(options.rounds);
-  const jobs = workloads(options['in-flight'].split(',').map(Number));
-  const programs = await startAll(names);
-  const samples: Sample[] = [];
-  try {
-    for (let round = 0; round < rounds; round += 1) {
-      for (const workload of jobs) {
-        for (const [server, program] of programs) {
-          const measured = await measure(generator, program, workload, seconds);
-          samples.push({ server, workload: workload.name, round, ...measured });
-          const rate = `${count(measured.perSecond)}/s`;
-          process.stderr.write(`round ${round + 1}: ${workload.name} ${server}: ${rate}\n`);
-        }
-      }
+  if (servers.length === 0) throw new Error('none of the chosen servers is there');
+  const loadBefore = loadavg()[0] ?? Number.NaN;
+  for (let round = 0; round < Number(options.rounds); round += 1) {
+    for (const place of places) {
+      for (const server of orderOf(round)) await runServer(server, place, round);
     }
-    const machine = describeMachine();
-    const resident = [...programs].map(([server, program]) => {
-      const bytes = residentBytes(program.pid);
-      return `${server} ${bytes === null ? '-' : Math.round(bytes / 2 ** 20)} MiB`;
-    });
-    const facts = {
-      date: new Date().toISOString().slice(0, 10),
-      machine: machineText(machine),
-      etcd: etcdVersion() ?? 'none',
-      generator: generator.name,
-      load: [
-        `${seconds} s a measurement after ${warmUpSeconds(seconds)} s of warm-up, ${rounds} rounds`,
-        `values of ${valueBytes} bytes, one key; server and generator share the machine`,
-      ].join('; '),
-      'memory at the end': resident.join(', '),
-      ...(missing.length > 0 ? { missing: missing.join(', ') } : {}),
-    };
-    const text = markdown(samples, facts);
-    const folder = options.out;
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, `${options.name}.md`), text);
-    const json = JSON.stringify({ facts, samples }, null, 1);
-    writeFileSync(join(folder, `${options.name}.json`), `${json}\n`);
-    process.stdout.write(text);
-  } finally {
-    for (const program of programs.values()) await program.stop();
   }
+  const about = facts(loadBefore);
+  const text = reportText(about);
+  mkdirSync(options.out, { recursive: true });
+  const write = (extension: string, content: string): void =>
+    writeFileSync(join(options.out, `${options.name}.${extension}`), content);
+  write('md', text);
+  write('json', `${JSON.stringify({ facts: about, samples, costs }, null, 1)}\n`);
+  write('svg', chartText());
+  process.stdout.write(text);
+  if (failures.length > 0) process.exitCode = 1;
 }
 
 await main();

@@ -1,15 +1,14 @@
 // The servers that a benchmark measures side by side, each on a fresh directory, and what their
 // processes cost: CPU time and memory as the operating system counts them (Linux; elsewhere null).
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Engine,
   hasReference,
-  type Program,
   type ProgramOptions,
   scratchDirectory,
-  start,
 } from '../../test/conformance/support/programs.js';
 
 const clockTicksPerSecond = 100;
@@ -48,8 +47,10 @@ export function chosenServers(list: string): { names: string[]; missing: string[
   return { names: names.filter((name) => !missing.includes(name)), missing };
 }
 
-export async function startAll(names: readonly string[]): Promise<Map<string, Program>> {
-  const programs = new Map<string, Program>();
-  for (const name of names) programs.set(name, await start(serverOptions(name)));
-  return programs;
+/** Of the etcd that METASTORE_ETCD names. */
+export function etcdVersion(): string {
+  const program = process.env.METASTORE_ETCD;
+  if (!program) return 'none';
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8' });
+  return /etcd Version: (\S+)/.exec(stdout)?.[1] ?? 'unknown';
 }

@@ -54,7 +54,8 @@ bool PrepareAll(const Options& options, TlsContext* tls, Part* part, std::string
     if (!Prepare({once, 0, 1, false, ""}, tls, error, &part->token)) return false;
   }
   const bool reads = options.Share(Op::kGet) > 0 || options.Share(Op::kScan) > 0;
-  if (reads && options.preload) {
+  part->must_find = options.is_preloaded && options.Share(Op::kDelete) == 0;
+  if (reads && options.preload && !options.is_preloaded) {
     const Options once = Once(options, Op::kPut, options.keys);
     if (!Prepare({once, 0, 1, false, part->token}, tls, error, nullptr)) return false;
     part->must_find = options.Share(Op::kDelete) == 0;

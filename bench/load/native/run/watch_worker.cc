@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kTickNs = 100'000;
 constexpr double kSetUpSeconds = 60;
 constexpr double kDrainSeconds = 20;
+constexpr double kCountSecondsMax = 600;
 /// The key that is watched, and the watch id above which a server's numbering is not believed.
 constexpr uint64_t kKey = 0;
 constexpr int64_t kWatchIdMax = 100'000'000;
@@ -87,7 +88,7 @@ void WatchWorker::OnMessage(Call* call, std::string_view message) {
   if (call->op == Op::kWatch) return OnWatchAnswer(call, message);
   const Answer answer = checker_.Check(call->op, call->key, message);
   call->is_right = answer.wrong == nullptr;
-  meter_.Wrote(answer.revision);
+  if (call->is_right) meter_.Wrote(answer.revision);
 }
 
 void WatchWorker::OnWatchAnswer(Call* call, std::string_view message) {
@@ -121,17 +122,25 @@ void WatchWorker::Begin() {
   first_due_ns_ = now_ns_;
   meter_.Begin(now_ns_);
   second_timer_.Start(1, true);
-  phase_timer_.Start(std::max(options_.warm_up_seconds, 0.001), false);
+  if (options_.count > 0) {
+    StartMeasuring();
+  } else {
+    phase_timer_.Start(std::max(options_.warm_up_seconds, 0.001), false);
+  }
   Put();
+}
+
+void WatchWorker::StartMeasuring() {
+  phase_ = Phase::kMeasuring;
+  second_timer_.Start(1, true);
+  meter_.StartMeasuring(NowNs());
+  phase_timer_.Start(options_.count > 0 ? kCountSecondsMax : options_.seconds, false);
 }
 
 void WatchWorker::OnPhaseTimer() {
   switch (phase_) {
     case Phase::kWarmUp:
-      phase_ = Phase::kMeasuring;
-      second_timer_.Start(1, true);
-      meter_.StartMeasuring(NowNs());
-      return phase_timer_.Start(options_.seconds, false);
+      return StartMeasuring();
     case Phase::kMeasuring:
       return StopPutting();
     case Phase::kDraining:
@@ -149,9 +158,16 @@ void WatchWorker::StopPutting() {
   EndIfComplete();
 }
 
+bool WatchWorker::IsAllPut() const {
+  return options_.count > 0 && intended_ns_.size() >= options_.count;
+}
+
 void WatchWorker::EndIfComplete() {
-  if (phase_ != Phase::kDraining || puts_under_way_ > 0) return;
-  if (events_ >= puts_done_ * options_.watchers) End();
+  const bool is_last = phase_ == Phase::kMeasuring && IsAllPut();
+  if ((phase_ != Phase::kDraining && !is_last) || puts_under_way_ > 0) return;
+  if (events_ < puts_done_ * options_.watchers) return;
+  if (is_last) meter_.StopMeasuring(NowNs());
+  End();
 }
 
 void WatchWorker::End() {
@@ -174,7 +190,7 @@ void WatchWorker::Put() {
   const int64_t now = NowNs();
   if (options_.watch == WatchMode::kLatency) {
     const double every_ns = static_cast<double>(kSecondNs) / options_.rate;
-    while (puts_under_way_ < options_.in_flight) {
+    while (puts_under_way_ < options_.in_flight && !IsAllPut()) {
       const auto sent = static_cast<double>(intended_ns_.size());
       const int64_t due_ns = first_due_ns_ + static_cast<int64_t>(every_ns * sent);
       if (due_ns > now) break;
@@ -182,7 +198,7 @@ void WatchWorker::Put() {
     }
     return pacer_.Arm(now + kTickNs);
   }
-  while (puts_under_way_ < options_.in_flight &&
+  while (puts_under_way_ < options_.in_flight && !IsAllPut() &&
          intended_ns_.size() * options_.watchers - events_ <
              uint64_t{options_.in_flight} * options_.watchers) {
     PutOnce(now);

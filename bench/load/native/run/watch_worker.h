@@ -44,9 +44,12 @@ class WatchWorker : private ConnectionOwner, private CallHandler {
   void CreateWatchers();
   void OnWatchAnswer(Call* call, std::string_view message);
   void Begin();
+  void StartMeasuring();
   void OnPhaseTimer();
   void StopPutting();
   void EndIfComplete();
+  /// As many puts have been sent as were asked for.
+  bool IsAllPut() const;
   void End();
   /// Puts as long as events of earlier ones are not too far behind, or what is due.
   void Put();

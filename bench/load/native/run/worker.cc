@@ -258,7 +258,8 @@ void Worker::OnMessage(Call* call, std::string_view message) {
   const Answer answer = checker_.Check(call->op, call->key, message);
   call->is_right = answer.wrong == nullptr;
   if (!call->is_right) call->error_text = answer.wrong;
-  if (call->op == Op::kPut || call->op == Op::kTxn) meter_.Wrote(answer.revision);
+  const bool is_write = call->op == Op::kPut || call->op == Op::kTxn;
+  if (is_write && call->is_right) meter_.Wrote(answer.revision);
   if (call->op == Op::kAuthenticate) token_ = answer.token;
 }
 

@@ -72,7 +72,8 @@ int OnHeader(nghttp2_session* session, const nghttp2_frame* frame, nghttp2_rcbuf
     const auto end = number.data() + number.size();
     if (std::from_chars(number.data(), end, call->status).ptr != end) call->status = -1;
   } else if (text == "grpc-message") {
-    call->error_text = Text(value);
+    const std::string_view words = Text(value);
+    if (!words.empty()) call->error_text = words;
   }
   return 0;
 }

@@ -70,6 +70,8 @@ struct Options {
   Distribution distribution = Distribution::kUniform;
   double zipf_exponent = 0.99;
   bool preload = true;
+  /// An earlier run has put every key: reads have to find them.
+  bool is_preloaded = false;
   uint32_t leases = 100;
   uint64_t seed = 1;
   /// Different in each run, for leases; set by main.

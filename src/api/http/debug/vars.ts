@@ -1,5 +1,5 @@
 // GET /debug/vars: what somebody who looks at a member wants to know first, as a JSON object: its
-// command line without secrets, memory, the state of Raft. Called by the router.
+// command line without secrets, memory, the event loop, the state of Raft. Called by the router.
 
 import { readFileSync } from 'node:fs';
 import { getHeapSpaceStatistics, getHeapStatistics } from 'node:v8';
@@ -60,6 +60,16 @@ function memory(): Record<string, unknown> {
   };
 }
 
+/**
+ * The turns of JavaScript's event loop so far, for whoever wants to know whether they grow with the
+ * load; null where this Node does not count them.
+ */
+function eventLoop(): Record<string, unknown> {
+  const { uvMetricsInfo } = performance.nodeTiming as { uvMetricsInfo?: { loopCount: number } };
+  const { active, idle } = performance.eventLoopUtilization();
+  return { turns: uvMetricsInfo?.loopCount ?? null, activeMs: active, idleMs: idle };
+}
+
 export type VarsMember = Pick<
   Member,
   | 'id'
@@ -99,6 +109,7 @@ export function debugVars(member: VarsMember): HttpResponse {
     cmdline: withoutSecrets(process.argv),
     file_descriptor_limit: fileDescriptorLimit(),
     memstats: memory(),
+    'event.loop': eventLoop(),
     'raft.status': raftStatus(member),
   };
   const lines = Object.entries(vars).map(

@@ -1,0 +1,85 @@
+// What a load of reads costs the JavaScript side: turns of its event loop and growth of its heap a
+// second, at two fixed rates. Neither may grow with the rate when requests are served natively.
+// The numbers are those of /debug/vars, asked for ten times a second at both rates alike.
+
+import { failuresText, runGenerator } from './generator.js';
+import type { Target } from './targets.js';
+
+export interface JavaScriptCost {
+  readonly server: string;
+  readonly round: number;
+  /** Reads a second, asked for and answered. */
+  readonly rate: number;
+  readonly perSecond: number;
+  readonly turnsPerSecond: number | null;
+  readonly heapBytesPerSecond: number;
+}
+
+interface Vars {
+  readonly memstats: { readonly HeapAlloc: number };
+  readonly 'event.loop'?: { readonly turns: number | null };
+}
+
+const everyMs = 100;
+
+async function varsOf(url: string): Promise<Vars> {
+  const response = await fetch(`${url}/debug/vars`);
+  return (await response.json()) as Vars;
+}
+
+interface Watched {
+  readonly seconds: number;
+  readonly turns: number | null;
+  readonly heapBytes: number;
+}
+
+/** Adds up how the heap rises between two looks; what a collection takes away is not subtracted. */
+async function watchVars(url: string, isOver: () => boolean): Promise<Watched> {
+  const started = performance.now();
+  const first = await varsOf(url);
+  let last = first;
+  let heapBytes = 0;
+  while (!isOver()) {
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+    const now = await varsOf(url);
+    heapBytes += Math.max(0, now.memstats.HeapAlloc - last.memstats.HeapAlloc);
+    last = now;
+  }
+  const from = first['event.loop']?.turns ?? null;
+  const to = last['event.loop']?.turns ?? null;
+  return {
+    seconds: (performance.now() - started) / 1000,
+    turns: from === null || to === null ? null : to - from,
+    heapBytes,
+  };
+}
+
+/** Reads at this rate for so many seconds while the server is asked what it costs. */
+export async function javaScriptCost(
+  target: Target,
+  rate: number,
+  seconds: number,
+): Promise<Omit<JavaScriptCost, 'round'>> {
+  if (target.url === null) throw new Error('only in clear text');
+  let isOver = false;
+  const args = ['--mix=get', '--preloaded', `--rate=${rate}`, '--connections=10', '--warm-up=0.5'];
+  const load = runGenerator([...target.args, ...args, `--duration=${seconds + 0.5}`], seconds + 1);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const watching = watchVars(target.url, () => isOver);
+  const timer = setTimeout(() => {
+    isOver = true;
+  }, seconds * 1000);
+  const result = await load.finally(() => {
+    isOver = true;
+    clearTimeout(timer);
+  });
+  const { seconds: took, turns, heapBytes } = await watching;
+  if (result.failed > 0) throw new Error(`${target.server}: ${failuresText(result)}`);
+  return {
+    server: target.server,
+    rate,
+    perSecond: result.requests.per_second,
+    turnsPerSecond: turns === null ? null : turns / took,
+    heapBytesPerSecond: heapBytes / took,
+  };
+}
