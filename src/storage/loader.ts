@@ -17,10 +17,10 @@ const LOCAL_BUILDS = [
 let loaded: Addon | undefined;
 
 /**
- * Node exports the functions of the nghttp2, libuv and zlib inside it, and they would be found before
- * those of the libraries that the addon was compiled for. Where the linker can, it looks at the
- * addon's own first. Not with preloaded libraries: an allocator or a sanitizer has to be found before
- * everything else.
+ * Node exports the functions of the nghttp2, libuv and zlib inside it, and they would be found
+ * before those of the libraries that the addon was compiled for. Where the linker can, it looks at
+ * the addon's own first. Not with preloaded libraries: an allocator or a sanitizer has to be found
+ * before everything else.
  */
 function loadFlags(): number {
   const { RTLD_LAZY = 0, RTLD_DEEPBIND = 0 } = constants.dlopen as Record<string, number>;

@@ -220,11 +220,11 @@ void ServerSession::Produce(std::string* out, size_t most, int64_t now_ns) {
   now_ns_ = now_ns;
   if (session_ == nullptr) return;
   TellCalls();
-  const size_t start = out->size();
   out_ = out;
+  out_most_ = most < SIZE_MAX - out->size() ? out->size() + most : SIZE_MAX;
   out->append(raw_);
   raw_.clear();
-  while (!is_failed_ && out->size() - start < most) {
+  while (!is_failed_ && out->size() < out_most_) {
     const uint8_t* frame = nullptr;
     const size_t at = out->size();
     const ssize_t length = nghttp2_session_mem_send(session_, &frame);

@@ -127,6 +127,8 @@ class ServerSession final : public Session {
   std::string raw_;
   // Where Produce writes; null outside of it.
   std::string* out_ = nullptr;
+  // The size at which it stops.
+  size_t out_most_ = 0;
   std::vector<Stream*> credited_;
   std::vector<Stream*> owing_end_;
   std::string_view drain_reason_;

@@ -200,7 +200,8 @@ struct StreamsHarness {
     store->Apply({{watch_test::Change{std::move(key), std::move(value)}}});
     Run();
   }
-  void Answer(std::vector<std::pair<CallId, double>> answers, std::string_view header = "\x18\x05") {
+  void Answer(std::vector<std::pair<CallId, double>> answers,
+              std::string_view header = "\x18\x05") {
     std::string bytes;
     AppendLittle32(&bytes, static_cast<uint32_t>(header.size()));
     bytes.append(header);

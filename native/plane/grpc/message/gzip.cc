@@ -4,7 +4,6 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.h"
 
@@ -76,17 +75,20 @@ Gzip::Outcome Gzip::Decompress(std::string_view compressed, uint64_t most, std::
       if (z.avail_in == 0) return Outcome::kOk;
       // Another member may follow, and belongs to the same message.
       inflateReset(&z);
-      continue;
+      if (z.avail_in >= kHeaderBytes) continue;
+      *why = "unexpected EOF";
+      return Outcome::kBroken;
     }
     if (rv == Z_OK && (z.avail_in > 0 || z.avail_out == 0)) continue;
     if (rv == Z_OK || rv == Z_BUF_ERROR) {
       *why = "unexpected EOF";
     } else {
-      const bool is_sum = z.msg != nullptr && std::strstr(z.msg, "check") != nullptr;
-      const bool is_header = z.msg != nullptr && std::strstr(z.msg, "header") != nullptr;
-      *why = is_sum      ? "gzip: invalid checksum"
-             : is_header ? "gzip: invalid header"
-                         : "flate: corrupt input";
+      const std::string_view message = z.msg == nullptr ? "" : z.msg;
+      if (message == "incorrect header check") {
+        *why = "gzip: invalid header";
+      } else {
+        *why = message.ends_with(" check") ? "gzip: invalid checksum" : "flate: corrupt input";
+      }
     }
     return Outcome::kBroken;
   }
