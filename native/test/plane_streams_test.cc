@@ -1,7 +1,7 @@
 // Watch and LeaseKeepAlive on a lane: what reaches hub, wire and TypeScript, and in which order.
-#include <gtest/gtest.h>
-
 #include "test/support/plane_streams.h"
+
+#include <gtest/gtest.h>
 
 namespace metastore::plane_test {
 namespace {
@@ -149,7 +149,7 @@ TEST(PlaneWatch, CreatesWaitForTheirCaller) {
   std::string expected;
   AppendLittle64(&expected, std::bit_cast<uint64_t>(8.0));
   expected.push_back(static_cast<char>(Asking::kWatcher));
-  for (const std::string_view text : {"", "token", "t.1", "cn"}) {
+  for (const std::string_view text : {"", "token", "t.1", "cn", "at"}) {
     AppendLittle32(&expected, text.empty() ? 1 : static_cast<uint32_t>(text.size()));
     expected.append(text);
   }

@@ -79,7 +79,8 @@ class Lane {
     int64_t next = 2;
     while (next <= kRevisions + 1) {
       ASSERT_LT(std::chrono::steady_clock::now(), deadline) << "at revision " << next;
-      for (auto& mail : office_->Take(number_, std::chrono::milliseconds(2))) mail->Deliver(&calls_);
+      auto mail = office_->Take(number_, std::chrono::milliseconds(2));
+      for (auto& each : mail) each->Deliver(&calls_);
       lane_.OnTurnEnd();
       See(calls_.entries[watching].wire.get(), &next);
       if (random_() % 3 != 0) Write();

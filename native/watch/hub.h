@@ -56,7 +56,7 @@ struct HubOptions {
 using StreamId = uint64_t;
 
 /// What one stream is sent at once, in order: WatchResponse messages, each behind its prefix of
-/// gRPC (codec/grpc_frame.h), so that a transport may write them as they are.
+/// gRPC (watch/events/frame.h), so that a transport may write them as they are.
 struct StreamMessages {
   StreamId stream = 0;
   uint32_t count = 0;

@@ -75,8 +75,8 @@ class Mailbox {
   /// kTooManyRequests when the stream has too much waiting; silently nothing for a closed stream.
   Status PutRequest(StreamId stream, Incoming incoming, bool* wake);
 
-  /// Everything there is, in order, into `mail`, whose memory is used again. The caller then empties
-  /// the mailbox until Rest says true.
+  /// Everything there is, in order, into `mail`, whose memory is used again. The caller then
+  /// empties the mailbox until Rest says true.
   void Take(Mail* mail);
   /// True when nothing is left that is wanted now; the next command will then ask for a wake-up
   /// again, and the next credit, too, if `wants_credit`.
@@ -107,8 +107,8 @@ class Mailbox {
   std::mutex mutex_;
   Mail mail_;                                      // guarded by mutex_, as are the following
   std::unordered_map<StreamId, Waiting> waiting_;  // of open streams
-  bool woken_ = false;         // somebody is about to empty it
-  bool wants_credit_ = false;  // a stream waits for credit
+  bool woken_ = false;                             // somebody is about to empty it
+  bool wants_credit_ = false;                      // a stream waits for credit
   bool tick_waits_ = false;
   bool stopped_ = false;
 };

@@ -48,6 +48,9 @@ function checkCommon(
   }
 }
 
+/** Streams have to end that live elsewhere: all of them, or those that require a leader. */
+export type EndElsewhere = (code: 'NoLeader' | 'Stopped', requiringLeaderOnly: boolean) => void;
+
 interface OpenStream {
   readonly end: (error: MetaStoreError) => void;
   readonly requiresLeader: boolean;
@@ -60,6 +63,7 @@ interface OpenStream {
 export class OpenStreams {
   readonly #member: GuardedMember;
   readonly #open = new Set<OpenStream>();
+  #elsewhere: EndElsewhere = () => {};
   #missed = 0;
   #stopped = false;
 
@@ -67,11 +71,17 @@ export class OpenStreams {
     this.#member = member;
   }
 
+  /** Streams that native code serves by itself end for the same reasons. Once. */
+  onEnd(end: EndElsewhere): void {
+    this.#elsewhere = end;
+  }
+
   /** Called once per election timeout. */
   poll(): void {
     this.#missed = this.#member.leader === 0n ? this.#missed + 1 : 0;
     if (this.#missed >= MISSED_POLLS_MAX) {
       this.#end('NoLeader', (stream) => stream.requiresLeader);
+      this.#elsewhere('NoLeader', true);
     }
   }
 
@@ -79,6 +89,7 @@ export class OpenStreams {
   stop(): void {
     this.#stopped = true;
     this.#end('Stopped', () => true);
+    this.#elsewhere('Stopped', false);
   }
 
   /** Runs a stream's handler until it is done, or the stream has to end. */

@@ -99,6 +99,26 @@ export class Leases {
   }
 
   /**
+   * Renews in one turn what can be renewed here and now: TTLs in seconds, and null for each lease
+   * that `renew` has to be asked for: it is unknown, or over, or noted in the log, or another
+   * member leads.
+   *
+   * @throws MetaStoreError NotPrimaryLessor when this member is not sure any more that it leads,
+   *   TimeoutWaitApplied
+   */
+  async renewNow(ids: readonly bigint[]): Promise<(number | null)[]> {
+    const { lessor } = this.#member;
+    if (!lessor.isPrimary) {
+      return ids.map(() => null);
+    }
+    await this.#member.confirmLeadership();
+    if (!this.#renewsAtOnce) {
+      await this.#caughtUp();
+    }
+    return ids.map((id) => lessor.renewNow(id));
+  }
+
+  /**
    * Renews leases as the leader, in one turn: their TTLs in seconds, 0 for each that has to be
    * waited for or does not exist.
    *

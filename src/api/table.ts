@@ -18,12 +18,12 @@ import { clusterService } from './services/cluster.js';
 import { electionService } from './services/concurrency/election.js';
 import { lockService } from './services/concurrency/lock.js';
 import { kvService } from './services/kv/kv.js';
-import { leaseService } from './services/lease.js';
 import { maintenanceService } from './services/maintenance.js';
 import type { Service } from './services/service.js';
 import { healthService } from './services/standard/health.js';
 import { reflectionService } from './services/standard/reflection.js';
-import { watchService } from './services/watch.js';
+import { leaseService } from './services/streams/lease.js';
+import { watchService } from './services/streams/watch.js';
 
 const never: LearnerRule = () => false;
 const always: LearnerRule = () => true;

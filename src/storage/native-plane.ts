@@ -53,6 +53,14 @@ export interface GateFlags {
   readonly lessor: number;
 }
 
+/** Marks in records of streams and their answers (native/plane/streams/streams.h). */
+export interface StreamMarks {
+  readonly watcher: number;
+  readonly renewal: number;
+  readonly opened: number;
+  readonly askAgain: number;
+}
+
 /**
  * The plane of one core; its methods do nothing once it has been stopped, or its core closed.
  * Arguments of the wrong kind throw a TypeError. Nothing here waits.
@@ -102,6 +110,14 @@ export interface NativePlane {
 
   /** What may be served natively from now on: an OR of GateFlags. */
   gate(flags: number): void;
+  /** Who creates a watch, as an event has asked; `refusal` a code of Addon.errors, 0 for none. */
+  watchCaller(call: number, userName: string, authRevision: number, refusal: number): void;
+  /** Renewals that `keepAlives` or `caller` events have asked for (src/api/services/streams). */
+  keepAlivesDone(answers: Uint8Array): void;
+  /** Ends native streams with a code of Addon.errors: all, or those that require a leader. */
+  endStreams(code: number, requiringLeaderOnly: boolean): void;
+  /** Counts of Watch, then of LeaseKeepAlive (native/plane/streams/counts.h). */
+  streamCounts(): Float64Array;
 
   /** Everything that happened since the last call, as records, or null. Also after stop(). */
   drain(): Buffer | null;

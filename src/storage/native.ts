@@ -6,7 +6,13 @@
 // disk. Indexes, terms and revisions are numbers (below 2^53, checked natively); ids are bigints.
 
 import type { NativeNetwork } from './native-network.js';
-import type { GateFlags, NativePlane, PlaneEventKinds, PlaneOptions } from './native-plane.js';
+import type {
+  GateFlags,
+  NativePlane,
+  PlaneEventKinds,
+  PlaneOptions,
+  StreamMarks,
+} from './native-plane.js';
 import type {
   AppendRun,
   Backup,
@@ -95,6 +101,7 @@ export interface Addon {
   readonly backups: BackupFiles;
   readonly planeEvents: PlaneEventKinds;
   readonly gateFlags: GateFlags;
+  readonly streamMarks: StreamMarks;
   /** What NativePlane.metrics() answers, in its order. */
   readonly planeNumbers: readonly string[];
   /** The files whose functions serve the plane, by library: nghttp2, uv, zlib. */

@@ -9,6 +9,7 @@
 #include "plane/foreign/events.h"
 #include "plane/gate.h"
 #include "plane/http2/parts/libraries.h"
+#include "plane/streams/streams.h"
 
 namespace metastore::addon {
 namespace {
@@ -36,6 +37,13 @@ constexpr std::pair<const char*, EventKind> kEvents[] = {
 constexpr std::pair<const char*, plane::GateFlag> kGateFlags[] = {
     {"open", plane::kGateOpen}, {"leader", plane::kGateLeader}, {"solo", plane::kGateSolo},
     {"auth", plane::kGateAuth}, {"growth", plane::kGateGrowth}, {"lessor", plane::kGateLessor},
+};
+
+constexpr std::pair<const char*, double> kStreamMarks[] = {
+    {"watcher", static_cast<double>(plane::Asking::kWatcher)},
+    {"renewal", static_cast<double>(plane::Asking::kRenewal)},
+    {"opened", static_cast<double>(plane::Asking::kOpened)},
+    {"askAgain", plane::kAskAgain},
 };
 
 template <typename Pairs>
@@ -70,6 +78,7 @@ bool ReadWindow(const Napi::Env& env, Fields* fields, const char* name, uint32_t
 void ExportPlane(Napi::Env env, Napi::Object exports) {
   exports["planeEvents"] = ToConstants(env, kEvents);
   exports["gateFlags"] = ToConstants(env, kGateFlags);
+  exports["streamMarks"] = ToConstants(env, kStreamMarks);
   const auto& names = plane::Plane::NumberNames();
   Napi::Array numbers = Napi::Array::New(env, names.size());
   for (uint32_t i = 0; i < names.size(); ++i) numbers[i] = Napi::String::New(env, names[i]);

@@ -41,6 +41,10 @@ class PlaneObject final : public Napi::ObjectWrap<PlaneObject> {
   Napi::Value HttpEnd(const Info& info);
   Napi::Value HttpReset(const Info& info);
   Napi::Value Gate(const Info& info);
+  Napi::Value WatchCaller(const Info& info);
+  Napi::Value KeepAlivesDone(const Info& info);
+  Napi::Value EndStreams(const Info& info);
+  Napi::Value StreamCounts(const Info& info);
   Napi::Value Drain(const Info& info);
   Napi::Value OpenConnections(const Info& info);
   Napi::Value Metrics(const Info& info);
@@ -49,6 +53,11 @@ class PlaneObject final : public Napi::ObjectWrap<PlaneObject> {
 
   /// The plane, or null: commands may still come while it stops, and there is nothing left to do.
   plane::Plane* OpenPlane() { return handle_ == nullptr ? nullptr : handle_->plane(); }
+  /// The same for Watch and LeaseKeepAlive.
+  plane::Streams* OpenStreams() {
+    PlaneServices* services = handle_ == nullptr ? nullptr : handle_->services();
+    return services == nullptr ? nullptr : services->streams();
+  }
 
   std::shared_ptr<PlaneHandle> handle_;
 };

@@ -5,26 +5,35 @@
 #ifndef METASTORE_ADDON_PLANE_SERVICES_H_
 #define METASTORE_ADDON_PLANE_SERVICES_H_
 
+#include <memory>
 #include <vector>
 
 #include "member/core.h"
 #include "plane/loop/plane.h"
 #include "plane/loop/service.h"
+#include "plane/streams/streams.h"
 
 namespace metastore::addon {
 
 class PlaneServices {
  public:
   PlaneServices(member::MemberCore* core, plane::Plane* plane);
+  ~PlaneServices();
 
   /// One maker a service; called once, before the plane starts.
   std::vector<plane::ServiceMaker> Makers();
   /// The lanes are joined: the core must not be told of again, nor tell.
   void Detach();
 
+  /// Null behind Detach.
+  plane::Streams* streams() { return streams_.get(); }
+
  private:
+  class StreamRecords;
   member::MemberCore* core_;
   plane::Plane* const plane_;
+  std::unique_ptr<StreamRecords> stream_records_;
+  std::unique_ptr<plane::Streams> streams_;
 };
 
 }  // namespace metastore::addon

@@ -8,8 +8,8 @@
 
 #include "apply/completions.h"
 #include "base/call_id.h"
-#include "codec/grpc_frame.h"
 #include "member/core.h"
+#include "watch/events/frame.h"
 #include "watch/hub.h"
 
 namespace metastore::member {
@@ -19,8 +19,8 @@ class MemberCore::WatchSink final : public watch::StreamSink {
  public:
   explicit WatchSink(apply::CompletionQueue* completions) : completions_(completions) {}
 
-  /// Any thread. Where messages of the plane's streams go; null to drop them. No call of the old one
-  /// is under way when it returns.
+  /// Any thread. Where messages of the plane's streams go; null to drop them. No call of the old
+  /// one is under way when it returns.
   void Route(watch::StreamSink* plane) {
     std::lock_guard<std::mutex> lock(mutex_);
     plane_ = plane;
@@ -32,9 +32,8 @@ class MemberCore::WatchSink final : public watch::StreamSink {
       if (plane_ != nullptr) plane_->Messages(std::move(messages));
       return;
     }
-    codec::ForEachFrame(messages.frames, [&](std::string_view message) {
-      batch_.Watch(messages.stream, message);
-    });
+    watch::ForEachFrame(messages.frames,
+                        [&](std::string_view message) { batch_.Watch(messages.stream, message); });
     if (batch_.size_bytes() >= kBatchBytesMost) completions_->Append(&batch_);
   }
 

@@ -1,7 +1,7 @@
-// StreamCounts: what is counted of the streams that the plane serves by itself, one for each method.
+// StreamCounts: what is counted of the streams that the plane serves by itself.
 //
-// Added to on the lanes; a scrape reads it and adds it to what TypeScript has counted of the same
-// methods, so it counts as src/api/metrics/calls.ts does.
+// One for each method. Added to on the lanes; a scrape reads it and adds it to what TypeScript has
+// counted of the same methods, so it counts as src/api/metrics/calls.ts does.
 #ifndef METASTORE_PLANE_STREAMS_COUNTS_H_
 #define METASTORE_PLANE_STREAMS_COUNTS_H_
 

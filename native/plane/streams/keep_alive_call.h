@@ -1,8 +1,8 @@
 // KeepAliveCall: one stream of lease renewals.
 //
 // Its requests of a turn go into the lane's batch; those that come while an answer is awaited wait
-// for the next one, so that answers stay in order. What is not answered is not given back as window:
-// a client that sends without reading is held up by itself.
+// for the next one, so that answers stay in order. What is not answered is not given back as
+// window: a client that sends without reading is held up by itself.
 #ifndef METASTORE_PLANE_STREAMS_KEEP_ALIVE_CALL_H_
 #define METASTORE_PLANE_STREAMS_KEEP_ALIVE_CALL_H_
 

@@ -111,6 +111,7 @@ void StreamCall::AppendCredentials(std::string* record) const {
   }
   PutLittle32(record->data() + count_at, count);
   AppendText(wire_->peer().common_name, record);
+  AppendText(wire_->peer().address, record);
 }
 
 LaneStreams::LaneStreams(Streams* streams, size_t lane) : streams_(streams), lane_(lane) {

@@ -49,7 +49,8 @@ class StreamCall : public Call {
 
   /// The record of StreamEvents::Caller as far as it is the same for all.
   std::string Question(Asking asking) const;
-  /// Name and value of each piece of metadata that says who calls, and the certificate's name.
+  /// Name and value of each piece of metadata that says who calls behind their number, then the
+  /// certificate's name and the client's address, each behind its u32 length.
   void AppendCredentials(std::string* record) const;
 
   LaneStreams* const lane_;

@@ -57,8 +57,8 @@ struct StreamParts {
   const Gate* gate = nullptr;
   PostOffice* office = nullptr;
   StreamEvents* events = nullptr;
-  /// Has the hub's messages of the plane's streams sent to the sink, or to nobody (null); none is on
-  /// its way to the old one when it returns.
+  /// Has the hub's messages of the plane's streams sent to the sink, or to nobody (null); none is
+  /// on its way to the old one when it returns.
   std::function<void(watch::StreamSink*)> route;
 };
 
@@ -72,8 +72,8 @@ class Streams final : public watch::StreamSink {
 
   /// Answers Asking::kWatcher.
   void WatchCaller(CallId call, const auth::Caller& caller);
-  /// A batch's answers: u32 length and bytes of a ResponseHeader, then (f64 call, f64 TTL in seconds,
-  /// or a code times -1, or kAskAgain) each. False, and nothing done, for bytes that are not such.
+  /// A batch's answers: u32 length and bytes of a ResponseHeader, then (f64 call, f64 TTL in
+  /// seconds, or a code times -1, or kAskAgain) each. False, and nothing done, for other bytes.
   bool KeepAlivesDone(std::string_view answers);
   /// Ends every stream with the code, or those that were opened with the demand for a leader.
   void EndAll(Code code, bool requiring_leader_only);

@@ -40,7 +40,7 @@ class FakeWire final : public plane::Wire {
   void SendFramed(std::string frames) override {
     unwritten += frames.size();
     ++buffers;
-    codec::ForEachFrame(frames, [&](std::string_view each) { messages.emplace_back(each); });
+    watch::ForEachFrame(frames, [&](std::string_view each) { messages.emplace_back(each); });
   }
   using plane::Wire::Finish;
   void Finish(int grpc_status, std::string_view text) override {
@@ -156,6 +156,7 @@ struct StreamsHarness {
     auto wire = std::make_unique<FakeWire>(path);
     wire->head_.metadata = std::move(metadata);
     wire->peer_.common_name = "cn";
+    wire->peer_.address = "at";
     const size_t lane = plane::LaneOf(id);
     auto call = lanes[lane]->Make(id, wire.get());
     if (call == nullptr) return nullptr;
@@ -200,7 +201,7 @@ struct StreamsHarness {
     store->Apply({{watch_test::Change{std::move(key), std::move(value)}}});
     Run();
   }
-  void Answer(std::vector<std::pair<CallId, double>> answers,
+  void Answer(const std::vector<std::pair<CallId, double>>& answers,
               std::string_view header = "\x18\x05") {
     std::string bytes;
     AppendLittle32(&bytes, static_cast<uint32_t>(header.size()));

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "base/executor.h"
-#include "codec/grpc_frame.h"
 #include "codec/wire.h"
 #include "test/support/watch_store.h"
+#include "watch/events/frame.h"
 #include "watch/hub.h"
 
 namespace metastore::watch_test {
@@ -180,7 +180,7 @@ class MessageSink : public watch::StreamSink {
   void Messages(watch::StreamMessages messages) override {
     uint32_t count = 0;
     uint64_t bytes = 0;
-    codec::ForEachFrame(messages.frames, [&](std::string_view message) {
+    watch::ForEachFrame(messages.frames, [&](std::string_view message) {
       ++count;
       bytes += message.size();
       Message(messages.stream, std::string(message));
@@ -257,9 +257,7 @@ struct Harness {
     ASSERT_TRUE(hub->Request(stream, bytes).ok());
     Run();
   }
-  void Create(StreamId stream, const CreateOptions& options) {
-    Send(stream, CreateBytes(options));
-  }
+  void Create(StreamId stream, const CreateOptions& options) { Send(stream, CreateBytes(options)); }
   void Cancel(StreamId stream, int64_t id) { Send(stream, CancelBytes(id)); }
   void Progress(StreamId stream) { Send(stream, ProgressBytes()); }
   void Apply(const std::vector<Transaction>& transactions, int64_t compact = 0) {

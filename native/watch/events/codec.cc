@@ -1,9 +1,9 @@
 // Protobuf wire format of the watch service; see codec.h.
 #include "watch/events/codec.h"
 
-#include "codec/grpc_frame.h"
 #include "codec/replies.h"
 #include "codec/wire.h"
+#include "watch/events/frame.h"
 
 namespace metastore::watch {
 namespace {
@@ -136,7 +136,7 @@ size_t ResponseSize(std::string_view header, const ResponseFields& fields, size_
 
 void AppendFramedResponse(std::string_view header, const ResponseFields& fields,
                           std::string_view events, std::string* out) {
-  codec::AppendFramePrefix(ResponseSize(header, fields, events.size()), out);
+  AppendFramePrefix(ResponseSize(header, fields, events.size()), out);
   out->append(header);
   codec::AppendInt64Field(2, fields.watch_id, out);
   codec::AppendVarintField(3, fields.created, out);

@@ -56,7 +56,7 @@ struct ResponseFields {
 /// The header as field 1 of a response, tag and length included.
 std::string EncodeHeader(const HeaderInfo& header, int64_t revision);
 
-/// Appends a response behind its prefix of gRPC (codec/grpc_frame.h). `header` from EncodeHeader,
+/// Appends a response behind its prefix of gRPC (watch/events/frame.h). `header` from EncodeHeader,
 /// `events` a concatenation of what AppendEvent wrote. At most kLargestFrameBytes.
 void AppendFramedResponse(std::string_view header, const ResponseFields& fields,
                           std::string_view events, std::string* out);

@@ -15,9 +15,7 @@ bool IsCreation(const VersionView& version) {
 
 // The engine failing to read leaves no way to tell watchers the truth; like every failure of
 // storage it ends the process.
-void MustRead(const Status& status) {
-  METASTORE_CHECK(status.ok(), status.ToString().c_str());
-}
+void MustRead(const Status& status) { METASTORE_CHECK(status.ok(), status.ToString().c_str()); }
 
 VersionRef Copy(Engine* engine, const EngineSnapshot& snapshot, Revision rev) {
   VersionRef found;
@@ -107,8 +105,8 @@ Body EventBatch::Build(std::span<const uint32_t> matched, Shape shape, int64_t m
     if (version.rev.main < min_revision) continue;
     if (version.tombstone ? shape.no_delete : shape.no_put) continue;
     const int64_t revision = version.rev.main;
-    if (body.empty() || (body.back().last_revision != revision &&
-                         body.back().events.size() >= chunk_bytes_)) {
+    if (body.empty() ||
+        (body.back().last_revision != revision && body.back().events.size() >= chunk_bytes_)) {
       body.emplace_back().first_revision = revision;
     }
     Chunk& chunk = body.back();

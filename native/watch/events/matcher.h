@@ -24,7 +24,7 @@ struct Watcher;
 /// What a watcher watches: one key, or [start, end) where unbounded means no end.
 struct Span {
   std::string start;
-  std::string end;         // empty for a single key and for an unbounded range
+  std::string end;  // empty for a single key and for an unbounded range
   bool single = true;
   bool unbounded = false;
   bool Contains(std::string_view key) const {

@@ -35,9 +35,8 @@ bool Sequencer::ChooseReaders(Pass* pass) {
       watcher->list = &stream->parked;
     } else if (watcher->next_revision < view_->compact_revision) {
       MakeCompacted(watcher);
-      const ResponseFields fields{.watch_id = watcher->id,
-                                  .canceled = true,
-                                  .compact_revision = view_->compact_revision};
+      const ResponseFields fields{
+          .watch_id = watcher->id, .canceled = true, .compact_revision = view_->compact_revision};
       sender_.Send(stream, Header(0), fields);
     } else {
       waiting.push_back(watcher);

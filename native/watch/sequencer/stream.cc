@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "codec/grpc_frame.h"
+#include "watch/events/frame.h"
 
 namespace metastore::watch {
 namespace {
@@ -17,7 +17,7 @@ constexpr uint64_t kCollectedBytesMost = 256u << 10;
 }  // namespace
 
 uint64_t StreamMessages::credit_bytes() const {
-  return frames.size() - uint64_t{count} * codec::kFramePrefixBytes;
+  return frames.size() - uint64_t{count} * kFramePrefixBytes;
 }
 
 void Sender::Count(Stream* stream, uint64_t credit_bytes) {
@@ -42,7 +42,7 @@ void Sender::Append(Stream* stream, std::string_view header, const ResponseField
   const size_t before = frames.size();
   AppendFramedResponse(header, fields, events, &frames);
   ++stream->out.count;
-  Count(stream, frames.size() - before - codec::kFramePrefixBytes);
+  Count(stream, frames.size() - before - kFramePrefixBytes);
   if (collected_bytes_ >= kCollectedBytesMost) Flush();
 }
 
@@ -71,7 +71,7 @@ void Sender::SendChunk(Watcher* watcher, std::string_view header, const Chunk& c
   watcher->had_events = true;
   if (chunk.ends.size() > 1) {
     // What no message could hold is cut unasked.
-    const uint64_t most = watcher->fragment ? fragment_bytes_ : codec::kLargestFrameBytes;
+    const uint64_t most = watcher->fragment ? fragment_bytes_ : kLargestFrameBytes;
     if (ResponseSize(header, fields, chunk.events.size()) >= most) {
       return SendFragments(watcher, header, chunk);
     }
@@ -85,7 +85,7 @@ void Sender::SendFragments(Watcher* watcher, std::string_view header, const Chun
   Stream* stream = watcher->stream;
   METASTORE_CHECK(stream->rest.empty(), "one response at a time");
   ResponseFields fields{.watch_id = watcher->id, .fragment = true};
-  const uint64_t most = std::min<uint64_t>(fragment_bytes_, codec::kLargestFrameBytes);
+  const uint64_t most = std::min<uint64_t>(fragment_bytes_, kLargestFrameBytes);
   const std::string_view events = chunk.events;
   size_t first = 0;
   size_t from = 0;

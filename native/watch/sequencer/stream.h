@@ -66,15 +66,15 @@ struct Stream {
   uint64_t outstanding_bytes = 0;  // handed to the transport or in `out`, not yet written
   /// What has been made since the sender last passed messages on.
   StreamMessages out;
-  size_t out_place = 0;     // among the sender's streams that have some, while it has
-  size_t out_reserve = 0;   // bytes that it had the last time
-  bool starved = false;     // has been refused since credit last came
+  size_t out_place = 0;    // among the sender's streams that have some, while it has
+  size_t out_reserve = 0;  // bytes that it had the last time
+  bool starved = false;    // has been refused since credit last came
   std::map<int64_t, std::unique_ptr<Watcher>> watchers;
   int64_t next_id = 0;
-  size_t not_synced = 0;         // watchers in another state than kSynced
+  size_t not_synced = 0;            // watchers in another state than kSynced
   std::deque<StreamMessages> rest;  // fragments of one response, in order
-  std::deque<Incoming> held;     // requests that wait for credit
-  std::list<Watcher*> parked;    // unsynced watchers that wait for credit
+  std::deque<Incoming> held;        // requests that wait for credit
+  std::list<Watcher*> parked;       // unsynced watchers that wait for credit
   int64_t progress_interval_ms = 0;
   int64_t progress_due_ms = 0;
 };
@@ -91,7 +91,8 @@ class Sender {
 
   /// Whether a new message may leave on the stream. One that is refused wants its credit told.
   bool CanSend(Stream* stream) {
-    if (stream->rest.empty() && HasCredit(*stream)) [[likely]] return true;
+    if (stream->rest.empty() && HasCredit(*stream)) [[likely]]
+      return true;
     if (!std::exchange(stream->starved, true)) ++starved_;
     return false;
   }

@@ -9,6 +9,8 @@ import { CallMeters } from '../../api/metrics/calls.js';
 import { metricsReply } from '../../api/metrics/endpoint.js';
 import { observeMember } from '../../api/metrics/member.js';
 import { RequestStats } from '../../api/metrics/request-stats.js';
+import { observeStreams } from '../../api/metrics/streams.js';
+import { PlaneStreams } from '../../api/services/streams/plane-streams.js';
 import { buildHandlers } from '../../api/table.js';
 import type { HttpHandler } from '../../base/call.js';
 import { systemClock } from '../../base/clock.js';
@@ -51,12 +53,14 @@ function httpSides(
   return { http: httpRouter(all), metricsHttp: metricsRouter(all) };
 }
 
-/** Events of the plane about what it does not serve by itself yet. */
-const noExtras: PlaneExtras = {
-  keepAlives: () => undefined,
-  caller: () => undefined,
-  slow: () => undefined,
-};
+/** What the plane asks about streams that it serves by itself, and its other events. */
+function planeExtras(planeStreams: PlaneStreams): PlaneExtras {
+  return {
+    keepAlives: (record) => planeStreams.keepAlives(record),
+    caller: (record) => planeStreams.caller(record),
+    slow: () => undefined,
+  };
+}
 
 export async function openClientSide(
   config: ServerConfig,
@@ -78,10 +82,16 @@ export async function openClientSide(
   const httpParts = { member, handlers, requestLog, log };
   const { http, metricsHttp } = httpSides(config, httpParts, metrics);
   const json = new Http2Streams(http.handler, log);
-  const grpc = openTransport(config, {
-    ...{ addon, core: member.native, handlers, errors: member.errors },
-    ...{ json, http: http.handler, extras: noExtras, log },
+  const { errors } = member;
+  const planeStreams = new PlaneStreams({ ...side, errors, calls, marks: addon.streamMarks });
+  const { transport: grpc, plane } = openTransport(config, {
+    ...{ addon, core: member.native, handlers, errors },
+    ...{ json, http: http.handler, extras: planeExtras(planeStreams), log },
   });
+  if (plane !== null) {
+    planeStreams.attach(plane, streams);
+    observeStreams(metrics, config.observed.extensive, () => plane.streamCounts());
+  }
   return {
     services: clientServices(grpc, json, http),
     metricsHttp,

@@ -5,7 +5,7 @@ import type { HandlerTable, HttpHandler } from '../../base/call.js';
 import type { ErrorTable } from '../../base/errors.js';
 import type { Logger } from '../../base/log/logger.js';
 import type { Addon, MemberCore } from '../../storage/native.js';
-import type { PlaneOptions } from '../../storage/native-plane.js';
+import type { NativePlane, PlaneOptions } from '../../storage/native-plane.js';
 import { PlaneDecoder } from '../../storage/plane-events.js';
 import { GrpcServer, type GrpcServerOptions } from '../../transport/grpc-js/server.js';
 import type { Http2Streams } from '../../transport/http2.js';
@@ -52,14 +52,24 @@ export function planeOptions(threads: number, grpc: GrpcServerOptions): PlaneOpt
   };
 }
 
-export function openTransport(config: ServerConfig, parts: TransportParts): ClientTransport {
+/** What carries gRPC, and the plane where it is one. */
+export interface OpenedTransport {
+  readonly transport: ClientTransport;
+  readonly plane: NativePlane | null;
+}
+
+export function openTransport(config: ServerConfig, parts: TransportParts): OpenedTransport {
   const { addon, core, handlers, errors, json, http, extras, log } = parts;
   if (config.clientTransport === 'grpc-js') {
-    return new GrpcServer(handlers, errors, config.grpc, json);
+    return { transport: new GrpcServer(handlers, errors, config.grpc, json), plane: null };
   }
   const options = planeOptions(config.planeThreads, config.grpc);
-  return new NativeServer({
-    open: (onWake) => core.openPlane(options, onWake),
+  let plane: NativePlane | null = null;
+  const transport = new NativeServer({
+    open: (onWake) => {
+      plane = core.openPlane(options, onWake);
+      return plane;
+    },
     decoder: new PlaneDecoder(addon.planeEvents),
     handlers,
     errors,
@@ -67,4 +77,5 @@ export function openTransport(config: ServerConfig, parts: TransportParts): Clie
     extras,
     log,
   });
+  return { transport, plane };
 }

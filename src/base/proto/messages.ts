@@ -20,6 +20,8 @@ export type Empty = Readonly<Record<string, never>>;
 
 const etcd = <T>(name: string): Codec<T> => new Codec<T>(`etcdserverpb.${name}`);
 
+export const responseHeader = etcd<ResponseHeader>('ResponseHeader');
+
 // Leases.
 export interface LeaseId {
   readonly ID: bigint;

@@ -443,6 +443,7 @@ export class FakeAddon implements Addon {
   readonly metrics = [];
   readonly planeEvents = noPlane.planeEvents;
   readonly gateFlags = noPlane.gateFlags;
+  readonly streamMarks = noPlane.streamMarks;
   readonly planeNumbers = noPlane.planeNumbers;
   readonly planeLibraries = noPlane.planeLibraries;
 

@@ -34,6 +34,7 @@ export const noPlane = {
     log: 12,
   },
   gateFlags: { open: 1, leader: 2, solo: 4, auth: 8, growth: 16, lessor: 32 },
+  streamMarks: { watcher: 1, renewal: 2, opened: 3, askAgain: -65536 },
   planeNumbers: [],
   planeLibraries: {},
   openPlane(): NativePlane {

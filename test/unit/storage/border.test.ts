@@ -41,6 +41,7 @@ t.test('exports are those declared', async (test) => {
   test.ok(Object.isFrozen(addon.methods) && Object.isFrozen(addon.errors));
   test.strictSame(Object.keys(addon.planeEvents), declared('PlaneEventKinds'));
   test.strictSame(Object.keys(addon.gateFlags), declared('GateFlags'));
+  test.strictSame(Object.keys(addon.streamMarks), declared('StreamMarks'));
   test.equal(new Set(addon.planeNumbers).size, addon.planeNumbers.length);
   for (const values of [
     addon.methods,
@@ -48,6 +49,7 @@ t.test('exports are those declared', async (test) => {
     addon.completions,
     addon.planeEvents,
     addon.gateFlags,
+    addon.streamMarks,
   ]) {
     const numbers: number[] = Object.values(values);
     test.equal(new Set(numbers).size, numbers.length, 'constants differ');
@@ -128,6 +130,12 @@ t.test('NativePlane is as declared, and refuses what it cannot read', async (tes
     ['httpEnd'],
     ['httpReset', -1],
     ['gate', -1],
+    ['watchCaller', 8, 'user', 0, 60000],
+    ['watchCaller', 8, 'user'],
+    ['keepAlivesDone', bytes],
+    ['keepAlivesDone'],
+    ['endStreams', 60000, true],
+    ['endStreams', 0],
   ];
   for (const [name, ...values] of wrong) {
     test.throws(() => call(name, ...values), TypeError, `${name} ${values.length}`);
@@ -141,6 +149,9 @@ t.test('NativePlane is as declared, and refuses what it cannot read', async (tes
   plane.finish(8, 0, '');
   plane.httpRespond(8, 200, ['a', 'b']);
   plane.gate(addon.gateFlags.open);
+  plane.watchCaller(8, 'user', 0, 0);
+  plane.keepAlivesDone(new Uint8Array(4));
+  plane.endStreams(1, false);
   test.equal(plane.openConnections(), 0);
   await core.close();
   test.ok(plane.adopt(0, bytes, 'peer', true) < 0, 'a plane that has ended adopts nothing');

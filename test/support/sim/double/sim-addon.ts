@@ -33,6 +33,7 @@ export class SimAddon implements Addon {
   readonly metrics = [];
   readonly planeEvents = noPlane.planeEvents;
   readonly gateFlags = noPlane.gateFlags;
+  readonly streamMarks = noPlane.streamMarks;
   readonly planeNumbers = noPlane.planeNumbers;
   readonly planeLibraries = noPlane.planeLibraries;
 

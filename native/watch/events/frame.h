@@ -1,10 +1,10 @@
 // The prefix that every message of gRPC stands behind on the wire: one byte that says whether it is
 // compressed, and its length.
 //
-// Used where messages are put together for the data plane, so that they are written once. Source:
-// "gRPC over HTTP2" (grpc.io), Length-Prefixed-Message.
-#ifndef METASTORE_CODEC_GRPC_FRAME_H_
-#define METASTORE_CODEC_GRPC_FRAME_H_
+// Watch responses are put together behind it, so that the data plane writes them as they are.
+// Source: "gRPC over HTTP2" (grpc.io), Length-Prefixed-Message.
+#ifndef METASTORE_WATCH_EVENTS_FRAME_H_
+#define METASTORE_WATCH_EVENTS_FRAME_H_
 
 #include <cstdint>
 #include <string>
@@ -13,7 +13,7 @@
 #include "base/bytes.h"
 #include "base/check.h"
 
-namespace metastore::codec {
+namespace metastore::watch {
 
 inline constexpr size_t kFramePrefixBytes = 5;
 /// No peer takes more in one message: lengths are signed 32-bit numbers in most implementations.
@@ -39,6 +39,6 @@ void ForEachFrame(std::string_view frames, Visit visit) {
   }
 }
 
-}  // namespace metastore::codec
+}  // namespace metastore::watch
 
-#endif  // METASTORE_CODEC_GRPC_FRAME_H_
+#endif  // METASTORE_WATCH_EVENTS_FRAME_H_

@@ -1,16 +1,16 @@
 // The Lease service. Grants and revocations go through the log natively; deadlines are the
 // lessor's. Renewals and remaining times are the leader's to say, since only its clock counts:
-// ../leases.ts asks it.
+// ../../leases.ts asks it.
 
-import { bytesOf } from '../../base/bytes.js';
-import type { CallContext, ServerStream } from '../../base/call.js';
-import * as rpc from '../../base/proto/messages.js';
-import type { Member } from '../../server/member.js';
-import type { Methods } from '../../storage/native.js';
-import type { Access } from '../access.js';
-import { checkListing, checkRenewal, withReadableKeys } from '../auth/lease-permissions.js';
-import type { Leases } from '../leases.js';
-import { type Service, stream, unary } from './service.js';
+import { bytesOf } from '../../../base/bytes.js';
+import type { CallContext, ServerStream } from '../../../base/call.js';
+import * as rpc from '../../../base/proto/messages.js';
+import type { Member } from '../../../server/member.js';
+import type { Methods } from '../../../storage/native.js';
+import type { Access } from '../../access.js';
+import { checkListing, checkRenewal, withReadableKeys } from '../../auth/lease-permissions.js';
+import type { Leases } from '../../leases.js';
+import { type Service, stream, unary } from '../service.js';
 
 /** What TimeToLive says of a lease that does not exist. */
 const NO_LEASE_TTL = -1n;
