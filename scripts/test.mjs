@@ -3,7 +3,8 @@
 //
 //   node scripts/test.mjs [--full] [--only=<suite>[,<suite>...]]
 //
-// Suites: types tidy lint native asan tsan fuzz bench, and each folder of test/ that holds tests.
+// Suites: types tidy lint native asan tsan fuzz bench, each folder below test/ that holds tests, and
+// grpc-js: those of them that run over the portable transport as well.
 
 import { readdirSync } from 'node:fs';
 import { bootstrap } from './bootstrap.mjs';
@@ -18,6 +19,12 @@ const serialFolders = new Set(['fault']);
 
 /** Built with the C++ units. */
 const storeBench = inRoot('build', 'units-plain', 'store_bench');
+
+/** What the portable transport has to pass as well: a full run takes all of both folders. */
+const portableFolders = {
+  full: ['test/integration', 'test/conformance'],
+  reduced: ['test/integration/services', 'test/integration/auth', 'test/conformance/differential'],
+};
 
 function readArguments(args) {
   const full = args.includes('--full');
@@ -63,6 +70,13 @@ function listSuites(context) {
     const work = () => suites.tapFiles(suites.testFiles(`test/${folder}`), { jobs, ...context });
     list.push({ name: folder, title: `TypeScript: ${folder}`, work });
   }
+  const portable = portableFolders[context.full ? 'full' : 'reduced'].flatMap(suites.testFiles);
+  const overGrpcJs = { ...context, env: { ...context.env, METASTORE_TEST_TRANSPORT: 'grpc-js' } };
+  list.push({
+    name: 'grpc-js',
+    title: 'TypeScript: over grpc-js',
+    work: () => suites.tapFiles(portable, { jobs: 2, ...overGrpcJs }),
+  });
   const benchmarks = suites.testFiles('bench');
   const tiny = { ...context, env: { ...context.env, METASTORE_STORE_BENCH: storeBench } };
   const work = () => suites.tapFiles(benchmarks, { jobs: 1, ...tiny });

@@ -18,6 +18,9 @@ const distRoot = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 
 export const launcher = join(packageRoot, 'scripts', 'metastore');
 
+/** What carries gRPC of the servers under test, unless a test says so itself. */
+export const clientTransport = process.env.METASTORE_TEST_TRANSPORT || 'native';
+
 export interface MemberOptions {
   /** null leaves the flag away: for reference servers, which do not know it. */
   readonly engine: 'memory' | 'rocksdb' | null;
@@ -64,6 +67,18 @@ export function serverEnvironment(
   return { ...passed, ...extra };
 }
 
+/** For servers of this build: the transport under test, where it is not the default. */
+function transportFor(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string>,
+): Record<string, string> {
+  const isSaid = args.some((arg) => arg.startsWith('--client-transport'));
+  return command !== launcher || isSaid || clientTransport === 'native'
+    ? env
+    : { ETCD_CLIENT_TRANSPORT: clientTransport, ...env };
+}
+
 /** A process that runs or has run: its output, its end. */
 export class RunningProcess {
   readonly exited: Promise<Exit>;
@@ -74,7 +89,11 @@ export class RunningProcess {
 
   constructor(command: string, args: readonly string[], env: Record<string, string>, cwd?: string) {
     const place = cwd === undefined ? {} : { cwd };
-    this.#child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'], ...place });
+    this.#child = spawn(command, args, {
+      env: transportFor(command, args, env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...place,
+    });
     running.add(this.#child);
     this.#child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text;

@@ -6,7 +6,7 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node
 import { gzipSync } from 'node:zlib';
 import t from 'tap';
 
-import { MemberProcess } from '../../support/process.js';
+import { clientTransport, MemberProcess } from '../../support/process.js';
 import { within } from '../../support/wait.js';
 
 interface Answer {
@@ -120,7 +120,8 @@ t.test('calls over plain HTTP/2', async (t) => {
     t.not(broken.status, '0');
   });
 
-  t.test('cases that this transport answers in its own way', async (t) => {
+  t.test('cases that grpc-js answers in its own way', async (t) => {
+    const isNative = clientTransport === 'native';
     const type = await call(session, kv('Put'), frame(put), { 'content-type': 'text/plain' });
     t.equal(type.headers[':status'], 415);
     const timeout = await call(session, kv('Put'), frame(put), { 'grpc-timeout': '5xx' });
@@ -131,6 +132,20 @@ t.test('calls over plain HTTP/2', async (t) => {
     t.not(cut.status, '0');
     const zstd = await call(session, kv('Put'), frame(put, 1), { 'grpc-encoding': 'zstd' });
     t.equal(zstd.status, '12');
+    if (isNative) {
+      const texts = [type, timeout, empty, cut, zstd].map(({ status, message }) => [
+        status,
+        message,
+      ]);
+      t.same(texts, [
+        ['3', 'invalid gRPC request content-type "text/plain"'],
+        ['13', 'malformed grpc-timeout: transport: timeout unit is not recognized: "5xx"'],
+        ['2', 'EOF'],
+        ['2', 'unexpected EOF'],
+        ['12', 'grpc: Decompressor is not installed for grpc-encoding "zstd"'],
+      ]);
+      t.equal(timeout.headers[':status'], 400);
+    }
   });
 
   t.test('the server is well after all of it', async (t) => {
