@@ -4,7 +4,7 @@
 import { effective, type FlagRow } from '../row.js';
 
 const transport: readonly FlagRow[] = [
-  effective('client-transport', 'string', 'grpc-js', 'what carries gRPC of clients', {
+  effective('client-transport', 'string', 'native', 'what carries gRPC of clients', {
     choices: ['native', 'grpc-js'],
   }),
   effective(
@@ -33,7 +33,7 @@ const limits: readonly FlagRow[] = [
     'grpc-connection-window-bytes',
     'uint',
     '0',
-    'flow control window of a connection; 0: the default of HTTP/2',
+    'flow control window of a connection; 0: 1 MiB, or the default of HTTP/2 with grpc-js',
   ),
   effective(
     'grpc-idle-timeout',
