@@ -3,7 +3,9 @@
 
 import t from 'tap';
 
+import { planeOptions } from '../../../src/app/compose/transports.js';
 import { buildConfig, minLeaseTtlSeconds } from '../../../src/app/config/config.js';
+import { planeThreads } from '../../../src/app/config/limits.js';
 import { validate } from '../../../src/app/config/validate.js';
 import { readConfigFile } from '../../../src/app/flags/config-file.js';
 import { enabledGates } from '../../../src/app/flags/feature-gates.js';
@@ -70,6 +72,7 @@ t.test('broken rules and their texts', async (t) => {
       ['--grpc-stream-window-bytes=100'],
       '--grpc-stream-window-bytes must be from 65535 to 2147483647 (set to 100)',
     ],
+    [['--data-plane-threads=5'], '--data-plane-threads must be from 1 to 4 (set to 5)'],
     [['--auto-compaction-mode='], 'undefined auto-compaction-mode'],
     [
       ['--discovery-fallback=proxy'],
@@ -142,6 +145,47 @@ t.test('defaults that depend on other flags', async (t) => {
   t.equal(configOf('--quota-backend-bytes=53248').member.core.quotaBytes, 53248);
   t.equal(configOf('--watch-progress-notify-interval=1ms').member.core.watchProgressNotifyMs, 100);
   t.ok(configOf('--feature-gates=LeaseCheckpoint=true').member.leaseCheckpointIntervalMs);
+});
+
+t.test('what carries gRPC of clients, and the settings that it gets', async (t) => {
+  t.equal(configOf().clientTransport, 'native');
+  t.equal(configOf('--client-transport=grpc-js').clientTransport, 'grpc-js');
+  t.throws(() => flagsOf('--client-transport=tcp'), /invalid value "tcp" for .*client-transport/);
+  t.throws(() => flagsOf('--data-plane-threads=-1'), /invalid value "-1"/);
+  const fitting = [1, 2, 3, 5, 64].map((processors) => planeThreads(flagsOf(), processors));
+  t.same(fitting, [1, 1, 2, 4, 4]);
+  t.equal(planeThreads(flagsOf('--data-plane-threads=3'), 1), 3);
+  const set = [
+    '--grpc-keepalive-interval=3s',
+    '--grpc-keepalive-timeout=4s',
+    '--grpc-keepalive-min-time=1s',
+    '--grpc-idle-timeout=6s',
+    '--grpc-max-receive-bytes=7000',
+    '--grpc-max-send-bytes=8000',
+    '--grpc-stream-window-bytes=90000',
+    '--grpc-connection-window-bytes=100000',
+    '--max-concurrent-streams=11',
+  ];
+  t.match(planeOptions(2, configOf(...set).grpc), {
+    lanes: 2,
+    keepAliveIntervalMs: 3000,
+    keepAliveTimeoutMs: 4000,
+    minPingMs: 1000,
+    idleMs: 6000,
+    maxReceiveBytes: 7000,
+    maxSendBytes: 8000,
+    streamWindowBytes: 90_000,
+    connectionWindowBytes: 100_000,
+    maxConcurrentStreams: 11,
+  });
+  const plain = planeOptions(1, configOf('--grpc-keepalive-timeout=0').grpc);
+  t.match(plain, {
+    keepAliveIntervalMs: 0,
+    streamWindowBytes: 65_535,
+    connectionWindowBytes: 2 ** 20,
+    maxSendBytes: 0,
+    idleMs: 0,
+  });
 });
 
 t.test('the shortest lease outlives the loss of a leader', async (t) => {
