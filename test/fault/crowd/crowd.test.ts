@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 
 import { bytes, CallError, EtcdClient } from '../../support/etcd/client.js';
-import { MemberProcess } from '../../support/process.js';
+import { clientTransport, MemberProcess } from '../../support/process.js';
 import { sleep, waitFor } from '../../support/wait.js';
 
 const isFull = process.env.METASTORE_TEST_FULL === '1';
@@ -15,6 +15,8 @@ const connections = isFull ? 10_000 : 2000;
 const requests = isFull ? 5000 : 1000;
 /** What a client that comes into the crowd may have to wait. */
 const ANSWER_MS = 3000;
+/** How long the process may take to stop with all of its connections. */
+const STOP_MS = clientTransport === 'native' ? 1000 : 5000;
 
 t.setTimeout(10 * 60_000);
 
@@ -41,6 +43,14 @@ async function open(port: number): Promise<Socket> {
   return socket;
 }
 
+async function openAll(port: number): Promise<Socket[]> {
+  const sockets: Socket[] = [];
+  for (let made = 0; made < connections; made += 100) {
+    sockets.push(...(await Promise.all(Array.from({ length: 100 }, () => open(port)))));
+  }
+  return sockets;
+}
+
 async function answersSoon(t: Test, endpoint: string, when: string): Promise<void> {
   const client = new EtcdClient(endpoint);
   const startedMs = performance.now();
@@ -56,11 +66,7 @@ t.test('idle connections', { skip: !canLook && 'no /proc here' }, async (t) => {
   const member = await MemberProcess.start({ engine: 'memory' });
   t.teardown(() => member.stop());
   const before = residentMiB(member.pid);
-  const sockets: Socket[] = [];
-  for (let made = 0; made < connections; made += 100) {
-    const batch = Array.from({ length: 100 }, () => open(member.clientPort));
-    sockets.push(...(await Promise.all(batch)));
-  }
+  const sockets = await openAll(member.clientPort);
   await answersSoon(t, member.endpoint, `among ${connections} connections`);
   await sleep(2000);
   const cut = sockets.filter((socket) => socket.destroyed || socket.readableEnded).length;
@@ -70,6 +76,17 @@ t.test('idle connections', { skip: !canLook && 'no /proc here' }, async (t) => {
   t.ok(costKiB < 200, 'they cost little');
   for (const socket of sockets) socket.destroy();
   await answersSoon(t, member.endpoint, 'after they are gone');
+});
+
+t.test('a stop does not wait for idle connections', async (t) => {
+  const member = await MemberProcess.start({ engine: 'memory' });
+  t.teardown(() => member.process.alive && member.kill());
+  const sockets = await openAll(member.clientPort);
+  const startedMs = performance.now();
+  await member.stop();
+  const tookMs = performance.now() - startedMs;
+  t.ok(tookMs < STOP_MS, `a stop among ${connections} connections took ${tookMs.toFixed(0)} ms`);
+  await waitFor('their end', () => sockets.every((socket) => socket.destroyed));
 });
 
 t.test('requests under way at once', async (t) => {
