@@ -122,6 +122,7 @@ for (const engine of ['memory', 'rocksdb'] as const) {
       t.same(list, { statuses: { '': { status: 1 } } });
       const watch = client.stream(`${path}Watch`);
       watch.send(rpc.healthCheckRequest.encode({ service: 'x' }));
+      watch.end();
       t.same(rpc.healthCheckResponse.decode(view(await watch.next())), { status: 3 });
       watch.cancel();
     });

@@ -148,6 +148,7 @@ t.test('three members', async (t) => {
     const observing = two.stream('/v3electionpb.Election/Observe');
     t.teardown(() => observing.cancel());
     observing.send(messages.leaderRequest.encode({ name: Buffer.from('el') }));
+    observing.end();
     const seen = async () => {
       const { kv } = messages.leaderResponse.decode(view(await observing.next()));
       return kv?.value.toString();
