@@ -1,4 +1,5 @@
-// What a session sends, held to the order of frames that RFC 9113 allows a server.
+// What a session sends, held to the order of frames that RFC 9113 allows a server. The driver hands
+// it every byte; a frame out of order ends the process.
 #ifndef METASTORE_TEST_FUZZ_OUTPUT_CHECKER_H_
 #define METASTORE_TEST_FUZZ_OUTPUT_CHECKER_H_
 

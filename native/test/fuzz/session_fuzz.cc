@@ -1,5 +1,5 @@
-// The libFuzzer target of the session (METASTORE_FUZZ in CMake, with clang). scripts/fuzz.mjs builds
-// and runs it, from and into the inputs of session_corpus.txt.
+// The libFuzzer target of the session (METASTORE_FUZZ in CMake, with clang). scripts/lib/fuzz.mjs
+// builds and runs it, from and into the inputs of session_corpus.txt.
 #include <cstddef>
 #include <cstdint>
 

@@ -1,6 +1,6 @@
 // The rules of gRPC and of HTTP/2 as a client sees them, over every transport and, in the same
-// words, on a real etcd. Where a server answers otherwise, its list in differences/ has the line: it
-// is checked both ways, so that neither a new difference nor a settled one goes unnoticed.
+// words, on a real etcd. Where a server answers otherwise, its list in differences/ has the line:
+// it is checked both ways, so that neither a new difference nor a settled one goes unnoticed.
 
 import t, { type Test } from 'tap';
 

@@ -64,6 +64,8 @@ export class WireConnection {
   /** The server's settings as announced. */
   readonly serverSettings = new Map<number, number>();
   goaway: Goaway | null = null;
+  /** False: frames that belong to no stream are dealt with and forgotten. */
+  keepsControl = true;
   /** How the connection ended; null while it is open. */
   closed: 'end' | 'reset' | null = null;
   /** What this client may still send: on the connection, and on each stream. */
@@ -231,7 +233,7 @@ export class WireConnection {
         return;
       case FrameType.rstStream:
         this.answerOf(frame.stream).reset = frame.payload.readUInt32BE(0);
-        this.control.push(frame);
+        if (this.keepsControl) this.control.push(frame);
         return;
       default:
         this.#handleControl(frame);
@@ -258,7 +260,7 @@ export class WireConnection {
   #handleControl(frame: Frame): void {
     const isAck = (frame.flags & Flag.ack) !== 0;
     const isPolite = this.#options.polite !== false;
-    this.control.push({ ...frame, payload: Buffer.from(frame.payload) });
+    if (this.keepsControl) this.control.push({ ...frame, payload: Buffer.from(frame.payload) });
     if (frame.type === FrameType.settings && !isAck) {
       this.#takeSettings(frame.payload);
       if (isPolite) this.send(settingsAck());
