@@ -56,7 +56,7 @@ void Applier::RunOnce(uint64_t target) {
     status = ApplyRun(*count);
     if (!status.ok()) return Fail(std::move(status), entries_[*count - 1].index);
   }
-  if (*count < entries_.size()) Halt(entries_[*count], requests_[*count]);
+  if (*count < entries_.size()) Halt(entries_[*count], requests_[*count].request);
   entries_.clear();
   requests_.clear();
 }
@@ -65,7 +65,7 @@ Result<size_t> Applier::DecodeRun() {
   requests_.clear();
   for (size_t i = 0; i < entries_.size(); ++i) {
     const wal::Entry& entry = entries_[i];
-    intake::RaftRequest& request = requests_.emplace_back();
+    intake::RaftRequest& request = requests_.emplace_back().request;
     const bool has_data = entry.payload != nullptr && !entry.payload->empty();
     if (entry.type != 0) {
       if (has_data) request.message = *entry.payload;
@@ -79,16 +79,16 @@ Result<size_t> Applier::DecodeRun() {
 }
 
 Status Applier::ApplyRun(size_t count) {
-  std::vector<std::string> keys;
-  for (size_t i = 0; i < count; ++i) Runner::CollectKeys(requests_[i], &keys);
+  keys_.clear();
+  runner_.Prepare(std::span(requests_).first(count), &keys_);
   const HeaderInfo header = parts_.header->Get();
-  store_->Begin(std::move(keys));
+  store_->Begin(keys_);
   meter_.metrics().apply_run_entries.Observe(static_cast<double>(count));
   Stopwatch stopwatch;
   for (size_t i = 0; i < count; ++i) {
-    if (requests_[i].field == 0) continue;
+    if (requests_[i].request.field == 0) continue;
     METASTORE_RETURN_IF_ERROR(runner_.Execute(requests_[i], header, &batch_));
-    meter_.Applied(requests_[i], runner_.outcome(), runner_.reply_bytes(), stopwatch.Lap(),
+    meter_.Applied(requests_[i].request, runner_.outcome(), runner_.reply_bytes(), stopwatch.Lap(),
                    &batch_);
   }
   const wal::Entry& last = entries_[count - 1];

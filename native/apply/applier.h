@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apply/completions.h"
@@ -119,7 +120,8 @@ class Applier {
   const Meter meter_;
   CompletionBatch batch_;
   std::vector<wal::Entry> entries_;
-  std::vector<intake::RaftRequest> requests_;
+  std::vector<RunEntry> requests_;
+  std::vector<std::string_view> keys_;  // that the run will write
   uint64_t halted_at_ = 0;  // 0: apply does not stand
   uint64_t halted_term_ = 0;
   uint64_t halted_request_ = 0;

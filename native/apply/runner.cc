@@ -9,12 +9,10 @@
 namespace metastore::apply {
 namespace {
 
-using intake::RaftRequest;
-
 constexpr int32_t kGet = 0;
 constexpr int32_t kActivate = 1;
 
-void CollectTxnKeys(const std::vector<codec::RequestOp>& ops, std::vector<std::string>* keys) {
+void CollectTxnKeys(const std::vector<codec::RequestOp>& ops, std::vector<std::string_view>* keys) {
   for (const codec::RequestOp& op : ops) {
     if (const auto* put = std::get_if<codec::PutRequest>(&op)) keys->emplace_back(put->key);
     if (const auto* deletion = std::get_if<codec::DeleteRangeRequest>(&op)) {
@@ -22,6 +20,9 @@ void CollectTxnKeys(const std::vector<codec::RequestOp>& ops, std::vector<std::s
     }
   }
 }
+
+/// Of an entry that Prepare could not decode: no member can have proposed it.
+Status Undecodable() { return Status(Code::kUnmarshal, "an entry's request is malformed"); }
 
 /// For checks of callers: as the running entries see it.
 auto KeysOf(Store* store) {
@@ -36,63 +37,74 @@ bool IsStorageFailure(Code code) {
   return code == Code::kIo || code == Code::kDamaged || code == Code::kInternal;
 }
 
-void Runner::CollectKeys(const RaftRequest& request, std::vector<std::string>* keys) {
-  if (request.field == intake::kFieldPut) {
-    codec::PutRequest put;
-    if (codec::Decode(request.body, &put).ok()) keys->emplace_back(put.key);
-  } else if (request.field == intake::kFieldDeleteRange) {
-    codec::DeleteRangeRequest deletion;
-    if (codec::Decode(request.body, &deletion).ok() && deletion.range_end.empty()) {
-      keys->emplace_back(deletion.key);
+void Runner::Prepare(std::span<RunEntry> entries, std::vector<std::string_view>* keys) {
+  ids_.clear();
+  for (const RunEntry& entry : entries) ids_.push_back(entry.request.header.id);
+  tickets_->TakeMany(ids_, &taken_);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    RunEntry& entry = entries[i];
+    entry.ticket = taken_[i];
+    const std::string_view body = entry.request.body;
+    // What cannot be decoded is met again, and refused, when it is carried out.
+    if (entry.request.field == intake::kFieldPut) {
+      auto& put = entry.decoded.emplace<codec::PutRequest>();
+      if (codec::Decode(body, &put).ok()) {
+        keys->push_back(put.key);
+      } else {
+        entry.decoded.emplace<std::monostate>();
+      }
+    } else if (entry.request.field == intake::kFieldDeleteRange) {
+      auto& deletion = entry.decoded.emplace<codec::DeleteRangeRequest>();
+      if (!codec::Decode(body, &deletion).ok()) {
+        entry.decoded.emplace<std::monostate>();
+      } else if (deletion.range_end.empty()) {
+        keys->push_back(deletion.key);
+      }
+    } else if (entry.request.field == intake::kFieldTxn) {
+      auto& txn = entry.decoded.emplace<codec::TxnRequest>();
+      if (codec::Decode(body, &txn).ok()) {
+        CollectTxnKeys(txn.success, keys);
+        CollectTxnKeys(txn.failure, keys);
+      } else {
+        entry.decoded.emplace<std::monostate>();
+      }
     }
-  } else if (request.field == intake::kFieldTxn) {
-    codec::TxnRequest txn;
-    if (!codec::Decode(request.body, &txn).ok()) return;
-    CollectTxnKeys(txn.success, keys);
-    CollectTxnKeys(txn.failure, keys);
   }
 }
 
-Status Runner::Execute(const RaftRequest& request, const HeaderInfo& header,
-                       CompletionBatch* batch) {
-  switch (request.field) {
+Status Runner::Execute(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
+  switch (entry.request.field) {
     case intake::kFieldPut:
-      return Put(request, header, batch);
+      return Put(entry, header, batch);
     case intake::kFieldDeleteRange:
-      return DeleteRange(request, header, batch);
+      return DeleteRange(entry, header, batch);
     case intake::kFieldTxn:
-      return Txn(request, header, batch);
+      return Txn(entry, header, batch);
     case intake::kFieldCompaction:
-      return Compact(request, header, batch);
+      return Compact(entry, header, batch);
     case intake::kFieldLeaseGrant:
-      return LeaseGrant(request, header, batch);
+      return LeaseGrant(entry, header, batch);
     case intake::kFieldLeaseRevoke:
-      return LeaseRevoke(request, header, batch);
+      return LeaseRevoke(entry, header, batch);
     case intake::kFieldLeaseCheckpoint:
-      return LeaseCheckpoint(request, batch);
+      return LeaseCheckpoint(entry, batch);
     case intake::kFieldAlarm:
-      return Alarm(request, header, batch);
+      return Alarm(entry, header, batch);
     default:
       return Status(Code::kInternal, "request field is not for native apply");
   }
 }
 
-Runner::MaybeTicket Runner::TakeTicket(const RaftRequest& request) {
-  if (request.header.id == 0) return std::nullopt;
-  return tickets_->Take(request.header.id);
-}
-
-void Runner::Answer(const RaftRequest& request, Code code, std::string_view reply,
+void Runner::Answer(const RunEntry& entry, Code code, std::string_view reply,
                     CompletionBatch* batch) {
   outcome_ = code;
   reply_bytes_ = reply.size();
-  const MaybeTicket ticket = TakeTicket(request);
-  if (ticket.has_value()) batch->Result(*ticket, code, reply);
+  if (entry.ticket.has_value()) batch->Result(*entry.ticket, code, reply);
 }
 
 template <typename Operation>
-Status Runner::Write(const RaftRequest& request, CompletionBatch* batch, Operation operation) {
-  const MaybeTicket ticket = TakeTicket(request);
+Status Runner::Write(const RunEntry& entry, CompletionBatch* batch, Operation operation) {
+  const std::optional<intake::Ticket> ticket = entry.ticket;
   scratch_.clear();
   if (ticket.has_value()) batch->BeginResult(*ticket);
   std::string* reply = ticket.has_value() ? batch->reply() : &scratch_;
@@ -105,59 +117,56 @@ Status Runner::Write(const RaftRequest& request, CompletionBatch* batch, Operati
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();
 }
 
-Status Runner::Put(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
-  codec::PutRequest put;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &put));
-  return Write(request, batch, [&](std::string* reply) -> Status {
-    METASTORE_RETURN_IF_ERROR(CheckOf(request).Put(put, KeysOf(store_)));
-    return store_->Put(put, header, reply);
+Status Runner::Put(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
+  const auto* put = std::get_if<codec::PutRequest>(&entry.decoded);
+  if (put == nullptr) return Undecodable();
+  return Write(entry, batch, [&](std::string* reply) -> Status {
+    METASTORE_RETURN_IF_ERROR(CheckOf(entry).Put(*put, KeysOf(store_)));
+    return store_->Put(*put, header, reply);
   });
 }
 
-Status Runner::DeleteRange(const RaftRequest& request, const HeaderInfo& header,
-                           CompletionBatch* batch) {
-  codec::DeleteRangeRequest deletion;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &deletion));
-  return Write(request, batch, [&](std::string* reply) -> Status {
-    METASTORE_RETURN_IF_ERROR(CheckOf(request).DeleteRange(deletion));
-    return store_->DeleteRange(deletion, header, reply);
+Status Runner::DeleteRange(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
+  const auto* deletion = std::get_if<codec::DeleteRangeRequest>(&entry.decoded);
+  if (deletion == nullptr) return Undecodable();
+  return Write(entry, batch, [&](std::string* reply) -> Status {
+    METASTORE_RETURN_IF_ERROR(CheckOf(entry).DeleteRange(*deletion));
+    return store_->DeleteRange(*deletion, header, reply);
   });
 }
 
-Status Runner::Txn(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
-  codec::TxnRequest txn;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &txn));
-  return Write(request, batch, [&](std::string* reply) -> Status {
-    METASTORE_RETURN_IF_ERROR(CheckOf(request).Txn(txn, KeysOf(store_)));
-    return store_->Txn(txn, header, reply);
+Status Runner::Txn(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
+  const auto* txn = std::get_if<codec::TxnRequest>(&entry.decoded);
+  if (txn == nullptr) return Undecodable();
+  return Write(entry, batch, [&](std::string* reply) -> Status {
+    METASTORE_RETURN_IF_ERROR(CheckOf(entry).Txn(*txn, KeysOf(store_)));
+    return store_->Txn(*txn, header, reply);
   });
 }
 
-Status Runner::Compact(const RaftRequest& request, const HeaderInfo& header,
-                       CompletionBatch* batch) {
+Status Runner::Compact(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
   codec::CompactionRequest compaction;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &compaction));
+  METASTORE_RETURN_IF_ERROR(codec::Decode(entry.request.body, &compaction));
   std::string reply;
-  Status status = CheckOf(request).Admin();
+  Status status = CheckOf(entry).Admin();
   if (status.ok()) status = store_->Compact(compaction, header, &reply);
   outcome_ = status.code();
   reply_bytes_ = reply.size();
   if (!status.ok() || !compaction.physical) {
-    Answer(request, status.code(), reply, batch);
-  } else if (const MaybeTicket ticket = TakeTicket(request); ticket.has_value()) {
-    batch->Held(*ticket);
-    held_.push_back({compaction.revision, *ticket, std::move(reply)});
+    Answer(entry, status.code(), reply, batch);
+  } else if (entry.ticket.has_value()) {
+    batch->Held(*entry.ticket);
+    held_.push_back({compaction.revision, *entry.ticket, std::move(reply)});
   }
   if (status.ok()) compacted_ = true;
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();
 }
 
-Status Runner::LeaseGrant(const RaftRequest& request, const HeaderInfo& header,
-                          CompletionBatch* batch) {
+Status Runner::LeaseGrant(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
   codec::LeaseGrantRequest grant;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &grant));
+  METASTORE_RETURN_IF_ERROR(codec::Decode(entry.request.body, &grant));
   LeaseRow granted;
-  Status status = Write(request, batch, [&](std::string* reply) {
+  Status status = Write(entry, batch, [&](std::string* reply) {
     return store_->LeaseGrant(grant, header, &granted, reply);
   });
   // Not the outcome decides: a grant that met the quota has taken effect all the same.
@@ -165,13 +174,12 @@ Status Runner::LeaseGrant(const RaftRequest& request, const HeaderInfo& header,
   return status;
 }
 
-Status Runner::LeaseRevoke(const RaftRequest& request, const HeaderInfo& header,
-                           CompletionBatch* batch) {
+Status Runner::LeaseRevoke(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
   codec::LeaseRevokeRequest revoke;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &revoke));
+  METASTORE_RETURN_IF_ERROR(codec::Decode(entry.request.body, &revoke));
   bool done = false;
-  Status status = Write(request, batch, [&](std::string* reply) {
-    Status outcome = CheckOf(request).Lease(revoke.id, KeysOf(store_));
+  Status status = Write(entry, batch, [&](std::string* reply) {
+    Status outcome = CheckOf(entry).Lease(revoke.id, KeysOf(store_));
     if (outcome.ok()) outcome = store_->LeaseRevoke(revoke, header, reply);
     done = outcome.ok();
     return outcome;
@@ -181,28 +189,28 @@ Status Runner::LeaseRevoke(const RaftRequest& request, const HeaderInfo& header,
 }
 
 /// Not guarded by alarms: it changes nothing that a client stored.
-Status Runner::LeaseCheckpoint(const RaftRequest& request, CompletionBatch* batch) {
+Status Runner::LeaseCheckpoint(const RunEntry& entry, CompletionBatch* batch) {
   codec::LeaseCheckpointRequest checkpoint;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &checkpoint));
+  METASTORE_RETURN_IF_ERROR(codec::Decode(entry.request.body, &checkpoint));
   Status status = store_->LeaseCheckpoint(checkpoint);
   if (status.ok()) {
     for (const codec::LeaseCheckpoint& row : checkpoint.checkpoints) {
       batch->LeaseCheckpoint(row.id, row.remaining_ttl_seconds);
     }
   }
-  Answer(request, status.code(), {}, batch);
+  Answer(entry, status.code(), {}, batch);
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();
 }
 
-Status Runner::Alarm(const RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch) {
+Status Runner::Alarm(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
   codec::AlarmRequest alarm;
-  METASTORE_RETURN_IF_ERROR(codec::Decode(request.body, &alarm));
+  METASTORE_RETURN_IF_ERROR(codec::Decode(entry.request.body, &alarm));
   scratch_.clear();
   Status status = store_->Alarm(alarm, header, &scratch_);
   if (status.ok() && alarm.alarm != 0 && alarm.action != kGet) {
     batch->Alarm(alarm.member_id, alarm.alarm, alarm.action == kActivate);
   }
-  Answer(request, status.code(), scratch_, batch);
+  Answer(entry, status.code(), scratch_, batch);
   return IsStorageFailure(status.code()) ? std::move(status) : Status::Ok();
 }
 

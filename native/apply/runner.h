@@ -8,18 +8,31 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "apply/completions.h"
 #include "auth/check.h"
 #include "base/status.h"
+#include "codec/requests.h"
 #include "intake/queues.h"
 #include "intake/raft_request.h"
 #include "mvcc/store.h"
 
 namespace metastore::apply {
+
+/// One entry of a run: what its bytes say, and who waits for it here.
+struct RunEntry {
+  intake::RaftRequest request;
+  std::optional<intake::Ticket> ticket;
+  /// What most entries ask for is decoded ahead, once: its keys are looked up before the run.
+  std::variant<std::monostate, codec::PutRequest, codec::DeleteRangeRequest, codec::TxnRequest>
+      decoded;
+};
 
 /// A physical compaction's answer, held back until its rows are gone.
 struct HeldReply {
@@ -38,13 +51,14 @@ class Runner {
   void Use(std::shared_ptr<const auth::Table> table) { table_ = std::move(table); }
   bool knows_permissions() const { return table_ == nullptr || table_->known(); }
 
-  /// Carries out a native request and appends its completions to *batch. An error means that this
-  /// process cannot go on: bytes that no member can have proposed, or a failing engine.
-  Status Execute(const intake::RaftRequest& request, const HeaderInfo& header,
-                 CompletionBatch* batch);
+  /// Takes the tickets of a run's entries, decodes them and adds the keys that they will write, as
+  /// views into the entries' bytes, for the store's prefetch.
+  void Prepare(std::span<RunEntry> entries, std::vector<std::string_view>* keys);
 
-  /// Adds the keys that the request will write, for the store's prefetch.
-  static void CollectKeys(const intake::RaftRequest& request, std::vector<std::string>* keys);
+  /// Carries out a native request that was prepared and appends its completions to *batch. An error
+  /// means that this process cannot go on: bytes that no member can have proposed, or a failing
+  /// engine.
+  Status Execute(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
 
   /// Set by a compaction since the last call.
   bool TakeCompacted() { return std::exchange(compacted_, false); }
@@ -55,33 +69,24 @@ class Runner {
   uint64_t reply_bytes() const { return reply_bytes_; }
 
  private:
-  using MaybeTicket = std::optional<intake::Ticket>;
-
-  Status Put(const intake::RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch);
-  Status DeleteRange(const intake::RaftRequest& request, const HeaderInfo& header,
-                     CompletionBatch* batch);
-  Status Txn(const intake::RaftRequest& request, const HeaderInfo& header, CompletionBatch* batch);
-  Status Compact(const intake::RaftRequest& request, const HeaderInfo& header,
-                 CompletionBatch* batch);
-  Status LeaseGrant(const intake::RaftRequest& request, const HeaderInfo& header,
-                    CompletionBatch* batch);
-  Status LeaseRevoke(const intake::RaftRequest& request, const HeaderInfo& header,
-                     CompletionBatch* batch);
-  Status LeaseCheckpoint(const intake::RaftRequest& request, CompletionBatch* batch);
-  Status Alarm(const intake::RaftRequest& request, const HeaderInfo& header,
-               CompletionBatch* batch);
+  Status Put(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
+  Status DeleteRange(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
+  Status Txn(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
+  Status Compact(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
+  Status LeaseGrant(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
+  Status LeaseRevoke(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
+  Status LeaseCheckpoint(const RunEntry& entry, CompletionBatch* batch);
+  Status Alarm(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch);
 
   /// Whoever proposed the request, held against the run's table.
-  auth::Check CheckOf(const intake::RaftRequest& request) const {
-    const intake::RequestHeader& header = request.header;
+  auth::Check CheckOf(const RunEntry& entry) const {
+    const intake::RequestHeader& header = entry.request.header;
     return auth::Check(table_.get(), {header.user_name, header.auth_revision});
   }
-  MaybeTicket TakeTicket(const intake::RaftRequest& request);
-  void Answer(const intake::RaftRequest& request, Code code, std::string_view reply,
-              CompletionBatch* batch);
+  void Answer(const RunEntry& entry, Code code, std::string_view reply, CompletionBatch* batch);
   /// The shared course of requests with a reply, which is written straight into the batch.
   template <typename Operation>
-  Status Write(const intake::RaftRequest& request, CompletionBatch* batch, Operation operation);
+  Status Write(const RunEntry& entry, CompletionBatch* batch, Operation operation);
 
   Store* store_;
   std::shared_ptr<const auth::Table> table_;
@@ -91,6 +96,8 @@ class Runner {
   uint64_t reply_bytes_ = 0;
   std::vector<HeldReply> held_;
   std::string scratch_;  // replies that nobody waits for here
+  std::vector<uint64_t> ids_;
+  std::vector<std::optional<intake::Ticket>> taken_;
 };
 
 /// True for codes that mean a failing disk, engine or program, never an answer to a client.

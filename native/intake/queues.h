@@ -13,8 +13,8 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/status.h"
@@ -38,11 +38,16 @@ struct QueueUse {
 
 /// Tickets of proposals by request id. Each is taken exactly once: by apply, or by a failure. Knows
 /// in which term a proposal was handed over to Raft or to the leader; 0 while it is queued.
+///
+/// A table with open addressing: request ids count up, so that those which wait lie side by side.
 class Tickets {
  public:
+  /// The id is not 0 and not in use.
   void Add(uint64_t request_id, Ticket ticket);
   /// Nothing for a request that another member proposed, or that has been answered already.
   std::optional<Ticket> Take(uint64_t request_id);
+  /// The same for many at once, one result for each id; nothing for id 0.
+  void TakeMany(std::span<const uint64_t> request_ids, std::vector<std::optional<Ticket>>* tickets);
   /// The same, but only when the proposal was handed over in this term.
   std::optional<Ticket> TakeOf(uint64_t request_id, uint64_t term);
   /// Ascending.
@@ -56,12 +61,22 @@ class Tickets {
 
  private:
   struct Open {
+    uint64_t request_id = 0;  // 0: free
     Ticket ticket = 0;
     uint64_t term = 0;
   };
 
+  // mutex_ held.
+  Open* Find(uint64_t request_id);
+  std::optional<Ticket> TakeLocked(uint64_t request_id);
+  void Place(const Open& open);
+  void Grow();
+  void Erase(Open* open);
+  size_t mask() const { return slots_.size() - 1; }
+
   std::mutex mutex_;
-  std::unordered_map<uint64_t, Open> by_request_;  // guarded by mutex_
+  std::vector<Open> slots_;  // a power of two, or none; at most half used; guarded by mutex_
+  size_t size_ = 0;          // guarded by mutex_
 };
 
 /// An entry's payload on its way.

@@ -1,6 +1,12 @@
 // The queues between transports and Raft: stages of a proposal, batches of reads, bounds.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <random>
+#include <vector>
+
 #include <thread>
 
 #include "intake/queues.h"
@@ -168,6 +174,41 @@ TEST(ProposalQueue, ExpiresWhatWaitsTooLong) {
 
 PendingRead Read(Ticket ticket, const std::string& request = "r") {
   return {ticket, Method::kRange, std::nullopt, request};
+}
+
+TEST(Tickets, SameAsAMapWhileTheTableGrowsAndSlotsMove) {
+  Tickets tickets;
+  std::map<uint64_t, Ticket> model;
+  std::mt19937_64 random(5);
+  std::vector<std::optional<Ticket>> taken;
+  uint64_t next = 1;
+  for (int round = 0; round < 3000; ++round) {
+    for (uint64_t n = random() % 8; n > 0; --n) {
+      // Mostly counting up, as ids do; sometimes far away, onto a slot that is taken.
+      const uint64_t id = random() % 5 == 0 ? (next++ | (random() % 4096) << 32) : next++;
+      if (!model.emplace(id, id * 10).second) continue;
+      tickets.Add(id, id * 10);
+    }
+    if (random() % 3 == 0) continue;
+    std::vector<uint64_t> ids = {0, next + 100};
+    for (auto it = model.begin(); it != model.end() && ids.size() < 9; ++it) {
+      if (random() % 2 == 0) ids.push_back(it->first);
+    }
+    tickets.TakeMany(ids, &taken);
+    ASSERT_EQ(taken.size(), ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const auto known = model.find(ids[i]);
+      ASSERT_EQ(taken[i].has_value(), known != model.end()) << ids[i];
+      if (known == model.end()) continue;
+      ASSERT_EQ(*taken[i], known->second);
+      model.erase(known);
+    }
+  }
+  std::vector<Ticket> left;
+  for (const auto& [id, ticket] : model) left.push_back(ticket);
+  std::sort(left.begin(), left.end());
+  EXPECT_EQ(tickets.TakeAll(), left);
+  EXPECT_EQ(tickets.Take(next), std::nullopt);
 }
 
 std::vector<Ticket> TicketsOf(const ReadBatch& batch) {

@@ -84,7 +84,8 @@ class Load {
         txn.success.emplace_back(PutOf(right, value));
       }
       std::string reply;
-      store_->Begin({left, right});
+      const std::string_view both[] = {left, right};
+      store_->Begin(both);
       wrong_ += store_->Txn(txn, {}, &reply).ok() ? 0 : 1;
       if (i % 50 == 49) {
         const int64_t behind = store_->revision() - 20;

@@ -77,9 +77,9 @@ Status StoreImpl::CommitBatch(const Numbers& numbers, Batch* batch) {
   return Status::Ok();
 }
 
-void StoreImpl::Begin(std::vector<std::string> prefetch) {
+void StoreImpl::Begin(std::span<const std::string_view> prefetch) {
   // The newest view is apply's own: nobody else replaces it.
-  const Status status = run_.Begin(Pin(), numbers_, std::move(prefetch));
+  const Status status = run_.Begin(Pin(), numbers_, prefetch);
   METASTORE_CHECK(status.ok(), "looking keys up needs a working engine");
   METASTORE_CHECK(compacted_in_run_.empty(), "the last run was committed");
 }
@@ -92,7 +92,7 @@ Status StoreImpl::Commit(uint64_t applied_index, uint64_t term) {
   numbers.applied_term = term;
   numbers.high_water_bytes = DbSizeBytes(numbers.stored_bytes, numbers.high_water_bytes);
   Batch& batch = run_.batch();
-  batch.versions = std::move(run_.overlay().writes());
+  batch.versions.swap(run_.overlay().writes());
   batch.applied_index = applied_index;
   METASTORE_RETURN_IF_ERROR(CommitBatch(numbers, &batch));
   for (const int64_t revision : compacted_in_run_) compactor_.Schedule(revision);

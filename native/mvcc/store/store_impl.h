@@ -23,7 +23,7 @@ class StoreImpl final : public Store {
   /// Reads the state that the engine holds and publishes it as the first view, without events.
   Status Load();
 
-  void Begin(std::vector<std::string> prefetch) override;
+  void Begin(std::span<const std::string_view> prefetch) override;
   Status Put(const codec::PutRequest& request, const HeaderInfo& header,
              std::string* reply) override;
   Status DeleteRange(const codec::DeleteRangeRequest& request, const HeaderInfo& header,

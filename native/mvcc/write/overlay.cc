@@ -19,8 +19,8 @@ const VersionView* Overlay::FindFrom(uint32_t newest, int64_t at) const {
 }
 
 const VersionView* Overlay::Find(std::string_view key, int64_t at) const {
-  const auto found = newest_.find(key);
-  return found == newest_.end() ? nullptr : FindFrom(found->second, at);
+  const uint32_t* newest = newest_.Find(key);
+  return newest == nullptr ? nullptr : FindFrom(*newest, at);
 }
 
 void Overlay::Push(VersionWrite write) {
@@ -28,28 +28,33 @@ void Overlay::Push(VersionWrite write) {
   METASTORE_CHECK(writes_.empty() || writes_.back().version->rev() < write.version->rev(),
                   "versions come in order");
   const auto index = static_cast<uint32_t>(writes_.size());
-  const auto found = newest_.find(write.version->key());
-  if (found == newest_.end()) {
+  const std::string_view key = write.version->key();
+  uint32_t* newest = newest_.Find(key);
+  if (newest == nullptr) {
     older_.push_back(kNone);
-    newest_.emplace(write.version->key(), index);
+    newest_.Insert(key, index);
   } else {
     // The name stays a view into the oldest version of the key, which outlives the newer ones.
-    older_.push_back(found->second);
-    found->second = index;
+    older_.push_back(*newest);
+    *newest = index;
   }
+  if (has_ordered_) ordered_.insert_or_assign(key, index);
   writes_.push_back(std::move(write));
 }
 
 void Overlay::PopTo(size_t size) {
   METASTORE_CHECK(size <= writes_.size(), "only what is here can go");
   while (writes_.size() > size) {
-    const auto found = newest_.find(writes_.back().version->key());
-    METASTORE_CHECK(found != newest_.end() && found->second == writes_.size() - 1,
+    const std::string_view key = writes_.back().version->key();
+    uint32_t* newest = newest_.Find(key);
+    METASTORE_CHECK(newest != nullptr && *newest == writes_.size() - 1,
                     "the newest version of all is the newest of its key");
     if (older_.back() == kNone) {
-      newest_.erase(found);
+      newest_.Erase(key);
+      if (has_ordered_) ordered_.erase(key);
     } else {
-      found->second = older_.back();
+      *newest = older_.back();
+      if (has_ordered_) ordered_[key] = older_.back();
     }
     older_.pop_back();
     writes_.pop_back();
@@ -57,22 +62,30 @@ void Overlay::PopTo(size_t size) {
 }
 
 void Overlay::Clear() {
-  newest_.clear();
+  newest_.Clear();
+  ordered_.clear();
+  has_ordered_ = false;
   older_.clear();
   writes_.clear();
 }
 
-Overlay::Newest::const_iterator Overlay::FirstIn(const KeyRange& range) const {
-  return newest_.lower_bound(range.start);
+void Overlay::BuildOrdered() const {
+  if (has_ordered_) return;
+  has_ordered_ = true;
+  // In the order of writing: the newest of a key comes last and stays; its name is the oldest's.
+  for (uint32_t index = 0; index < writes_.size(); ++index) {
+    ordered_.insert_or_assign(writes_[index].version->key(), index);
+  }
 }
 
-bool Overlay::Within(const KeyRange& range, Newest::const_iterator at) const {
-  return at != newest_.end() && (range.unbounded || at->first < range.end);
+bool Overlay::Within(const KeyRange& range, Ordered::const_iterator at) const {
+  return at != ordered_.end() && (range.unbounded || at->first < range.end);
 }
 
 Status Overlay::MergeScan(const Reader& base, const KeyRange& range, int64_t at, bool keys_only,
                           VersionVisitor visit) const {
-  auto own = FirstIn(range);
+  BuildOrdered();
+  auto own = ordered_.lower_bound(range.start);
   bool going = true;
   // Own versions that are live and come before `limit` (null: all that are left).
   const auto emit_before = [&](const std::string_view* limit) {

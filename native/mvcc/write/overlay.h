@@ -12,6 +12,7 @@
 
 #include "engine/engine.h"
 #include "mvcc/read/reader.h"
+#include "mvcc/write/key_slots.h"
 
 namespace metastore::mvcc {
 
@@ -37,14 +38,17 @@ class Overlay {
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;
-  using Newest = std::map<std::string_view, uint32_t>;
-  Newest::const_iterator FirstIn(const KeyRange& range) const;
-  bool Within(const KeyRange& range, Newest::const_iterator at) const;
+  using Ordered = std::map<std::string_view, uint32_t>;
+  void BuildOrdered() const;
+  bool Within(const KeyRange& range, Ordered::const_iterator at) const;
   const VersionView* FindFrom(uint32_t newest, int64_t at) const;
 
   std::vector<VersionWrite> writes_;
   std::vector<uint32_t> older_;  // beside writes_: the run's former version of the same key
-  Newest newest_;                // key (a view into the version at the index) -> index into writes_
+  KeySlots newest_;              // key (a view into the oldest version of it) -> index into writes_
+  /// The same in order, made when a range of the run asks for it first, and kept from then on.
+  mutable Ordered ordered_;
+  mutable bool has_ordered_ = false;
 };
 
 }  // namespace metastore::mvcc

@@ -20,24 +20,26 @@ VersionMeta MetaOf(const VersionView& view) {
 
 }  // namespace
 
-Status Run::Begin(ViewRef base, const Numbers& numbers, std::vector<std::string> prefetch) {
+Status Run::Begin(ViewRef base, const Numbers& numbers,
+                  std::span<const std::string_view> prefetch) {
   METASTORE_CHECK(!open() && overlay_.empty(), "runs do not overlap");
   METASTORE_CHECK(base->revision == numbers.revision, "a run starts at the newest view");
   base_ = std::move(base);
   numbers_ = numbers;
-  prefetched_ = std::move(prefetch);
-  if (prefetched_.empty()) return Status::Ok();
-  std::vector<std::string_view> keys(prefetched_.begin(), prefetched_.end());
-  std::vector<VersionMeta> metas(keys.size());
-  METASTORE_RETURN_IF_ERROR(engine_->Lookup(keys, metas.data()));
-  for (size_t i = 0; i < keys.size(); i++) looked_up_.emplace(keys[i], metas[i]);
+  if (prefetch.empty()) return Status::Ok();
+  looked_up_metas_.resize(prefetch.size());
+  METASTORE_RETURN_IF_ERROR(engine_->Lookup(prefetch, looked_up_metas_.data()));
+  for (size_t i = 0; i < prefetch.size(); i++) {
+    if (looked_up_.Find(prefetch[i]) == nullptr) {
+      looked_up_.Insert(prefetch[i], static_cast<uint32_t>(i));
+    }
+  }
   return Status::Ok();
 }
 
 void Run::End() {
   METASTORE_CHECK(open() && !request_open_, "a run ends between requests");
-  looked_up_.clear();
-  prefetched_.clear();
+  looked_up_.Clear();
   overlay_.Clear();
   batch_.Clear();
   base_.reset();
@@ -90,8 +92,8 @@ Status Run::Scan(const KeyRange& range, int64_t at, bool keys_only, VersionVisit
 }
 
 Status Run::LookupBelow(std::string_view key, VersionMeta* out) {
-  if (const auto found = looked_up_.find(key); found != looked_up_.end()) {
-    *out = found->second;
+  if (const uint32_t* found = looked_up_.Find(key); found != nullptr) {
+    *out = looked_up_metas_[*found];
     return Status::Ok();
   }
   return engine_->Lookup({&key, 1}, out);

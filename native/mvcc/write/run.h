@@ -10,14 +10,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
-#include "base/hash.h"
 #include "codec/requests.h"
 #include "mvcc/read/reader.h"
 #include "mvcc/state/lease_table.h"
 #include "mvcc/state/rows.h"
+#include "mvcc/write/key_slots.h"
 #include "mvcc/write/overlay.h"
 
 namespace metastore::mvcc {
@@ -32,8 +31,9 @@ class Run final : public Reader {
  public:
   Run(Engine* engine, LeaseTable* leases) : engine_(engine), leases_(leases) {}
 
-  /// Starts on top of `base`, which must be the newest view. `prefetch`: keys to look up at once.
-  Status Begin(ViewRef base, const Numbers& numbers, std::vector<std::string> prefetch);
+  /// Starts on top of `base`, which must be the newest view. `prefetch`: keys to look up at once;
+  /// their bytes stay until End.
+  Status Begin(ViewRef base, const Numbers& numbers, std::span<const std::string_view> prefetch);
   bool open() const { return base_ != nullptr; }
   /// Forgets everything; after the batch has been committed.
   void End();
@@ -71,10 +71,6 @@ class Run final : public Reader {
               VersionVisitor visit) const override;
 
  private:
-  struct KeyHash {
-    size_t operator()(std::string_view key) const { return HashBytes(key); }
-  };
-
   /// Metadata of the live versions of keys, in the running state.
   Status LookupLive(std::span<const std::string_view> keys, VersionMeta* out);
   Status LookupBelow(std::string_view key, VersionMeta* out);
@@ -97,8 +93,8 @@ class Run final : public Reader {
   int64_t key_count_before_ = 0;
   int64_t stored_bytes_before_ = 0;
 
-  std::vector<std::string> prefetched_;  // owns the names in looked_up_
-  std::unordered_map<std::string_view, VersionMeta, KeyHash> looked_up_;
+  KeySlots looked_up_;  // position in looked_up_metas_
+  std::vector<VersionMeta> looked_up_metas_;
 };
 
 }  // namespace metastore::mvcc

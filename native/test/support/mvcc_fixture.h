@@ -94,7 +94,8 @@ class MvccHarness {
   }
 
   void Begin(std::vector<std::string> prefetch = {}) {
-    store->Begin(std::move(prefetch));
+    prefetched = std::move(prefetch);  // the names stay until the run ends
+    store->Begin(std::vector<std::string_view>(prefetched.begin(), prefetched.end()));
     in_run = true;
   }
   void Commit() {
@@ -210,6 +211,7 @@ class MvccHarness {
   std::shared_ptr<Engine> engine;
   std::unique_ptr<Store> store;
   uint64_t index = 0;
+  std::vector<std::string> prefetched;
   bool in_run = false;
   std::string bytes;
   Reply reply;

@@ -5,8 +5,6 @@
 // nothing blocks.
 
 import { assert } from '../../base/assert.js';
-import type { Clock } from '../../base/clock.js';
-import type { Logger } from '../../base/log/logger.js';
 import { STAGE_SECONDS } from '../../base/metrics/definition.js';
 import { Distribution } from '../../base/metrics/family.js';
 import {
@@ -23,40 +21,12 @@ import {
   type Ready,
   StateType,
 } from '../../raft/index.js';
-import type { InstalledSnapshot, MemberCore } from '../../storage/native.js';
-import type { LogStorage } from './disk/log-storage.js';
-import type { Writes } from './disk/writes.js';
+import type { InstalledSnapshot } from '../../storage/native.js';
 import { Inbox } from './inbox.js';
-import type { Proposals } from './requests/proposals.js';
-import type { ReadIndexRounds } from './requests/read-index.js';
+import type { LoopEvents, LoopParts } from './loop-parts.js';
 
 /** Bookkeeping of entries kept at hand behind the applied index. */
 const RECENT_ENTRIES = 10_000;
-
-export interface LoopParts {
-  readonly core: Pick<MemberCore, 'setCommitted' | 'apply'>;
-  readonly raw: RawNode;
-  readonly storage: LogStorage;
-  readonly writes: Writes;
-  readonly proposals: Proposals;
-  readonly reads: ReadIndexRounds;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly tickMs: number;
-}
-
-/** What the rest of the member wants to know, called within a turn. */
-export interface LoopEvents {
-  /** Hands completions to their receivers; called at the start of each turn. */
-  drainCompletions(): void;
-  termChanged(term: number): void;
-  leadershipChanged(lead: NodeId, isLeader: boolean): void;
-  /** Sends messages to other members. */
-  send(messages: readonly Message[]): void;
-  ticked(nowMs: number): void;
-  /** An entry of this term has been applied for the first time. */
-  termApplied(term: number): void;
-}
 
 interface PendingApply {
   readonly index: number;
@@ -72,6 +42,8 @@ export class ReplicaLoop {
   #tickDue = false;
   #scheduled = false;
   #running = false;
+  // The turn has not come to what others leave word of: it needs no other turn for that.
+  #draining = false;
   #lead: NodeId = NONE;
   #isLeader = false;
   #term = 0;
@@ -157,7 +129,7 @@ export class ReplicaLoop {
 
   /** Runs a turn soon, together with everything else that comes until then. */
   wake(): void {
-    if (!this.#scheduled && this.#running) {
+    if (!this.#scheduled && this.#running && !this.#draining) {
       this.#scheduled = true;
       this.#parts.clock.soon(() => this.#scheduledTurn());
     }
@@ -258,7 +230,9 @@ export class ReplicaLoop {
     this.#scheduled = false;
     this.#turns++;
     const beginMs = clock.nowMs();
+    this.#draining = true;
     this.#events.drainCompletions();
+    this.#draining = false;
     const nowMs = clock.nowMs();
     this.#lastTurnMs = nowMs;
     writes.turn();
@@ -272,7 +246,11 @@ export class ReplicaLoop {
       proposals.retry();
       this.#events.ticked(nowMs);
     }
-    this.#handReady();
+    // Commits and new proposals make one Ready, and so one write, unless it first has to be known
+    // who leads.
+    if (this.#isLeadershipNews()) {
+      this.#handReady();
+    }
     proposals.turn(this);
     reads.turn(nowMs);
     this.#handReady();
@@ -281,6 +259,14 @@ export class ReplicaLoop {
       this.wake();
     }
     this.turnSeconds.observe((clock.nowMs() - beginMs) / 1000);
+  }
+
+  /** Whether Raft knows of a leader or term that the loop has not been told of. */
+  #isLeadershipNews(): boolean {
+    const { lead, state, term } = this.#parts.raw.raft;
+    return (
+      lead !== this.#lead || term !== this.#term || (state === StateType.Leader) !== this.#isLeader
+    );
   }
 
   #takeInbox(): void {

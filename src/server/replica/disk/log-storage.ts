@@ -23,6 +23,8 @@ type LogReader = Pick<MemberCore, 'entryInfos' | 'entryData'>;
 
 /** Numbers per entry that entryInfos() gives: term, type, size. */
 const INFO_FIELDS = 3;
+/** Entries whose bookkeeping is forgotten at once. */
+const DROP_MIN = 4096;
 /** Entries read from the native log at once when the core asks for old ones. */
 const PAGE_ENTRIES = 1024;
 
@@ -162,12 +164,21 @@ export class LogStorage implements Storage {
     }
     this.#startTerm = this.term(index);
     this.#startIndex = index;
-    this.keepRecent(index + 1);
+    this.#dropRecent(Math.min(index + 1 - this.#recentFirst, this.#recent.length));
   }
 
-  /** Forgets the bookkeeping of entries before `index`; they can still be read, more slowly. */
+  /**
+   * Forgets the bookkeeping of entries before `index`; they can still be read, more slowly. Some may
+   * stay for a while: what is left moves when others go, which is not worth it for a few.
+   */
   keepRecent(index: number): void {
     const drop = Math.min(index - this.#recentFirst, this.#recent.length);
+    if (drop >= DROP_MIN) {
+      this.#dropRecent(drop);
+    }
+  }
+
+  #dropRecent(drop: number): void {
     if (drop > 0) {
       this.#recent.splice(0, drop);
       this.#recentFirst += drop;

@@ -107,8 +107,13 @@ export class Proposals {
         throw error;
       }
       core.dropProposals(sizes.length, errors.codeOf('ProposalDropped'));
+      wake();
+      return;
     }
-    wake();
+    // What has been proposed now is going to be durable, and that is a turn which asks again.
+    if (sizes.length === TURN_OPERATIONS_MAX) {
+      wake();
+    }
   }
 
   #forward(lead: NodeId, term: number): void {
