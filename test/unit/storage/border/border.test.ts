@@ -5,13 +5,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
-import { packageRoot } from '../../../src/base/package.js';
-import { loadAddon } from '../../../src/storage/loader.js';
-import type { OpenOptions } from '../../../src/storage/native.js';
-import type { PlaneOptions } from '../../../src/storage/native-plane.js';
-import { nativeErrorRows } from '../../support/fakes/native-errors.js';
-import { tempDir } from '../../support/temp-dir.js';
-import { openOptions } from './voters/tiny-voter.js';
+import { packageRoot } from '../../../../src/base/package.js';
+import { loadAddon } from '../../../../src/storage/loader.js';
+import type { OpenOptions } from '../../../../src/storage/native.js';
+import type { PlaneOptions } from '../../../../src/storage/native-plane.js';
+import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
+import { tempDir } from '../../../support/temp-dir.js';
+import { openOptions } from '../voters/tiny-voter.js';
+import { planeOptions } from './plane-options.js';
 
 const sources = ['native.ts', 'native-types.ts', 'native-plane.ts'].map((file) => {
   const path = join(packageRoot, 'src', 'storage', file);
@@ -68,20 +69,6 @@ t.test('MemberCore, Recovered and CoreStatus are as declared', async (test) => {
   test.strictSame(Object.keys(core.status()).sort(), declared('CoreStatus').sort());
   await core.close();
 });
-
-const planeOptions: PlaneOptions = {
-  lanes: 1,
-  maxReceiveBytes: 1 << 20,
-  maxSendBytes: 0,
-  maxConcurrentStreams: 100,
-  streamWindowBytes: 65535,
-  connectionWindowBytes: 1 << 20,
-  keepAliveIntervalMs: 0,
-  keepAliveTimeoutMs: 0,
-  minPingMs: 0,
-  idleMs: 0,
-  heldBytesMost: 1 << 20,
-};
 
 t.test('NativePlane is as declared, and refuses what it cannot read', async (test) => {
   const { core } = await addon.open(openOptions(tempDir('plane'), 'memory'), () => {});

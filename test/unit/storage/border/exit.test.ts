@@ -4,17 +4,17 @@
 import { spawnSync } from 'node:child_process';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
-import { loadAddon } from '../../../src/storage/loader.js';
-import { tempDir } from '../../support/temp-dir.js';
-import { openOptions } from './voters/tiny-voter.js';
+import { loadAddon } from '../../../../src/storage/loader.js';
+import { tempDir } from '../../../support/temp-dir.js';
+import { openOptions } from '../voters/tiny-voter.js';
 
 const here = (file: string): string => new URL(file, import.meta.url).href;
 
 /** A script that keeps a member busy for a moment, and then does `last` without closing it. */
 function busyScript(dataDir: string, engine: string, last: string): string {
   return `(async () => {
-    const { loadAddon } = await import('${here('../../../src/storage/loader.js')}');
-    const { openOptions } = await import('${here('./voters/tiny-voter.js')}');
+    const { loadAddon } = await import('${here('../../../../src/storage/loader.js')}');
+    const { openOptions } = await import('${here('../voters/tiny-voter.js')}');
     const addon = loadAddon();
     const options = openOptions('${dataDir}', '${engine}');
     let core = null;

@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import t from 'tap';
-import { loadAddon } from '../../../src/storage/loader.js';
+import { loadAddon } from '../../../../src/storage/loader.js';
 
 const names = { nghttp2: 'libnghttp2', uv: 'libuv', zlib: 'libz' };
 
@@ -24,7 +24,7 @@ t.test('the addon runs the libraries that it was compiled for', async (test) => 
 const linux = process.platform === 'linux' ? {} : { skip: 'nothing can be preloaded this way' };
 
 t.test('a preloaded library keeps its place before everything else', linux, async (test) => {
-  const loader = new URL('../../../src/storage/loader.js', import.meta.url).href;
+  const loader = new URL('../../../../src/storage/loader.js', import.meta.url).href;
   const script = `const { loadAddon } = await import(${JSON.stringify(loader)});
     console.log(JSON.stringify(loadAddon().planeLibraries));`;
   const env = { ...process.env, LD_PRELOAD: 'libm.so.6' };
