@@ -15,7 +15,7 @@ import {
 import { data, ErrorCode, grpcMessage, rstStream } from '../../support/etcd/wire/frames.js';
 import { residentMiB } from '../../support/etcd/wire/subject.js';
 import { sleep } from '../../support/wait.js';
-import { isFull, overEach, Subject } from './subject.js';
+import { anyPings, isFull, overEach, Subject } from './subject.js';
 
 const ROUNDS = isFull ? 200 : 30;
 const CALLS = 100;
@@ -32,7 +32,7 @@ async function nothingIsLeft(subject: Subject): Promise<void> {
 }
 
 overEach(t, 'calls that are given up', async (t, transport) => {
-  const subject = await Subject.start(t, transport);
+  const subject = await Subject.start(t, transport, anyPings);
   const ways: Record<string, (i: number) => Promise<void>> = {
     'by a reset right after the request': async () => {
       const connection = await subject.open({ keepBodies: false });
@@ -99,7 +99,7 @@ overEach(t, 'calls that are given up', async (t, transport) => {
 });
 
 overEach(t, 'a stop with calls under way', async (t, transport) => {
-  const subject = await Subject.start(t, transport, ['--stop-grace=1s']);
+  const subject = await Subject.start(t, transport, [...anyPings, '--stop-grace=1s']);
   const connection = await subject.open();
   const idle = await subject.open();
   await idle.settle();

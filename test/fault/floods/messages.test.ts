@@ -28,7 +28,7 @@ import {
 } from '../../support/etcd/wire/frames.js';
 import { encodeHeaders } from '../../support/etcd/wire/hpack.js';
 import { sleep } from '../../support/wait.js';
-import { isFull, overEach, Subject } from './subject.js';
+import { anyPings, isFull, overEach, Subject } from './subject.js';
 
 const VALUE_BYTES = 1_572_000; // under the limit of a request, with its key
 const CALLS = isFull ? 10_000 : 2000;
@@ -39,7 +39,7 @@ const PORTABLE_BOMBS = 10;
 t.setTimeout(10 * 60_000);
 
 overEach(t, 'the largest values', async (t, transport) => {
-  const subject = await Subject.start(t, transport);
+  const subject = await Subject.start(t, transport, anyPings);
   const value = Buffer.alloc(VALUE_BYTES, 'v');
 
   await t.test('several at once on one connection', (t) =>
@@ -100,7 +100,7 @@ overEach(t, 'the largest values', async (t, transport) => {
 });
 
 overEach(t, 'cut at every octet', async (t, transport) => {
-  const subject = await Subject.start(t, transport);
+  const subject = await Subject.start(t, transport, anyPings);
   const block = encodeHeaders(callHeaders(methods.put));
   const call = concat([
     preface,
@@ -144,7 +144,7 @@ overEach(t, 'cut at every octet', async (t, transport) => {
 });
 
 overEach(t, 'bombs', async (t, transport) => {
-  const subject = await Subject.start(t, transport);
+  const subject = await Subject.start(t, transport, anyPings);
   const bomb = grpcMessage(gzipSync(bytes('\0'.repeat(64 << 20))), 1);
 
   const count = transport === 'native' ? BOMBS : PORTABLE_BOMBS;
@@ -165,7 +165,7 @@ overEach(t, 'bombs', async (t, transport) => {
 });
 
 overEach(t, 'many calls on one connection', async (t, transport) => {
-  const subject = await Subject.start(t, transport);
+  const subject = await Subject.start(t, transport, anyPings);
 
   await t.test('watches at once', (t) =>
     subject.endure(t, 300, async () => {

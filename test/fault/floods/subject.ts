@@ -16,6 +16,9 @@ import { sleep, waitFor } from '../../support/wait.js';
 
 export const isFull = process.env.METASTORE_TEST_FULL === '1';
 
+/** For tests that ask by pings whether the server has come to something. */
+export const anyPings = ['--grpc-keepalive-min-time=0s'];
+
 /** How long the other client may have to wait for a put, in ms: the attack shares its processor. */
 const WAIT_MS_MAX = 5000;
 /** Garbage that a collector has not come to yet, in MiB. */
