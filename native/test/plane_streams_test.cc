@@ -141,6 +141,7 @@ TEST(PlaneWatch, AClientThatAsksWithoutReadingIsEnded) {
 TEST(PlaneWatch, CreatesWaitForTheirCaller) {
   StreamsHarness h;
   h.gate.Set(h.gate.flags() | plane::kGateAuth);
+  h.common_name = "cn";
   FakeWire* wire = h.Open(kA, kWatch, {{"token", "t.1"}, {"other", "x"}});
   h.Say(kA, CreateBytes({.key = "a"}));
   h.Say(kA, ProgressBytes());
@@ -173,6 +174,15 @@ TEST(PlaneWatch, CreatesWaitForTheirCaller) {
   // Cancels and progress need no caller.
   h.Say(kA, CancelBytes(0));
   EXPECT_TRUE(wire->Next()->canceled);
+  EXPECT_EQ(h.events.questions.size(), 2u);
+}
+
+TEST(PlaneWatch, ACallerWhoSaysWhoHeIsIsAskedForAtAnyTime) {
+  StreamsHarness h;
+  h.Open(kA, kWatch, {{"token", "t.1"}});
+  h.common_name = "cn";
+  h.Open(kB, kWatch);
+  for (const CallId id : {kA, kB}) h.Say(id, CreateBytes({.key = "a"}));
   EXPECT_EQ(h.events.questions.size(), 2u);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -112,6 +113,12 @@ void StreamCall::AppendCredentials(std::string* record) const {
   PutLittle32(record->data() + count_at, count);
   AppendText(wire_->peer().common_name, record);
   AppendText(wire_->peer().address, record);
+}
+
+bool StreamCall::HasCredentials() const {
+  if (!wire_->peer().common_name.empty()) return true;
+  return std::any_of(std::begin(kCredentials), std::end(kCredentials),
+                     [this](std::string_view name) { return wire_->head().Find(name) != nullptr; });
 }
 
 LaneStreams::LaneStreams(Streams* streams, size_t lane) : streams_(streams), lane_(lane) {

@@ -52,6 +52,8 @@ class StreamCall : public Call {
   /// Name and value of each piece of metadata that says who calls behind their number, then the
   /// certificate's name and the client's address, each behind its u32 length.
   void AppendCredentials(std::string* record) const;
+  /// Whether the client says who it is.
+  bool HasCredentials() const;
 
   LaneStreams* const lane_;
   const CallId id_;

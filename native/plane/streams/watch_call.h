@@ -42,6 +42,7 @@ class WatchCall final : public StreamCall {
   void Request(std::string_view message, const auth::Caller& caller);
 
   bool open_ = true;  // at the hub
+  const bool has_credentials_;
   /// Messages that wait for an answer about the first one's caller.
   std::unique_ptr<std::deque<std::string>> held_;
   std::vector<Written> on_wire_;

@@ -155,7 +155,7 @@ struct StreamsHarness {
   FakeWire* Open(CallId id, std::string_view path, Metadata metadata = {}) {
     auto wire = std::make_unique<FakeWire>(path);
     wire->head_.metadata = std::move(metadata);
-    wire->peer_.common_name = "cn";
+    wire->peer_.common_name = common_name;
     wire->peer_.address = "at";
     const size_t lane = plane::LaneOf(id);
     auto call = lanes[lane]->Make(id, wire.get());
@@ -219,6 +219,8 @@ struct StreamsHarness {
     return numbers[(watch ? 0 : numbers.size() / 2) + place];
   }
 
+  /// Of the certificates of calls to come.
+  std::string common_name;
   ManualExecutor executor;
   Router router;
   plane::Gate gate;
