@@ -72,6 +72,14 @@ function readReport(out: string): Report {
   return JSON.parse(readFileSync(join(out, 'tiny.json'), 'utf8')) as Report;
 }
 
+const units = findGenerator()?.replace(/metastore_load$/, 'metastore_load_units') ?? '';
+const noUnits = existsSync(units) ? {} : { skip: 'the native suite did not build them' };
+t.test("the generator's own units", noUnits, async (t) => {
+  const { status, stdout } = spawnSync(units, ['--gtest_brief=1'], { encoding: 'utf8' });
+  t.equal(status, 0, stdout);
+  t.match(stdout, /PASSED {2}\] (?:1[5-9]|[2-9]\d) tests/);
+});
+
 t.test('every row on one engine', noGenerator, async (t) => {
   const out = tempDir('bench');
   const args = [...tiny, '--servers=memory', '--read-rates=500,1000', `--out=${out}`];

@@ -93,7 +93,7 @@ function costLine(costs: readonly JavaScriptCost[], server: string): string[] {
     values.map((one) => spread(one, count)).join(' → ');
   const most = Math.max(...turns.flat());
   const difference = median(heap.at(-1) ?? []) / median(heap[0] ?? []) - 1;
-  const fits = Math.abs(difference) < heapDifferenceMax;
+  const isReached = Math.abs(difference) < heapDifferenceMax ? 'reached' : '**missed**';
   return [
     server,
     show(answered),
@@ -101,7 +101,7 @@ function costLine(costs: readonly JavaScriptCost[], server: string): string[] {
       ? 'not counted by this Node'
       : `${show(turns)} ${most < turnsMax ? 'reached' : '**missed**'}`,
     show(heap),
-    `${(difference * 100).toFixed(1)} % ${fits ? 'reached' : '**missed**'}`,
+    rates.length < 2 ? '-' : `${(difference * 100).toFixed(1)} % ${isReached}`,
   ];
 }
 

@@ -133,7 +133,9 @@ nghttp2_session_callbacks* Callbacks() {
 ClientSession::ClientSession(const std::string& authority, const std::string& token, bool tls,
                              CallHandler* handler)
     : authority_(authority), authorization_(token), handler_(handler) {
-  METASTORE_CHECK(nghttp2_session_client_new(&session_, Callbacks(), this) == 0, "out of memory");
+  METASTORE_CHECK(
+      nghttp2_session_client_new3(&session_, Callbacks(), this, nullptr, memory_.table()) == 0,
+      "out of memory");
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "wire/memory.h"
 #include "work/options.h"
 
 namespace metastore::load {
@@ -98,6 +99,7 @@ class ClientSession {
   std::string authority_;
   std::string authorization_;
   CallHandler* handler_;
+  SessionMemory memory_;
   nghttp2_session* session_ = nullptr;
   std::vector<std::vector<nghttp2_nv>> heads_;
   std::vector<std::unique_ptr<Call>> calls_;
