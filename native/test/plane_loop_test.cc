@@ -283,6 +283,10 @@ TEST(PlaneLoop, DrainLetsCallsEnd) {
   EXPECT_EQ(busy->answer(stream).Messages(), std::vector<std::string>{"done"});
   busy.reset();
   EXPECT_TRUE(PlaneHarness::Eventually([&] { return harness.plane->open_connections() == 0; }));
+  // One that was on its way then is sent away as well.
+  auto late = harness.Connect();
+  ASSERT_TRUE(late->Run([&] { return late->is_lost(); }));
+  EXPECT_TRUE(late->is_sent_away());
 }
 
 TEST(PlaneLoop, AnErrorOfTheProtocolEndsTheConnectionInOrder) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "plane/http2/parts/memory.h"
 
 namespace metastore::plane {
 namespace {
@@ -171,7 +172,8 @@ ServerSession::ServerSession(const SessionOptions& options, SessionOwner* owner,
       idle_since_ns_(now_ns),
       settings_by_ns_(now_ns + kSettingsWithinNs) {
   METASTORE_CHECK(options.held_bytes != nullptr, "a session needs the budget that all share");
-  METASTORE_CHECK(nghttp2_session_server_new2(&session_, Callbacks::All(), this, Options()) == 0,
+  METASTORE_CHECK(nghttp2_session_server_new3(&session_, Callbacks::All(), this, Options(),
+                                              SessionMemory()) == 0,
                   "no memory for a session");
   const int32_t stream_window = Clamp(options.stream_window_bytes);
   const int32_t connection_window = Clamp(options.connection_window_bytes);

@@ -21,7 +21,7 @@ constexpr uint64_t kOutstandingBytes = 1u << 20;
 /// One write takes at most so much.
 constexpr size_t kWriteBytes = 256u << 10;
 /// Writes of one connection before others have their turn.
-constexpr int kWritesPerTurn = 8;
+constexpr int kWritesPerTurn = 2;
 /// How long a client may take to read what is said last.
 constexpr int64_t kEndingNs = 1000000000;
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kNsPerMs = 1000000;
 /// Rounds of a turn without a look at the sockets.
-constexpr int kRounds = 16;
+constexpr int kRounds = 4;
 /// How often it is looked whether there is room in the budget again.
 constexpr int64_t kBudgetNs = 5 * kNsPerMs;
 
@@ -219,11 +219,9 @@ void Lane::Open(int descriptor, Peer peer, bool shares_http, std::string_view fi
   auto connection = std::make_unique<Connection>(this, descriptor, std::move(peer),
                                                  shares_http ? shared_options_ : plain_options_);
   connections_.emplace(number, connection.get());
-  if (connection->Start(first_bytes)) {
-    connection.release();  // destroys itself
-    return;
-  }
-  Forget(connection.get());
+  if (!connection->Start(first_bytes)) return Forget(connection.get());
+  Connection* const started = connection.release();  // destroys itself
+  if (is_draining_) started->Drain();
 }
 
 Connection* Lane::FindConnection(uint64_t number) {
@@ -243,6 +241,7 @@ void Lane::Forget(Connection* connection) {
 }
 
 void Lane::DrainAll() {
+  is_draining_ = true;
   for (const auto& [number, connection] : connections_) connection->Drain();
 }
 

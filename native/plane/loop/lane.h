@@ -73,6 +73,7 @@ class Lane final : public CallTable {
   /// For mail that opens or names a connection.
   void Open(int descriptor, Peer peer, bool shares_http, std::string_view first_bytes);
   Connection* FindConnection(uint64_t number);
+  /// Connections that come later are drained too.
   void DrainAll();
   ForeignCalls* foreign() { return &foreign_; }
 
@@ -132,6 +133,7 @@ class Lane final : public CallTable {
   // Of the lane's thread.
   bool in_turn_ = false;
   bool ended_ = false;
+  bool is_draining_ = false;
   int64_t now_ns_ = 0;
   int64_t armed_ns_ = Timed::kNever;
   std::unique_ptr<char[]> read_buffer_;
