@@ -25,6 +25,16 @@ export interface PlaneOptions {
   readonly idleMs: number;
   /** Bytes of clients' messages that may wait to be served, over all connections. */
   readonly heldBytesMost: number;
+  /** Calls of KV under way natively above which further ones come to TypeScript. */
+  readonly maxRequests: number;
+  /** Calls that take longer are told of by a `slow` event. */
+  readonly slowCallMs: number;
+}
+
+/** Calls by the version of the API that their clients name; `unknown` for none. */
+export interface VersionCount {
+  readonly version: string;
+  readonly calls: number;
 }
 
 /** Kinds of event records (layouts: plane-events.ts); values are exported by the addon. */
@@ -110,6 +120,7 @@ export interface NativePlane {
 
   /** What may be served natively from now on: an OR of GateFlags. */
   gate(flags: number): void;
+<<<<<<< HEAD
   /** Who creates a watch, as an event has asked; `refusal` a code of Addon.errors, 0 for none. */
   watchCaller(call: number, userName: string, authRevision: number, refusal: number): void;
   /** Renewals that `keepAlives` or `caller` events have asked for (src/api/services/streams). */
@@ -118,6 +129,26 @@ export interface NativePlane {
   endStreams(code: number, requiringLeaderOnly: boolean): void;
   /** Counts of Watch, then of LeaseKeepAlive (native/plane/streams/counts.h). */
   streamCounts(): Float64Array;
+=======
+  /**
+   * The token of a call stands for the user, by that revision of users and roles, for so long at
+   * most; calls with it may be served natively while authentication is on.
+   */
+  learnToken(token: string, userName: string, authRevision: number, validMs: number): void;
+  /** Before users, roles, tokens, or whether they are asked for, change. */
+  forgetTokens(): void;
+  /**
+   * Ends requests of KV that are older than `ageMs`. One that was never proposed is told
+   * DeadlineExceeded; a proposal that began between the ages of failureFromMs and failureToMs that
+   * a leader had failed, one older than connectedMs that a connection was lost; others Timeout.
+   */
+  expire(ageMs: number, failureFromMs: number, failureToMs: number, connectedMs: number): void;
+  /** What has been counted of KV's calls (plane-counts.ts); also after stop(). */
+  hotCounts(): Float64Array;
+  hotVersions(): readonly VersionCount[];
+  /** Calls of KV that are under way natively. */
+  hotInFlight(): number;
+>>>>>>> c4f4aed (native/addon/plane: KV's service and its methods for TypeScript)
 
   /** Everything that happened since the last call, as records, or null. Also after stop(). */
   drain(): Buffer | null;

@@ -8,10 +8,11 @@
 namespace metastore::addon {
 
 PlaneHandle::PlaneHandle(Napi::Env env, const Napi::Function& on_wake,
-                         const plane::PlaneOptions& options, member::MemberCore* core)
+                         const plane::PlaneOptions& options, const plane::HotOptions& hot,
+                         member::MemberCore* core)
     : wake_(std::make_shared<Wake>(env, on_wake, "metastore plane")),
       plane_(options, [wake = wake_] { wake->Notify(); }),
-      services_(std::make_unique<PlaneServices>(core, &plane_)) {}
+      services_(std::make_unique<PlaneServices>(core, &plane_, hot)) {}
 
 PlaneHandle::~PlaneHandle() { Stop(); }
 

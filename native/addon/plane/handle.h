@@ -23,7 +23,7 @@ class Wake;
 class PlaneHandle {
  public:
   PlaneHandle(Napi::Env env, const Napi::Function& on_wake, const plane::PlaneOptions& options,
-              member::MemberCore* core);
+              const plane::HotOptions& hot, member::MemberCore* core);
   ~PlaneHandle();
 
   Status Start();
@@ -37,6 +37,8 @@ class PlaneHandle {
   /// For commands; null once the plane stops.
   plane::Plane* plane() { return refusing_.load() ? nullptr : &plane_; }
   PlaneServices* services() { return refusing_.load() ? nullptr : services_.get(); }
+  /// What they have counted, at any time.
+  PlaneServices& counted() { return *services_; }
   /// Numbers and events may be read as long as the handle lives.
   std::string Drain() { return plane_.events().Drain(); }
   std::vector<double> Numbers() const { return plane_.Numbers(); }

@@ -14,7 +14,8 @@ Napi::Value MemberCoreObject::OpenPlane(const Info& info) {
   member::MemberCore* core = Core(info);
   if (core == nullptr) return env.Undefined();
   plane::PlaneOptions options;
-  if (!ReadPlaneOptions(info[0], &options)) return env.Undefined();
+  plane::HotOptions hot;
+  if (!ReadPlaneOptions(info[0], &options, &hot)) return env.Undefined();
   if (!info[1].IsFunction()) {
     ThrowType(env, "onWake must be a function");
     return env.Undefined();
@@ -23,7 +24,8 @@ Napi::Value MemberCoreObject::OpenPlane(const Info& info) {
   if (handle_->has_plane()) {
     status = metastore::Status(Code::kInternal, "openPlane: the core has a plane already");
   } else {
-    auto plane = std::make_shared<PlaneHandle>(env, info[1].As<Napi::Function>(), options, core);
+    auto plane =
+        std::make_shared<PlaneHandle>(env, info[1].As<Napi::Function>(), options, hot, core);
     status = plane->Start();
     if (status.ok()) {
       handle_->SetPlane(plane);

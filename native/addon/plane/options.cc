@@ -89,7 +89,8 @@ void ExportPlane(Napi::Env env, Napi::Object exports) {
   exports["planeLibraries"] = libraries;
 }
 
-bool ReadPlaneOptions(const Napi::Value& value, plane::PlaneOptions* options) {
+bool ReadPlaneOptions(const Napi::Value& value, plane::PlaneOptions* options,
+                      plane::HotOptions* hot) {
   const Napi::Env env = value.Env();
   if (!value.IsObject()) {
     ThrowType(env, "the options of a plane must be an object");
@@ -110,6 +111,8 @@ bool ReadPlaneOptions(const Napi::Value& value, plane::PlaneOptions* options) {
       !ReadWindow(env, &fields, "connectionWindowBytes", &session.connection_window_bytes)) {
     return false;
   }
+  hot->most_in_flight = fields.Index("maxRequests");
+  if (!fields.ok() || !ReadTime(&fields, "slowCallMs", &hot->slow_ns)) return false;
   session.max_concurrent_streams = static_cast<uint32_t>(std::min<uint64_t>(streams, UINT32_MAX));
   if (options->lanes < 1 || options->lanes > (1u << plane::kLaneBits)) {
     ThrowType(env, "lanes must be 1 to 8");

@@ -14,7 +14,8 @@ namespace metastore::addon {
 /// What the addon exports of planes: constants and names.
 void ExportPlane(Napi::Env env, Napi::Object exports);
 /// False with a pending TypeError.
-bool ReadPlaneOptions(const Napi::Value& value, plane::PlaneOptions* options);
+bool ReadPlaneOptions(const Napi::Value& value, plane::PlaneOptions* options,
+                      plane::HotOptions* hot);
 
 class PlaneObject final : public Napi::ObjectWrap<PlaneObject> {
  public:
@@ -45,6 +46,12 @@ class PlaneObject final : public Napi::ObjectWrap<PlaneObject> {
   Napi::Value KeepAlivesDone(const Info& info);
   Napi::Value EndStreams(const Info& info);
   Napi::Value StreamCounts(const Info& info);
+  Napi::Value LearnToken(const Info& info);
+  Napi::Value ForgetTokens(const Info& info);
+  Napi::Value Expire(const Info& info);
+  Napi::Value HotCounts(const Info& info);
+  Napi::Value HotVersions(const Info& info);
+  Napi::Value HotInFlight(const Info& info);
   Napi::Value Drain(const Info& info);
   Napi::Value OpenConnections(const Info& info);
   Napi::Value Metrics(const Info& info);
@@ -58,6 +65,8 @@ class PlaneObject final : public Napi::ObjectWrap<PlaneObject> {
     PlaneServices* services = handle_ == nullptr ? nullptr : handle_->services();
     return services == nullptr ? nullptr : services->streams();
   }
+
+  PlaneServices* OpenServices() { return handle_ == nullptr ? nullptr : handle_->services(); }
 
   std::shared_ptr<PlaneHandle> handle_;
 };

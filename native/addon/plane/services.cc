@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "plane/hot/hot_lane.h"
 #include "plane/streams/stream_call.h"
 
 namespace metastore::addon {
@@ -35,9 +36,11 @@ class PlaneServices::StreamRecords final : public plane::StreamEvents {
   plane::EventQueue* const events_;
 };
 
-PlaneServices::PlaneServices(member::MemberCore* core, plane::Plane* plane)
+PlaneServices::PlaneServices(member::MemberCore* core, plane::Plane* plane,
+                             const plane::HotOptions& hot)
     : core_(core),
       plane_(plane),
+      hot_(std::make_unique<plane::HotService>(core, &plane->gate(), plane, hot)),
       stream_records_(std::make_unique<StreamRecords>(&plane->events())) {
   plane::StreamParts parts;
   parts.hub = &core->hub();
@@ -52,6 +55,7 @@ PlaneServices::~PlaneServices() = default;
 
 std::vector<plane::ServiceMaker> PlaneServices::Makers() {
   std::vector<plane::ServiceMaker> makers;
+  makers.push_back([this](const plane::LaneView& view) { return hot_->MakeLane(view); });
   makers.push_back([this](const plane::LaneView& view) {
     return std::make_unique<StreamService>(streams_.get(), view.lane);
   });
@@ -60,6 +64,7 @@ std::vector<plane::ServiceMaker> PlaneServices::Makers() {
 
 void PlaneServices::Detach() {
   streams_.reset();
+  hot_->Detach();
   core_ = nullptr;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "member/core.h"
+#include "plane/hot/service.h"
 #include "plane/loop/plane.h"
 #include "plane/loop/service.h"
 #include "plane/streams/streams.h"
@@ -17,7 +18,7 @@ namespace metastore::addon {
 
 class PlaneServices {
  public:
-  PlaneServices(member::MemberCore* core, plane::Plane* plane);
+  PlaneServices(member::MemberCore* core, plane::Plane* plane, const plane::HotOptions& hot);
   ~PlaneServices();
 
   /// One maker a service; called once, before the plane starts.
@@ -28,10 +29,14 @@ class PlaneServices {
   /// Null behind Detach.
   plane::Streams* streams() { return streams_.get(); }
 
+  /// KV; it counts on behind Detach.
+  plane::HotService* hot() { return hot_.get(); }
+
  private:
   class StreamRecords;
   member::MemberCore* core_;
   plane::Plane* const plane_;
+  const std::unique_ptr<plane::HotService> hot_;
   std::unique_ptr<StreamRecords> stream_records_;
   std::unique_ptr<plane::Streams> streams_;
 };

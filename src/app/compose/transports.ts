@@ -34,7 +34,11 @@ export interface TransportParts {
 }
 
 /** The settings of gRPC as the plane has them. */
-export function planeOptions(threads: number, grpc: GrpcServerOptions): PlaneOptions {
+export function planeOptions(
+  threads: number,
+  grpc: GrpcServerOptions,
+  calls: Pick<PlaneOptions, 'maxRequests' | 'slowCallMs'>,
+): PlaneOptions {
   const { keepaliveIntervalMs, keepaliveTimeoutMs, windows } = grpc;
   const pings = keepaliveIntervalMs > 0 && keepaliveTimeoutMs > 0;
   return {
@@ -49,6 +53,7 @@ export function planeOptions(threads: number, grpc: GrpcServerOptions): PlaneOpt
     minPingMs: grpc.minPingMs ?? 0,
     idleMs: grpc.idleMs ?? 0,
     heldBytesMost: HELD_BYTES_MOST,
+    ...calls,
   };
 }
 
@@ -63,6 +68,7 @@ export function openTransport(config: ServerConfig, parts: TransportParts): Open
   if (config.clientTransport === 'grpc-js') {
     return { transport: new GrpcServer(handlers, errors, config.grpc, json), plane: null };
   }
+<<<<<<< HEAD
   const options = planeOptions(config.planeThreads, config.grpc);
   let plane: NativePlane | null = null;
   const transport = new NativeServer({
@@ -70,6 +76,14 @@ export function openTransport(config: ServerConfig, parts: TransportParts): Open
       plane = core.openPlane(options, onWake);
       return plane;
     },
+=======
+  const options = planeOptions(config.planeThreads, config.grpc, {
+    maxRequests: Math.min(config.bounds.maxRequests, Number.MAX_SAFE_INTEGER),
+    slowCallMs: Math.max(0, Math.ceil(config.observed.warningUnaryMs)),
+  });
+  return new NativeServer({
+    open: (onWake) => core.openPlane(options, onWake),
+>>>>>>> c4f4aed (native/addon/plane: KV's service and its methods for TypeScript)
     decoder: new PlaneDecoder(addon.planeEvents),
     handlers,
     errors,
