@@ -43,6 +43,7 @@ import { Proposals } from './replica/requests/proposals.js';
 import { ReadIndexRounds } from './replica/requests/read-index.js';
 import { Tickets } from './replica/requests/tickets.js';
 import { ControlTimes } from './serving/control-times.js';
+import { PlaneGate } from './serving/plane/gate.js';
 import { RequestTimes } from './serving/request-times.js';
 import { SlowRequests } from './serving/slow-requests.js';
 import { Waits } from './serving/waits.js';
@@ -86,6 +87,7 @@ export interface MemberParts {
   readonly peers: PeerTransport;
   readonly link: PeerLink;
   readonly loop: ReplicaLoop;
+  readonly gate: PlaneGate;
 }
 
 /** All that a member is assembled from. */
@@ -201,6 +203,8 @@ function takeOver(
   parts.checkpoints.installed(state.appliedIndex);
   parts.loop.installed(state);
   events.applied(state.appliedIndex, state.revision);
+  parts.gate.forgetTokens();
+  parts.gate.update();
   log.info('applied snapshot', {
     'snapshot-index': state.appliedIndex,
     'snapshot-term': state.appliedTerm,
@@ -263,6 +267,22 @@ function makeLeadership(
   });
 }
 
+function makeGate(
+  { raw, membership, auth, lessor }: State,
+  loop: Pick<ReplicaLoop, 'lead' | 'leadsApplied'>,
+): PlaneGate {
+  const { raft } = raw;
+  return new PlaneGate(() => ({
+    leader: loop.lead,
+    leadsApplied: loop.leadsApplied,
+    isAlone: raft.tracker.ids.length === 1 && raft.tracker.ids[0] === raft.id,
+    isLearner: membership.get(raft.id)?.isLearner ?? false,
+    version: membership.version,
+    authEnabled: auth.enabled,
+    isPrimaryLessor: lessor.isPrimary,
+  }));
+}
+
 function makeCompletions({ options, clock, log, events }: Given, parts: MemberParts) {
   return new MemberCompletions({
     ...parts,
@@ -320,7 +340,10 @@ export function assemble(given: Given): MemberParts {
       },
       send: (messages) => outgoing.send(messages),
       ticked: (nowMs) => events.ticked(nowMs),
-      termApplied: (term) => core.failHandedOver(term, errors.codeOf('TimeoutLeaderFailure')),
+      termApplied: (term) => {
+        core.failHandedOver(term, errors.codeOf('TimeoutLeaderFailure'));
+        parts.gate.update();
+      },
     },
     recovered.appliedTerm,
   );
@@ -347,6 +370,7 @@ export function assemble(given: Given): MemberParts {
       removed: () => events.removed(),
     }),
     leadership: makeLeadership(given, membership, loop, peers),
+    gate: makeGate(state, loop),
   };
   const completions = makeCompletions(given, parts);
   core.setHeader(clusterId, memberId, recovered.term);

@@ -29,6 +29,8 @@ import type { TicketKind } from './replica/requests/tickets.js';
 import { type Caller, nobody } from './serving/caller.js';
 import { MemberCounts } from './serving/counts.js';
 import { checkpointLeases, leaseProposals } from './serving/lease-proposals.js';
+import { expireRequests } from './serving/plane/expiry.js';
+import type { PlaneGate } from './serving/plane/gate.js';
 import { typeOfInternal } from './serving/request-times.js';
 import type { ResolveCaller } from './serving/watch-streams.js';
 import type { Backups } from './upkeep/backups.js';
@@ -144,6 +146,7 @@ export class Member {
       return;
     }
     this.#stopping = true;
+    this.gate.close();
     this.#announcements.stop();
     this.#parts.watches.close();
     this.lessor.demote();
@@ -158,6 +161,10 @@ export class Member {
     await this.#core.close();
   }
 
+  /** What the data plane may serve by itself. */
+  get gate(): PlaneGate {
+    return this.#parts.gate;
+  }
   get leader(): NodeId {
     return this.#loop.lead;
   }
@@ -355,7 +362,8 @@ export class Member {
   }
 
   #ticked(nowMs: number): void {
-    this.#expire(nowMs);
+    expireRequests(this.#parts, this.#core, this.options.requestTimeoutMs, nowMs);
+    this.gate.update();
     // A state that is being replaced is neither read nor written out.
     if (!this.#parts.writes.installing) {
       this.#parts.checkpoints.tick(this.#loop.appliedIndex, nowMs);
@@ -363,17 +371,6 @@ export class Member {
     this.#expiry.tick(nowMs);
     this.#firstElection.tick(nowMs);
     this.#versions.tick(nowMs);
-  }
-
-  /** Ends requests that have waited too long. */
-  #expire(nowMs: number): void {
-    const { tickets, leadership } = this.#parts;
-    tickets.expire(
-      nowMs - this.options.requestTimeoutMs,
-      (ticket) => this.#core.expireQueued(ticket),
-      (kind, startedMs) =>
-        MetaStoreError.of(kind === 'read' ? 'Timeout' : leadership.timeoutReason(startedMs)),
-    );
   }
 
   /** Tells the transport who the others are. */
@@ -394,5 +391,6 @@ export class Member {
     if (isLeader) {
       this.#versions.leads(this.nowMs);
     }
+    this.gate.update();
   }
 }

@@ -120,7 +120,6 @@ export interface NativePlane {
 
   /** What may be served natively from now on: an OR of GateFlags. */
   gate(flags: number): void;
-<<<<<<< HEAD
   /** Who creates a watch, as an event has asked; `refusal` a code of Addon.errors, 0 for none. */
   watchCaller(call: number, userName: string, authRevision: number, refusal: number): void;
   /** Renewals that `keepAlives` or `caller` events have asked for (src/api/services/streams). */
@@ -129,7 +128,6 @@ export interface NativePlane {
   endStreams(code: number, requiringLeaderOnly: boolean): void;
   /** Counts of Watch, then of LeaseKeepAlive (native/plane/streams/counts.h). */
   streamCounts(): Float64Array;
-=======
   /**
    * The token of a call stands for the user, by that revision of users and roles, for so long at
    * most; calls with it may be served natively while authentication is on.
@@ -143,12 +141,11 @@ export interface NativePlane {
    * a leader had failed, one older than connectedMs that a connection was lost; others Timeout.
    */
   expire(ageMs: number, failureFromMs: number, failureToMs: number, connectedMs: number): void;
-  /** What has been counted of KV's calls (plane-counts.ts); also after stop(). */
+  /** What has been counted of KV's calls (native/plane/hot/counts.h); also after stop(). */
   hotCounts(): Float64Array;
   hotVersions(): readonly VersionCount[];
   /** Calls of KV that are under way natively. */
   hotInFlight(): number;
->>>>>>> c4f4aed (native/addon/plane: KV's service and its methods for TypeScript)
 
   /** Everything that happened since the last call, as records, or null. Also after stop(). */
   drain(): Buffer | null;

@@ -83,8 +83,16 @@ const growing = new Set([
   '/etcdserverpb.Lease/LeaseGrant',
 ]);
 
-/** The same handlers, with requests refused that come while too much is under way. */
-export function bounded(table: HandlerTable, bounds: RequestBounds): HandlerTable {
+/**
+ * The same handlers, with requests refused that come while too much is under way.
+ *
+ * @param elsewhere requests in flight that no handler knows of
+ */
+export function bounded(
+  table: HandlerTable,
+  bounds: RequestBounds,
+  elsewhere: () => number = () => 0,
+): HandlerTable {
   const { maxRequests, maxMemoryBytes } = bounds;
   if (maxRequests === Number.POSITIVE_INFINITY && maxMemoryBytes === Number.POSITIVE_INFINITY) {
     return table;
@@ -99,7 +107,7 @@ export function bounded(table: HandlerTable, bounds: RequestBounds): HandlerTabl
     }
     const grows = growing.has(path);
     const handle: typeof handler.handle = async (context, request) => {
-      if (inFlight >= maxRequests) {
+      if (inFlight + elsewhere() >= maxRequests) {
         throw MetaStoreError.of('OverLimit');
       }
       if (grows && memory.isExceeded()) {
@@ -119,7 +127,7 @@ export function bounded(table: HandlerTable, bounds: RequestBounds): HandlerTabl
 }
 
 /** Looks at the memory of the process, but not for every request. */
-class MemoryWatch {
+export class MemoryWatch {
   readonly #maxBytes: number;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #exceeded = false;

@@ -52,7 +52,7 @@ class TimeCells {
   Cell sum_ns_;
 };
 
-/// Methods that are served natively. The order is part of the border (src/storage/plane-counts.ts).
+/// Methods that are served natively. The order is part of the border (src/api/metrics/plane.ts).
 enum class HotMethod : uint8_t { kRange, kPut, kDeleteRange, kTxn, kCount };
 inline constexpr size_t kHotMethods = static_cast<size_t>(HotMethod::kCount);
 

@@ -5,6 +5,7 @@ import type { CallContext } from '../../base/call.js';
 import { MetaStoreError } from '../../base/errors.js';
 import type { Logger } from '../../base/log/logger.js';
 import { type Caller, nobody } from '../../server/serving/caller.js';
+import type { PlaneGate } from '../../server/serving/plane/gate.js';
 import type { AuthState } from '../../state/auth/auth-state.js';
 import type { TokenProvider } from '../../state/auth/tokens/types.js';
 import type { Authority } from '../access.js';
@@ -12,6 +13,8 @@ import type { Authority } from '../access.js';
 export interface AuthenticationParts {
   readonly state: Pick<AuthState, 'enabled' | 'checkAdmin' | 'currentRevision'>;
   readonly tokens: TokenProvider;
+  /** Is told of tokens that have been accepted. */
+  readonly gate: Pick<PlaneGate, 'generation' | 'learnToken'>;
   /** Whether a certificate's common name may stand for a user. */
   readonly clientCertAuth: boolean;
   readonly log: Logger;
@@ -43,7 +46,7 @@ export class Authentication implements Authority {
   }
 
   async identify(context: CallContext): Promise<Caller> {
-    const { state, tokens, log } = this.#parts;
+    const { state, tokens, gate, log } = this.#parts;
     if (!this.enabled) {
       return nobody;
     }
@@ -53,12 +56,14 @@ export class Authentication implements Authority {
       const authRevision = userName === '' ? 0 : state.currentRevision;
       return { userName, authRevision, refusal: null };
     }
+    const { generation } = gate;
     const identity = await tokens.identify(token, context.signal);
     if (identity === null) {
       log.warn('invalid auth token', { 'remote-address': context.peer });
       return { ...nobody, refusal: MetaStoreError.of('InvalidAuthToken') };
     }
     const authRevision = identity.revision ?? state.currentRevision;
+    gate.learnToken(token, identity.userName, authRevision, generation);
     return { userName: identity.userName, authRevision, refusal: null };
   }
 

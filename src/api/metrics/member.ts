@@ -105,7 +105,8 @@ function observeCore(metrics: Metrics, core: CoreStatus, engine: string): void {
   }
 }
 
-function observeRequests(metrics: Metrics, { parts, expiry }: MemberCounts): void {
+function observeRequests(metrics: Metrics, { parts, expiry, plane }: MemberCounts): void {
+  plane?.take();
   const { requestTimes, controlTimes, tickets, reads, heartbeats, leadership, lessor } = parts;
   for (const { type, succeeded, failed } of requestTimes.all) {
     for (const [success, times] of [['true', succeeded] as const, ['false', failed] as const]) {
@@ -117,8 +118,10 @@ function observeRequests(metrics: Metrics, { parts, expiry }: MemberCounts): voi
     load(metrics, serverMetrics.applySeconds, ['v3', op, 'false'], failed);
   }
   metrics.value(serverMetrics.proposalsFailed).set(requestTimes.proposalsFailed);
-  metrics.value(serverMetrics.proposalsPending).set(tickets.countProposals());
-  metrics.value(ownMetrics.tickets).set(tickets.size);
+  metrics
+    .value(serverMetrics.proposalsPending)
+    .set(tickets.countProposals() + (plane?.proposals ?? 0));
+  metrics.value(ownMetrics.tickets).set(tickets.size + (plane?.waiting ?? 0));
   metrics.value(serverMetrics.readIndexesFailed).set(reads.failedRounds);
   metrics.value(serverMetrics.slowReadIndexes).set(reads.slowRounds);
   load(metrics, ownMetrics.readConfirmSeconds, [], reads.confirmSeconds);

@@ -70,7 +70,7 @@ export class RequestStats {
   /** A unary call has ended, with a reply or (null) with an error. */
   ended(
     path: string,
-    context: CallContext,
+    context: Pick<CallContext, 'peer'>,
     startMs: number,
     tookMs: number,
     request: Buffer,
@@ -86,7 +86,7 @@ export class RequestStats {
 
   #fields(
     path: string,
-    context: CallContext,
+    context: Pick<CallContext, 'peer'>,
     startMs: number,
     tookMs: number,
     request: Buffer,

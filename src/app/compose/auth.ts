@@ -57,7 +57,8 @@ export function openLogin(config: AuthConfig, clock: Clock, log: Logger): Login 
     const passwords = new Passwords({ cost: usableCost(config.bcryptCost, log) });
     const { clientCertAuth } = config;
     const services = (member: Member) => {
-      const options = { state: member.auth, tokens, clientCertAuth, log };
+      const { auth: state, gate } = member;
+      const options = { state, gate, tokens, clientCertAuth, log };
       const access = new Access(new Authentication(options));
       return { access, auth: { member, access, tokens, passwords, log } };
     };

@@ -26,6 +26,7 @@ import type { ServerConfig } from '../config/config.js';
 import { clientServices } from '../listen/services.js';
 import { openTracing } from '../tracing/tracing.js';
 import type { MemberSide } from './member-side.js';
+import { attachPlane, tellSlow } from './plane.js';
 import { openTransport } from './transports.js';
 
 /** Counts of clients' calls, and of what the member is asked for at each scrape. */
@@ -33,7 +34,7 @@ function meterCalls(config: ServerConfig, metrics: Metrics, member: Member, log:
   const { extensive, warningUnaryMs, features } = config.observed;
   observeMember(metrics, member, features);
   const stats = new RequestStats(log, warningUnaryMs);
-  return new CallMeters(metrics, member.errors, stats, { extensive });
+  return { calls: new CallMeters(metrics, member.errors, stats, { extensive }), stats };
 }
 
 /** What clients reach over HTTP, and what of it ports for metrics have. */
@@ -54,11 +55,11 @@ function httpSides(
 }
 
 /** What the plane asks about streams that it serves by itself, and its other events. */
-function planeExtras(planeStreams: PlaneStreams): PlaneExtras {
+function planeExtras(planeStreams: PlaneStreams, stats: RequestStats): PlaneExtras {
   return {
     keepAlives: (record) => planeStreams.keepAlives(record),
     caller: (record) => planeStreams.caller(record),
-    slow: () => undefined,
+    slow: (record) => tellSlow(stats, record),
   };
 }
 
@@ -73,10 +74,12 @@ export async function openClientSide(
   const streams = new OpenStreams(member);
   const electionMs = config.member.heartbeatMs * config.member.electionTicks;
   const stopPolling = systemClock.every(electionMs, () => streams.poll());
-  const calls = meterCalls(config, metrics, member, log);
+  const { calls, stats } = meterCalls(config, metrics, member, log);
   const requestLog = config.notesRequests ? new RequestLog(member.errors) : null;
   const apiParts = { ...side, calls, reflection: config.reflection };
-  const served = bounded(buildHandlers(apiParts, streams), config.bounds);
+  const native = { inFlight: () => 0 };
+  const table = buildHandlers(apiParts, streams);
+  const served = bounded(table, config.bounds, () => native.inFlight());
   const tracing = await openTracing(config.tracing, member.errors, log);
   const handlers = tracing.traced(requestLog?.tracked(served) ?? served);
   const httpParts = { member, handlers, requestLog, log };
@@ -86,9 +89,11 @@ export async function openClientSide(
   const planeStreams = new PlaneStreams({ ...side, errors, calls, marks: addon.streamMarks });
   const { transport: grpc, plane } = openTransport(config, {
     ...{ addon, core: member.native, handlers, errors },
-    ...{ json, http: http.handler, extras: planeExtras(planeStreams), log },
+    ...{ json, http: http.handler, extras: planeExtras(planeStreams, stats), log },
   });
   if (plane !== null) {
+    native.inFlight = () => plane.hotInFlight();
+    attachPlane(plane, { config, addon, member, metrics, log });
     planeStreams.attach(plane, streams);
     observeStreams(metrics, config.observed.extensive, () => plane.streamCounts());
   }

@@ -33,11 +33,17 @@ export interface TransportParts {
   readonly log: Logger;
 }
 
+/** As many calls as come, each as long as it takes. */
+const unboundedCalls = {
+  maxRequests: Number.MAX_SAFE_INTEGER,
+  slowCallMs: Number.MAX_SAFE_INTEGER,
+};
+
 /** The settings of gRPC as the plane has them. */
 export function planeOptions(
   threads: number,
   grpc: GrpcServerOptions,
-  calls: Pick<PlaneOptions, 'maxRequests' | 'slowCallMs'>,
+  calls: Pick<PlaneOptions, 'maxRequests' | 'slowCallMs'> = unboundedCalls,
 ): PlaneOptions {
   const { keepaliveIntervalMs, keepaliveTimeoutMs, windows } = grpc;
   const pings = keepaliveIntervalMs > 0 && keepaliveTimeoutMs > 0;
@@ -68,22 +74,16 @@ export function openTransport(config: ServerConfig, parts: TransportParts): Open
   if (config.clientTransport === 'grpc-js') {
     return { transport: new GrpcServer(handlers, errors, config.grpc, json), plane: null };
   }
-<<<<<<< HEAD
-  const options = planeOptions(config.planeThreads, config.grpc);
+  const options = planeOptions(config.planeThreads, config.grpc, {
+    maxRequests: Math.min(config.bounds.maxRequests, Number.MAX_SAFE_INTEGER),
+    slowCallMs: Math.max(0, Math.ceil(config.observed.warningUnaryMs)),
+  });
   let plane: NativePlane | null = null;
   const transport = new NativeServer({
     open: (onWake) => {
       plane = core.openPlane(options, onWake);
       return plane;
     },
-=======
-  const options = planeOptions(config.planeThreads, config.grpc, {
-    maxRequests: Math.min(config.bounds.maxRequests, Number.MAX_SAFE_INTEGER),
-    slowCallMs: Math.max(0, Math.ceil(config.observed.warningUnaryMs)),
-  });
-  return new NativeServer({
-    open: (onWake) => core.openPlane(options, onWake),
->>>>>>> c4f4aed (native/addon/plane: KV's service and its methods for TypeScript)
     decoder: new PlaneDecoder(addon.planeEvents),
     handlers,
     errors,

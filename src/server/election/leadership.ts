@@ -10,6 +10,7 @@ import type { Membership } from '../../cluster/membership.js';
 import { longestConnected, type PeerConnections } from '../../cluster/peers/types.js';
 import { NONE, type NodeId } from '../../raft/index.js';
 import type { ReplicaLoop } from '../replica/replica-loop.js';
+import type { ExpiryAges } from '../serving/plane/gate.js';
 
 /** A leader that has not run for this many ticks asks the others before it trusts itself. */
 const ACTIVE_TICKS = 3;
@@ -96,6 +97,14 @@ export class Leadership {
     return connected ? 'Timeout' : 'TimeoutConnectionLost';
   }
 
+  /** The same as `timeoutReason`, for whoever knows ages alone. */
+  expiryAges(): ExpiryAges {
+    const { clock, tickMs, electionTicks } = this.#parts;
+    const failureToMs = clock.nowMs() - this.#electedMs;
+    const failureFromMs = failureToMs + 2 * electionTicks * tickMs;
+    return { failureFromMs, failureToMs, connectedMs: clock.nowMs() - this.#connectedMs() };
+  }
+
   /**
    * Hands leadership to a voter.
    *
@@ -145,6 +154,26 @@ export class Leadership {
     await this.transfer(to).catch((error: unknown) => {
       log.warn('leadership transfer failed', { ...fields, error });
     });
+  }
+
+  /** Since when those have been connected that this member needs; in the future while they are not. */
+  #connectedMs(): number {
+    const { loop, id, membership, connections } = this.#parts;
+    if (loop.lead === NONE) {
+      return Number.NEGATIVE_INFINITY;
+    }
+    const since = (other: bigint) =>
+      connections.connectedSinceMs(other) ?? Number.POSITIVE_INFINITY;
+    if (loop.lead !== id) {
+      return since(loop.lead);
+    }
+    const voters = membership.list().filter((member) => !member.isLearner);
+    const times = voters.map((voter) =>
+      voter.id === id ? Number.NEGATIVE_INFINITY : since(voter.id),
+    );
+    times.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    // The last one that a majority needs.
+    return times[Math.floor(voters.length / 2)] ?? Number.POSITIVE_INFINITY;
   }
 
   #connectedSince(id: bigint, startedMs: number): boolean {

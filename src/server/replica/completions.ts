@@ -6,6 +6,7 @@ import type { Alarms } from '../../state/alarms.js';
 import type { Lessor } from '../../state/lease/lessor.js';
 import type { CompletionHandler, SlowRequest } from '../../storage/completions.js';
 import type { ControlTimes } from '../serving/control-times.js';
+import type { PlaneGate } from '../serving/plane/gate.js';
 import type { SlowRequests } from '../serving/slow-requests.js';
 import type { WatchStreams } from '../serving/watch-streams.js';
 import type { ControlEntries } from './control/control.js';
@@ -29,6 +30,7 @@ export interface CompletionParts {
   readonly alarms: Alarms;
   readonly controlTimes: ControlTimes;
   readonly slow: SlowRequests;
+  readonly gate: Pick<PlaneGate, 'deciding'>;
   readonly log: Logger;
   readonly nowMs: () => number;
   readonly applied: (index: number, revision: number) => void;
@@ -58,7 +60,7 @@ export class MemberCompletions implements CompletionHandler {
 
   control(index: number, _term: number, type: number, request: Buffer): void {
     this.#parts.controlTimes.begins(type, request);
-    this.#parts.control.decide(index, type, request);
+    this.#parts.gate.deciding(() => this.#parts.control.decide(index, type, request));
   }
 
   lease(id: bigint, ttlSeconds: number): void {

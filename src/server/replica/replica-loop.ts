@@ -80,6 +80,10 @@ export class ReplicaLoop {
   get appliedIndex(): number {
     return this.#applied;
   }
+  /** Leads, and has applied an entry of its term: it knows all that was ever committed. */
+  get leadsApplied(): boolean {
+    return this.#isLeader && this.#appliedTerm === this.#term;
+  }
   /** When the loop last ran: a paused process sees that it has been away. */
   get lastTurnMs(): number {
     return this.#lastTurnMs;

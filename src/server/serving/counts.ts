@@ -29,7 +29,17 @@ export interface CountedParts {
   readonly writes: Pick<Writes, 'installing' | 'installSeconds'>;
 }
 
+/** What the data plane counts by itself. */
+export interface PlaneSource {
+  /** Adds what is new to the times of requests. */
+  take(): void;
+  readonly proposals: number;
+  readonly waiting: number;
+}
+
 export class MemberCounts {
+  /** Set where there is a plane. */
+  plane: PlaneSource | null = null;
   readonly parts: CountedParts;
   readonly expiry: Pick<LeaseExpiry, 'revoked'>;
   /** Names and bounds of the numbers of `native`. */

@@ -70,25 +70,6 @@ t.test('MemberCore, Recovered and CoreStatus are as declared', async (test) => {
   await core.close();
 });
 
-<<<<<<< HEAD:test/unit/storage/border/border.test.ts
-=======
-const planeOptions: PlaneOptions = {
-  lanes: 1,
-  maxReceiveBytes: 1 << 20,
-  maxSendBytes: 0,
-  maxConcurrentStreams: 100,
-  streamWindowBytes: 65535,
-  connectionWindowBytes: 1 << 20,
-  keepAliveIntervalMs: 0,
-  keepAliveTimeoutMs: 0,
-  minPingMs: 0,
-  idleMs: 0,
-  heldBytesMost: 1 << 20,
-  maxRequests: 1000,
-  slowCallMs: 300,
-};
-
->>>>>>> c4f4aed (native/addon/plane: KV's service and its methods for TypeScript):test/unit/storage/border.test.ts
 t.test('NativePlane is as declared, and refuses what it cannot read', async (test) => {
   const { core } = await addon.open(openOptions(tempDir('plane'), 'memory'), () => {});
   test.strictSame(Object.keys(planeOptions), declared('PlaneOptions'));

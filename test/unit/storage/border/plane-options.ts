@@ -15,4 +15,6 @@ export const planeOptions: PlaneOptions = {
   minPingMs: 0,
   idleMs: 0,
   heldBytesMost: 1 << 20,
+  maxRequests: 1000,
+  slowCallMs: 300,
 };
