@@ -238,12 +238,14 @@ TEST(PlaneStreams, EndWithTheMemberOrForWantOfALeader) {
   EXPECT_FALSE(any->status.has_value());
   EXPECT_EQ(led->status, std::make_pair(kUnavailable, std::string("etcdserver: no leader")));
   EXPECT_EQ(far->status, led->status);
+  EXPECT_NE(h.Open(kA + 128, kWatch, {{"hasleader", "true"}}), nullptr);
   h.streams->EndAll(Code::kStopped, false);
   h.streams->EndAll(Code::kStopped, false);
   h.Run();
   EXPECT_EQ(any->status->first, kUnavailable);
+  EXPECT_EQ(h.Open(kA + 64, kWatch), nullptr) << "later ones are TypeScript's to refuse";
   EXPECT_EQ(h.hub->stats().streams, 0u);
-  EXPECT_EQ(h.Count(true, kHandled + kUnavailable), 2);
+  EXPECT_EQ(h.Count(true, kHandled + kUnavailable), 3);
   EXPECT_EQ(h.Count(false, kHandled + kUnavailable), 1);
 }
 

@@ -132,6 +132,7 @@ LaneStreams::~LaneStreams() {
 }
 
 bool LaneStreams::Ordinary(const RequestHead& head) const {
+  if (streams_->stopped()) return false;
   const Gate& gate = *parts().gate;
   if (!gate.Has(kGateOpen) || (RequiresLeader(head) && !gate.Has(kGateLeader))) return false;
   const std::string* version = head.Find(kClientVersion);

@@ -135,6 +135,8 @@ bool Streams::KeepAlivesDone(std::string_view answers) {
 }
 
 void Streams::EndAll(Code code, bool requiring_leader_only) {
+  // First: a lane that has not seen it yet has its mail still to come.
+  if (!requiring_leader_only) stopped_.store(true);
   for (size_t lane = 0; lane < parts_.office->lanes(); ++lane) {
     auto mail = std::make_unique<EndMail>();
     mail->lanes = &lanes_;

@@ -9,6 +9,7 @@
 #define METASTORE_PLANE_STREAMS_STREAMS_H_
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -75,7 +76,8 @@ class Streams final : public watch::StreamSink {
   /// A batch's answers: u32 length and bytes of a ResponseHeader, then (f64 call, f64 TTL in
   /// seconds, or a code times -1, or kAskAgain) each. False, and nothing done, for other bytes.
   bool KeepAlivesDone(std::string_view answers);
-  /// Ends every stream with the code, or those that were opened with the demand for a leader.
+  /// Ends every stream with the code, and serves none that is still to come; or ends those alone
+  /// that were opened with the demand for a leader.
   void EndAll(Code code, bool requiring_leader_only);
   /// StreamCounts of Watch, then of LeaseKeepAlive.
   std::vector<double> Counts() const;
@@ -86,6 +88,8 @@ class Streams final : public watch::StreamSink {
   void Pause() override;
 
   const StreamParts& parts() const { return parts_; }
+  /// Streams to come are TypeScript's, who knows what to tell them.
+  bool stopped() const { return stopped_.load(); }
   StreamCounts* watch_counts() { return &watch_counts_; }
   StreamCounts* keep_alive_counts() { return &keep_alive_counts_; }
 
@@ -94,6 +98,7 @@ class Streams final : public watch::StreamSink {
   static constexpr size_t kLanesMost = size_t{1} << kLaneBits;
 
   const StreamParts parts_;
+  std::atomic<bool> stopped_{false};
   StreamCounts watch_counts_;
   StreamCounts keep_alive_counts_;
   /// Each is set, read and cleared on its lane.
