@@ -3,7 +3,7 @@
 //
 //   node scripts/test.mjs [--full] [--only=<suite>[,<suite>...]]
 //
-// Suites: types tidy lint native asan tsan fuzz bench, each folder below test/ that holds tests, and
+// Suites: types tidy lint native asan tsan fuzz bench, each folder of test/ that holds tests, and
 // grpc-js: those of them that run over the portable transport as well.
 
 import { readdirSync } from 'node:fs';
