@@ -214,6 +214,19 @@ TEST(PlaneSessionLife, PingsBetweenAnswersAreForgiven) {
   }
 }
 
+TEST(PlaneSessionLife, PingsDuringALongAnswerAreForgiven) {
+  SessionHarness h;
+  h.options.min_ping_ns = 5 * kSecond;
+  h.AnswerWith([](const std::string&) { return std::string(1 << 20, 'x'); });
+  h.Start();
+  h.Send(h.client.Unary(1, kPut, "x"));
+  // Clients measure the way to them so: a ping for what comes in one round trip.
+  for (int i = 0; i < 30; ++i) {
+    h.Send(FrameClient::WindowUpdate(0, 16384) + FrameClient::WindowUpdate(1, 16384));
+    ASSERT_FALSE(IsSentAway(h.Send(FrameClient::Ping()))) << i;
+  }
+}
+
 TEST(PlaneSessionLife, IdleConnectionsAreDrained) {
   SessionHarness h;
   h.options.idle_ns = 60 * kSecond;

@@ -207,6 +207,7 @@ ssize_t ServerSession::ReadData(Stream* stream, size_t length, uint32_t* flags) 
 int ServerSession::WriteData(Stream* stream, const uint8_t* frame_header, size_t length) {
   // nghttp2 goes from frame to frame without coming back; it asks again for this one.
   if (out_->size() >= out_most_) return NGHTTP2_ERR_WOULDBLOCK;
+  pings_.Forgive();
   out_->append(reinterpret_cast<const char*>(frame_header), kFrameHeaderBytes);
   const uint64_t credit = stream->outgoing.Take(length, out_);
   unsent_bytes_ -= length;
