@@ -72,6 +72,9 @@ export type Partially<T> = T extends bigint | string | number | boolean | Uint8A
     ? readonly Partially<Item>[]
     : { readonly [Key in keyof T]?: Partially<T[Key]> };
 
+const notDecodable =
+  'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data';
+
 /** Both directions for one message type. */
 export class Codec<T> {
   readonly #name: string;
@@ -92,9 +95,9 @@ export class Codec<T> {
     const type = this.#resolve();
     try {
       return type.toObject(type.decode(bytes), toPlain) as T;
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw MetaStoreError.of('Unmarshal', `grpc: error unmarshalling request: ${reason}`);
+    } catch {
+      // In the one text that clients know, whatever the decoder calls it.
+      throw MetaStoreError.of('Unmarshal', notDecodable);
     }
   }
 
