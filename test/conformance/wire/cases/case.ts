@@ -58,7 +58,9 @@ export async function describe(connection: WireConnection, stream: number): Prom
   if (out.blocks > 0) {
     const shape = out.blocks === 1 ? 'trailers-only' : `[${messagesIn(out.body)}]`;
     const fields = [out.http, out.contentType ?? '-', shape, out.status ?? '-'];
-    parts.push(`${fields.join(' ')} ${JSON.stringify(out.message)}`);
+    // Go's protobuf puts one of two kinds of space into its texts, which no one may rely on.
+    const message = out.message.replaceAll('\u00a0', ' ');
+    parts.push(`${fields.join(' ')} ${JSON.stringify(message)}`);
   }
   if (out.others.length > 0) parts.push(`+${out.others.join()}`);
   // A server may refuse what is still to come of a request that it has answered.

@@ -53,7 +53,7 @@ const sizes: readonly WireCase[] = [
   ),
   put(
     'not the expected protobuf',
-    refusal(13, 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data'),
+    refusal(13, 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data'),
     grpcMessage(Buffer.from([0x0a, 0x05, 0x01])),
   ),
   put(
@@ -65,12 +65,12 @@ const sizes: readonly WireCase[] = [
   put('a group', OK, grpcMessage(concat([small, Buffer.from([0xfb, 0x07, 0xfc, 0x07])]))),
   put(
     'field number 0',
-    refusal(13, 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data'),
+    refusal(13, 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data'),
     grpcMessage(concat([small, Buffer.from([0x00, 0x01])])),
   ),
   put(
     'a number over ten bytes',
-    refusal(13, 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data'),
+    refusal(13, 'grpc: error unmarshalling request: proto: cannot parse invalid wire-format data'),
     grpcMessage(Buffer.from(`18${'ff'.repeat(10)}01`, 'hex')),
   ),
   put(
