@@ -50,7 +50,7 @@ void HotCall::HandOver() {
 void HotCall::Serve(const HotLane::Ordinary& ordinary) {
   began_ns_ = lane_->now_ns_;
   state_ = State::kServing;
-  MethodCounts& counts = lane_->counts().methods[static_cast<size_t>(method_)];
+  MethodCounts& counts = lane_->tally().methods[static_cast<size_t>(method_)];
   counts.started.Add();
   counts.received_bytes.Add(message_.size());
   lane_->state_->versions.Add(ordinary.version);
@@ -74,7 +74,7 @@ void HotCall::Submit(const HotLane::Ordinary& ordinary) {
                             ordinary.caller, solo, &lane_->reads_);
   wire_->Accept(message_.size());
   if (!route.ok()) return Answer(route.status().code(), {}, false);
-  HotCounts& counts = lane_->counts();
+  HotCounts& counts = lane_->tally();
   lane_->service_->in_flight_.fetch_add(1, std::memory_order_relaxed);
   counts.waiting.Add();
   if (*route == intake::Route::kProposed) {
@@ -90,7 +90,7 @@ void HotCall::Submit(const HotLane::Ordinary& ordinary) {
 void HotCall::Leave() {
   if (!is_counted_) return;
   is_counted_ = false;
-  HotCounts& counts = lane_->counts();
+  HotCounts& counts = lane_->tally();
   lane_->service_->in_flight_.fetch_sub(1, std::memory_order_relaxed);
   counts.waiting.Subtract(1);
   if (is_proposal()) counts.proposals.Subtract(1);
@@ -116,7 +116,7 @@ HotRequest HotCall::KindOf(bool is_proposal) const {
 }
 
 void HotCall::Answer(Code code, std::string_view reply, bool accepted) {
-  HotCounts& counts = lane_->counts();
+  HotCounts& counts = lane_->tally();
   const int64_t took_ns = lane_->now_ns_ - began_ns_;
   const bool proposal = is_proposal();
   if (accepted) counts.Answered(KindOf(proposal), proposal, code, took_ns);
@@ -144,7 +144,7 @@ void HotCall::OnEnd() {
   const int64_t took_ns = lane_->now_ns_ - began_ns_;
   const int64_t timeout_ns = wire_->head().timeout_ns;
   const bool timed_out = timeout_ns >= 0 && took_ns >= timeout_ns;
-  lane_->counts().Ended(method_, timed_out ? kDeadlineExceeded : kCanceled, took_ns, 0);
+  lane_->tally().Ended(method_, timed_out ? kDeadlineExceeded : kCanceled, took_ns, 0);
 }
 
 }  // namespace metastore::plane

@@ -32,6 +32,7 @@ class HotLane final : public Service {
   void OnTurnEnd() override;
 
   void Expire(const HotExpiry& expiry, CallTable* calls);
+  const HotCounts& counts() const { return state_->counts; }
 
  private:
   friend class HotCall;
@@ -51,7 +52,7 @@ class HotLane final : public Service {
   void Unlink(HotCall* call);
   void TellSlow(const HotCall& call, int64_t took_ns, const std::string_view* reply);
 
-  HotCounts& counts() { return state_->counts; }
+  HotCounts& tally() { return state_->counts; }
   member::MemberCore* core() { return service_->core_; }
 
   HotService* const service_;

@@ -1,9 +1,8 @@
 // HotService: KV served by the plane itself: Range, Put, DeleteRange and Txn in the ordinary case.
 //
 // One for a plane, with a HotLane for each of its lanes. It carries requests to MemberCore and
-// results back, batch by batch. Whatever is not ordinary goes to TypeScript with all its bytes, and
-// TypeScript says what is (gate.h), who callers are, and whose time is up. Raft's side is as for all
-// requests: src/server/replica.
+// results back, batch by batch. Whatever is not ordinary goes to TypeScript with all its bytes;
+// TypeScript says what is (gate.h), who callers are, and whose time is up.
 #ifndef METASTORE_PLANE_HOT_SERVICE_H_
 #define METASTORE_PLANE_HOT_SERVICE_H_
 

@@ -1,8 +1,8 @@
 // TokenCache: which callers' tokens stand for which users, as TypeScript has found lately.
 //
-// Only a shortcut: what is not here, or not any more, goes to TypeScript, which knows all tokens and
-// teaches those that it has accepted. It forgets all of them before users, roles or tokens change.
-// Any thread; used while authentication is on.
+// Only a shortcut: what is not here goes to TypeScript, which knows all tokens and teaches those
+// that it has accepted. It has all of them forgotten before users, roles or tokens change. Any
+// thread; used while authentication is on.
 #ifndef METASTORE_PLANE_HOT_TOKENS_H_
 #define METASTORE_PLANE_HOT_TOKENS_H_
 

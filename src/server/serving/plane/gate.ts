@@ -1,12 +1,6 @@
 // What the data plane may serve by itself, told to it whenever that changes; and the times after
-// which its requests end. One per member, which tells it of everything that matters; compose attaches
-// the plane. The flags and their meaning: native/plane/gate.h.
-//
-// Why reads need no round under `solo`: this member is the only one, so whatever has been
-// acknowledged to anybody was committed by it and, as a result is handed out behind the publication
-// of its state, can be read here. The flag goes before an entry that may bring another member takes
-// effect, and so before there is another voter; a read that has seen the flag began before that, and
-// may be ordered there.
+// which its requests end. One per member, which tells it of everything that matters; compose
+// attaches the plane. The flags and their meaning: native/plane/gate.h.
 
 import { NONE } from '../../../raft/index.js';
 import type { GateFlags, NativePlane } from '../../../storage/native-plane.js';
@@ -46,6 +40,13 @@ export interface ExpiryAges {
 /** How long a token may be believed that has been accepted once. */
 const TOKEN_MS = 1000;
 
+/**
+ * Why reads need no round under `solo`: this member is the only one, so whatever has been
+ * acknowledged to anybody was committed by it, and as a result is handed out behind the publication
+ * of its state, can be read here. The flag goes before an entry takes effect that may bring another
+ * member, and so before there is another voter; a read that has seen the flag began before that,
+ * and may be ordered there.
+ */
 export class PlaneGate {
   readonly #state: () => GateState;
   #plane: GatedPlane | null = null;
