@@ -168,7 +168,8 @@ void ServerSession::SubmitHeaders(Stream* stream) {
 void ServerSession::SubmitTrailersOnly(Stream* stream) {
   stream->headers_sent = true;
   pings_.Forgive();
-  const nghttp2_nv fields[] = {LastingField(":status", "200"),
+  const std::string http_status = std::to_string(stream->http_status);
+  const nghttp2_nv fields[] = {CopiedField(":status", http_status),
                                LastingField("content-type", stream->request.content_type),
                                LastingField("grpc-status", StatusDigits(stream->grpc_status)),
                                LastingField("grpc-message", stream->status_text)};

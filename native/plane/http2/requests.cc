@@ -49,38 +49,49 @@ Stream* ServerSession::AddStream(int32_t id) {
   return stream;
 }
 
+void ServerSession::ResetStream(int32_t id, uint32_t error) {
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, error);
+}
+
 void ServerSession::OnRequest(int32_t id, bool is_end) {
   if (is_failed_) return;
   const HeadReader::Verdict verdict = reader_.Finish();
+  const int64_t body = shape_.content_length();
   if (verdict == HeadReader::Verdict::kTooLarge) {
-    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_FRAME_SIZE_ERROR);
+    ResetStream(id, NGHTTP2_FRAME_SIZE_ERROR);
+    return;
+  }
+  if (shape_.IsMalformed() || (is_end && body > 0)) {
+    ResetStream(id, NGHTTP2_PROTOCOL_ERROR);
     return;
   }
   const bool is_full = open_streams_ >= options_.max_concurrent_streams ||
                        open_streams_ >= kMostStreams || unsent_bytes_ > kMostUnsentBytes;
   if (is_full) {
-    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-    return;
-  }
-  if (verdict == HeadReader::Verdict::kRefused) {
-    RefuseRequest(id, is_end);
+    ResetStream(id, NGHTTP2_REFUSED_STREAM);
     return;
   }
   Stream* stream = AddStream(id);
+  stream->body_left = body;
   if (verdict == HeadReader::Verdict::kHttp) {
     stream->http = std::make_unique<HttpSide>(stream, reader_.TakeHttp());
     stream->call = owner_->MakeHttp(stream->call_id, stream->http.get());
   } else {
     std::swap(stream->request, reader_.head());
-    stream->encoding = reader_.encoding();
-    stream->kind = KindOf(stream->request.path);
+    stream->remote_closed = is_end;
+    if (verdict == HeadReader::Verdict::kRefused) {
+      RefuseRequest(stream);
+      return;
+    }
     const int64_t timeout_ns = stream->request.timeout_ns;
     if (timeout_ns == 0) {
       stream->told = true;
-      stream->remote_closed = is_end;
       StartEnd(stream, kDeadlineExceeded, "context deadline exceeded");
       return;
     }
+    stream->remote_closed = false;
+    stream->encoding = reader_.encoding();
+    stream->kind = KindOf(stream->request.path);
     if (timeout_ns > 0 && timeout_ns < INT64_MAX - now_ns_) {
       stream->deadline_ns = now_ns_ + timeout_ns;
       deadlines_.Add(stream);
@@ -91,16 +102,23 @@ void ServerSession::OnRequest(int32_t id, bool is_end) {
   if (is_end) OnRemoteEnd(id);
 }
 
-void ServerSession::RefuseRequest(int32_t id, bool is_end) {
-  std::string encoded;
-  const std::string status = std::to_string(reader_.http_status());
-  const nghttp2_nv fields[] = {
-      CopiedField(":status", status), CopiedField("content-type", reader_.head().content_type),
-      CopiedField("grpc-status", StatusDigits(reader_.grpc_status())),
-      CopiedField("grpc-message", PercentEncode(Shortened(reader_.text()), &encoded))};
-  METASTORE_CHECK(nghttp2_submit_response(session_, id, fields, 4, nullptr) == 0, "a refusal");
-  pings_.Forgive();
-  if (!is_end) ++half_open_ends_;
+void ServerSession::RefuseRequest(Stream* stream) {
+  stream->told = true;
+  stream->http_status = reader_.http_status();
+  StartEnd(stream, reader_.grpc_status(), reader_.text());
+}
+
+void ServerSession::OnTrailers(int32_t id, bool is_end) {
+  if (is_failed_) return;
+  if (!is_end || shape_.IsMalformed()) {
+    ResetStream(id, NGHTTP2_PROTOCOL_ERROR);
+  } else {
+    OnRemoteEnd(id);
+  }
+}
+
+void ServerSession::OnReset(int32_t id) {
+  if (Stream* stream = Find(id); stream != nullptr) stream->remote_closed = true;
 }
 
 void ServerSession::OnData(int32_t id, std::string_view bytes) {
@@ -110,6 +128,13 @@ void ServerSession::OnData(int32_t id, std::string_view bytes) {
   Stream* stream = Find(id);
   if (stream == nullptr) return;
   stream->owed += bytes.size();
+  if (stream->body_left >= 0) {
+    stream->body_left -= static_cast<int64_t>(bytes.size());
+    if (stream->body_left < 0) {
+      ResetStream(id, NGHTTP2_PROTOCOL_ERROR);
+      return;
+    }
+  }
   if (stream->ended) return;
   if (stream->http != nullptr) {
     stream->unaccepted += bytes.size();
@@ -210,8 +235,13 @@ void ServerSession::OnRemoteEnd(int32_t id) {
   Stream* stream = Find(id);
   if (stream == nullptr || stream->remote_closed) return;
   stream->remote_closed = true;
+  if (stream->body_left > 0) {
+    ResetStream(id, NGHTTP2_PROTOCOL_ERROR);
+    return;
+  }
   if (stream->ended) return;
-  if (stream->incoming.is_midway()) {
+  // A prefix that is cut short counts as none.
+  if (stream->incoming.is_in_message()) {
     EndBySession(stream, stream->kind == MethodKind::kUnary ? kUnknown : kInternal, kMidway, true);
     return;
   }
@@ -227,7 +257,10 @@ void ServerSession::OnRemoteEnd(int32_t id) {
 }
 
 void ServerSession::OnStreamClosed(int32_t id) {
-  if (Stream* stream = Find(id); stream != nullptr) Close(stream);
+  Stream* stream = Find(id);
+  const bool is_by_client = stream != nullptr && stream->remote_closed;
+  closed_.Add(id, is_by_client ? ClosedStreams::End::kByClient : ClosedStreams::End::kByUs);
+  if (stream != nullptr) Close(stream);
 }
 
 void ServerSession::Close(Stream* stream) {

@@ -46,6 +46,7 @@ nghttp2_option* Options() {
     nghttp2_option* made = nullptr;
     METASTORE_CHECK(nghttp2_option_new(&made) == 0, "no memory for options");
     nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_no_http_messaging(made, 1);  // Shape does it
     nghttp2_option_set_no_closed_streams(made, 1);
     nghttp2_option_set_max_send_header_block_length(made, kMostHeaderBlock);
     RaiseResetLimit(made, 0);
@@ -66,28 +67,31 @@ struct Callbacks {
   static ServerSession* Of(void* user) { return static_cast<ServerSession*>(user); }
 
   static int BeginFrame(nghttp2_session*, const nghttp2_frame_hd* frame, void* user) {
-    Of(user)->OnFrameBegun(frame);
-    return 0;
+    ServerSession* self = Of(user);
+    self->OnFrameBegun(frame);
+    return self->is_failed_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
   }
   static int BeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     ServerSession* self = Of(user);
-    if (IsRequest(frame)) self->reader_.Begin(self->options_.shares_http);
+    if (IsRequest(frame)) {
+      self->newest_id_ = frame->hd.stream_id;
+      self->shape_.BeginRequest();
+      self->reader_.Begin(self->options_.shares_http);
+    } else {
+      self->shape_.BeginTrailers();
+    }
     return 0;
   }
   static int Header(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
                     size_t name_length, const uint8_t* value, size_t value_length, uint8_t,
                     void* user) {
+    ServerSession* self = Of(user);
+    const std::string_view key = View(name, name_length);
+    const std::string_view text = View(value, value_length);
+    self->shape_.Add(key, text);
     // Trailers of a client mean nothing to gRPC.
-    if (IsRequest(frame)) {
-      Of(user)->reader_.Add(View(name, name_length), View(value, value_length));
-    }
+    if (IsRequest(frame)) self->reader_.Add(key, text);
     return 0;
-  }
-  static int InvalidHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t*,
-                           size_t, const uint8_t*, size_t, uint8_t, void*) {
-    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
-                              NGHTTP2_PROTOCOL_ERROR);
-    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   static int Frame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     ServerSession* self = Of(user);
@@ -96,8 +100,8 @@ struct Callbacks {
       case NGHTTP2_HEADERS:
         if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
           self->OnRequest(frame->hd.stream_id, is_end);
-        } else if (is_end) {
-          self->OnRemoteEnd(frame->hd.stream_id);
+        } else {
+          self->OnTrailers(frame->hd.stream_id, is_end);
         }
         break;
       case NGHTTP2_DATA:
@@ -108,6 +112,9 @@ struct Callbacks {
         break;
       case NGHTTP2_SETTINGS:
         self->has_settings_ = true;
+        break;
+      case NGHTTP2_RST_STREAM:
+        self->OnReset(frame->hd.stream_id);
         break;
       default:
         break;
@@ -143,7 +150,6 @@ struct Callbacks {
       nghttp2_session_callbacks_set_on_begin_frame_callback(made, BeginFrame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(made, BeginHeaders);
       nghttp2_session_callbacks_set_on_header_callback(made, Header);
-      nghttp2_session_callbacks_set_on_invalid_header_callback(made, InvalidHeader);
       nghttp2_session_callbacks_set_on_frame_recv_callback(made, Frame);
       nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Data);
       nghttp2_session_callbacks_set_on_stream_close_callback(made, Closed);
@@ -215,7 +221,12 @@ bool ServerSession::Receive(std::string_view bytes, int64_t now_ns) {
   } else if (used < 0) {
     Fail(NGHTTP2_ENHANCE_YOUR_CALM, nghttp2_strerror(static_cast<int>(used)));
   }
-  return !is_failed_;
+  return !is_failed_ && !IsOver();
+}
+
+bool ServerSession::IsOver() const {
+  // After GOAWAY, of either side, and the last call.
+  return nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0;
 }
 
 void ServerSession::Produce(std::string* out, size_t most, int64_t now_ns) {
@@ -267,7 +278,8 @@ bool ServerSession::HasOutput() const {
 
 bool ServerSession::Done() const {
   if (HasOutput()) return false;
-  return is_failed_ || (drain_ == DrainStep::kFinal && open_streams_ == 0);
+  return is_failed_ || session_ == nullptr || IsOver() ||
+         (drain_ == DrainStep::kFinal && open_streams_ == 0);
 }
 
 void ServerSession::Lost() {

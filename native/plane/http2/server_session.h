@@ -16,8 +16,10 @@
 #include <vector>
 
 #include "plane/grpc/head.h"
+#include "plane/http2/parts/closed.h"
 #include "plane/http2/parts/deadlines.h"
 #include "plane/http2/parts/guard.h"
+#include "plane/http2/parts/shape.h"
 #include "plane/http2/session.h"
 #include "plane/http2/stream.h"
 
@@ -66,7 +68,10 @@ class ServerSession final : public Session {
 
   // requests.cc: what nghttp2 has read.
   void OnRequest(int32_t id, bool is_end);
-  void RefuseRequest(int32_t id, bool is_end);
+  void RefuseRequest(Stream* stream);
+  void OnTrailers(int32_t id, bool is_end);
+  void OnReset(int32_t id);
+  void ResetStream(int32_t id, uint32_t error);
   Stream* AddStream(int32_t id);
   void OnData(int32_t id, std::string_view bytes);
   void FeedGrpc(Stream* stream, std::string_view bytes);
@@ -98,6 +103,10 @@ class ServerSession final : public Session {
   void GiveBackConnection();
   void EndStarving();
   void OnFrameBegun(const nghttp2_frame_hd* frame);
+  /// A frame for a stream that is no more.
+  void OnLateFrame(const nghttp2_frame_hd* frame);
+  void AppendFrame(uint8_t type, int32_t stream, std::string_view payload);
+  bool IsOver() const;
   void OnPing(const uint8_t* payload, bool is_answer);
   void AppendGoaway(int32_t last_stream, uint32_t error, std::string_view debug);
   /// Ends the connection with an error: nothing but GOAWAY is said after it.
@@ -111,6 +120,8 @@ class ServerSession final : public Session {
   const Peer* const peer_;
   nghttp2_session* session_ = nullptr;
   HeadReader reader_;
+  Shape shape_;
+  ClosedStreams closed_;
   Deadlines<Stream> deadlines_;
   PingGuard pings_;
   TokenBucket idle_frames_;
@@ -119,6 +130,7 @@ class ServerSession final : public Session {
   // The stream of the last frame, since frames of one stream come together.
   Stream* last_stream_ = nullptr;
   size_t open_streams_ = 0;
+  int32_t newest_id_ = 0;
   // Answers that will end before their requests have.
   size_t half_open_ends_ = 0;
   // Bytes of answers that wait for the client, over all streams.

@@ -33,6 +33,7 @@ void Stream::Recycle(std::unique_ptr<Stream> stream) {
   s.session = nullptr;
   s.call_id = 0;
   s.id = s.grpc_status = 0;
+  s.http_status = 200;
   s.incoming.Reset();
   s.outgoing.Reset();
   s.first_message = std::string();
@@ -41,6 +42,7 @@ void Stream::Recycle(std::unique_ptr<Stream> stream) {
   s.previous = s.next = nullptr;
   s.deadline_ns = INT64_MAX;
   s.deadline_at = SIZE_MAX;
+  s.body_left = -1;
   s.owed = s.unaccepted = s.held = s.credit = 0;
   s.encoding = Encoding::kIdentity;
   s.kind = MethodKind::kAnyMessages;

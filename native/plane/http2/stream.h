@@ -60,6 +60,8 @@ struct Stream final : public Wire {
   ServerSession* session = nullptr;
   int32_t id = 0;
   int grpc_status = 0;
+  // Other than 200 when the request is refused as HTTP.
+  int http_status = 200;
   CallId call_id = 0;
   std::unique_ptr<Call> call;
   // Null for gRPC.
@@ -79,6 +81,8 @@ struct Stream final : public Wire {
   int64_t deadline_ns = INT64_MAX;
   size_t deadline_at = SIZE_MAX;
 
+  // Bytes of the body that the client has announced and not sent; -1 when it announced none.
+  int64_t body_left = -1;
   // Bytes of the window that have not been given back.
   uint64_t owed = 0;
   // Bytes of messages that the call has and has not accepted.

@@ -105,8 +105,10 @@ void ServerSession::OnFrameBegun(const nghttp2_frame_hd* frame) {
   switch (frame->type) {
     case NGHTTP2_DATA:
       is_idle = frame->length == 0 && (frame->flags & NGHTTP2_FLAG_END_STREAM) == 0;
-      break;
+      [[fallthrough]];
     case NGHTTP2_HEADERS:
+      if (frame->stream_id <= newest_id_ && Find(frame->stream_id) == nullptr) OnLateFrame(frame);
+      break;
     case NGHTTP2_RST_STREAM:
     case NGHTTP2_PING:
     case NGHTTP2_WINDOW_UPDATE:
@@ -122,6 +124,23 @@ void ServerSession::OnFrameBegun(const nghttp2_frame_hd* frame) {
   if (is_idle && !idle_frames_.Take(now_ns_)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "idle frames");
 }
 
+void ServerSession::OnLateFrame(const nghttp2_frame_hd* frame) {
+  const int32_t id = frame->stream_id;
+  if (id == 0 || id % 2 == 0 || nghttp2_session_find_stream(session_, id) != nullptr) return;
+  const ClosedStreams::End end = closed_.Find(id);
+  if (end == ClosedStreams::End::kByUs) return;
+  if (frame->type == NGHTTP2_HEADERS) {
+    // What fields do to the decompressor concerns the whole connection.
+    const bool was_open = end == ClosedStreams::End::kByClient;
+    Fail(was_open ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR, "stream number goes back");
+  } else if (end == ClosedStreams::End::kByClient) {
+    std::string payload;
+    AppendNumber(NGHTTP2_STREAM_CLOSED, 4, &payload);
+    AppendFrame(NGHTTP2_RST_STREAM, id, payload);
+    if (!idle_frames_.Take(now_ns_)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "late frames");
+  }
+}
+
 void ServerSession::OnPing(const uint8_t* payload, bool is_answer) {
   if (is_answer) {
     const bool is_drain = std::equal(payload, payload + kPingBytes, PingOf(kDrainPing));
@@ -131,14 +150,20 @@ void ServerSession::OnPing(const uint8_t* payload, bool is_answer) {
   if (pings_.IsTooMany(open_streams_, now_ns_)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "too_many_pings");
 }
 
+void ServerSession::AppendFrame(uint8_t type, int32_t stream, std::string_view payload) {
+  AppendNumber(static_cast<uint32_t>(payload.size()), 3, &raw_);
+  AppendNumber(type, 1, &raw_);
+  AppendNumber(NGHTTP2_FLAG_NONE, 1, &raw_);
+  AppendNumber(static_cast<uint32_t>(stream), 4, &raw_);
+  raw_.append(payload);
+}
+
 void ServerSession::AppendGoaway(int32_t last_stream, uint32_t error, std::string_view debug) {
-  AppendNumber(static_cast<uint32_t>(8 + debug.size()), 3, &raw_);
-  AppendNumber(NGHTTP2_GOAWAY, 1, &raw_);
-  AppendNumber(0, 1, &raw_);
-  AppendNumber(0, 4, &raw_);
-  AppendNumber(static_cast<uint32_t>(last_stream), 4, &raw_);
-  AppendNumber(error, 4, &raw_);
-  raw_.append(debug);
+  std::string payload;
+  AppendNumber(static_cast<uint32_t>(last_stream), 4, &payload);
+  AppendNumber(error, 4, &payload);
+  payload.append(debug);
+  AppendFrame(NGHTTP2_GOAWAY, 0, payload);
 }
 
 void ServerSession::Fail(uint32_t error, std::string_view debug) {

@@ -54,6 +54,8 @@ class Incoming {
   }
   /// Part of a message has come.
   bool is_midway() const { return have_ > 0; }
+  /// A whole prefix has come, and not all behind it.
+  bool is_in_message() const { return have_ == kPrefixBytes; }
   /// Bytes kept of it.
   size_t held() const { return message_.size(); }
   void Reset() {
