@@ -119,6 +119,7 @@ void ServerSession::OnTrailers(int32_t id, bool is_end) {
 
 void ServerSession::OnReset(int32_t id) {
   if (Stream* stream = Find(id); stream != nullptr) stream->remote_closed = true;
+  if (!resets_.Take(now_ns_)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "too many resets");
 }
 
 void ServerSession::OnData(int32_t id, std::string_view bytes) {

@@ -17,8 +17,10 @@ constexpr uint32_t kFrameBytes = 16384;
 constexpr int64_t kIdleFrameBurst = 10000;
 constexpr int64_t kIdleFramesPerSecond = 1000;
 /// Streams that a client may reset, as above. Many calls are cancelled by well-behaved clients.
-constexpr uint64_t kResetBurst = 20000;
-constexpr uint64_t kResetsPerSecond = 2000;
+constexpr int64_t kResetBurst = 20000;
+constexpr int64_t kResetsPerSecond = 2000;
+/// Newer versions of nghttp2 have a limit of their own, lower than clients need.
+constexpr uint64_t kNoResetLimit = 1u << 30;
 /// Frames that wait to be written, beyond some for each open stream, before a client that does not
 /// read is cut off.
 constexpr size_t kMostQueuedFrames = 20000;
@@ -32,11 +34,11 @@ std::string_view View(const uint8_t* bytes, size_t length) {
   return {reinterpret_cast<const char*>(bytes), length};
 }
 
-/// Newer versions and patched older ones bound resets by themselves, lower than clients need.
+/// Older versions have no such option.
 template <typename Option>
 auto RaiseResetLimit(Option* option, int)
-    -> decltype(nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsPerSecond)) {
-  nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsPerSecond);
+    -> decltype(nghttp2_option_set_stream_reset_rate_limit(option, kNoResetLimit, kNoResetLimit)) {
+  nghttp2_option_set_stream_reset_rate_limit(option, kNoResetLimit, kNoResetLimit);
 }
 template <typename Option>
 void RaiseResetLimit(Option*, long) {}  // NOLINT: the worse match
@@ -66,11 +68,6 @@ int32_t Clamp(uint32_t window) {
 struct Callbacks {
   static ServerSession* Of(void* user) { return static_cast<ServerSession*>(user); }
 
-  static int BeginFrame(nghttp2_session*, const nghttp2_frame_hd* frame, void* user) {
-    ServerSession* self = Of(user);
-    self->OnFrameBegun(frame);
-    return self->is_failed_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
-  }
   static int BeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     ServerSession* self = Of(user);
     if (IsRequest(frame)) {
@@ -147,7 +144,6 @@ struct Callbacks {
     static nghttp2_session_callbacks* const all = [] {
       nghttp2_session_callbacks* made = nullptr;
       METASTORE_CHECK(nghttp2_session_callbacks_new(&made) == 0, "no memory for callbacks");
-      nghttp2_session_callbacks_set_on_begin_frame_callback(made, BeginFrame);
       nghttp2_session_callbacks_set_on_begin_headers_callback(made, BeginHeaders);
       nghttp2_session_callbacks_set_on_header_callback(made, Header);
       nghttp2_session_callbacks_set_on_frame_recv_callback(made, Frame);
@@ -173,6 +169,7 @@ ServerSession::ServerSession(const SessionOptions& options, SessionOwner* owner,
       peer_(peer),
       pings_(options.min_ping_ns),
       idle_frames_(kIdleFrameBurst, kIdleFramesPerSecond),
+      resets_(kResetBurst, kResetsPerSecond),
       now_ns_(now_ns),
       last_read_ns_(now_ns),
       idle_since_ns_(now_ns),
@@ -212,16 +209,37 @@ bool ServerSession::Receive(std::string_view bytes, int64_t now_ns) {
     Fail(NGHTTP2_ENHANCE_YOUR_CALM, "answers are not read");
     return false;
   }
+  size_t fed = 0;
+  size_t at = 0;
+  size_t start = 0;
+  bool is_split = false;
+  FrameHeader frame;
+  while (!is_failed_ && scanner_.Next(bytes, &at, &start, &frame)) {
+    // Whether a frame comes late depends on frames that end streams, and on those that begin them:
+    // these have to be dealt with first.
+    const bool is_headers = frame.type == NGHTTP2_HEADERS;
+    if ((is_split || (is_headers && frame.stream <= newest_seen_)) && start > fed) {
+      Feed(bytes.substr(fed, start - fed));
+      fed = start;
+    }
+    is_split = frame.type == NGHTTP2_RST_STREAM;
+    if (is_headers) newest_seen_ = std::max(newest_seen_, frame.stream);
+    OnFrameBegun(frame);
+  }
+  Feed(bytes.substr(fed));
+  return !is_failed_ && !IsOver();
+}
+
+void ServerSession::Feed(std::string_view bytes) {
+  if (is_failed_ || bytes.empty()) return;
   const auto* from = reinterpret_cast<const uint8_t*>(bytes.data());
   const ssize_t used = nghttp2_session_mem_recv(session_, from, bytes.size());
-  if (is_failed_) return false;
-  if (used == NGHTTP2_ERR_NOMEM) METASTORE_CHECK(false, "no memory for a frame");
+  METASTORE_CHECK(used != NGHTTP2_ERR_NOMEM, "no memory for a frame");
   if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
     Fail(NGHTTP2_PROTOCOL_ERROR, "");
   } else if (used < 0) {
     Fail(NGHTTP2_ENHANCE_YOUR_CALM, nghttp2_strerror(static_cast<int>(used)));
   }
-  return !is_failed_ && !IsOver();
 }
 
 bool ServerSession::IsOver() const {

@@ -19,6 +19,7 @@
 #include "plane/http2/parts/closed.h"
 #include "plane/http2/parts/deadlines.h"
 #include "plane/http2/parts/guard.h"
+#include "plane/http2/parts/scanner.h"
 #include "plane/http2/parts/shape.h"
 #include "plane/http2/session.h"
 #include "plane/http2/stream.h"
@@ -64,6 +65,7 @@ class ServerSession final : public Session {
   /// GOAWAY is still served.
   enum class DrainStep : uint8_t { kNone, kAnnounced, kFinal };
 
+  void Feed(std::string_view bytes);
   void AnnounceStreams(char* settings, size_t length);
 
   // requests.cc: what nghttp2 has read.
@@ -102,9 +104,9 @@ class ServerSession final : public Session {
   void GiveBack(Stream* stream);
   void GiveBackConnection();
   void EndStarving();
-  void OnFrameBegun(const nghttp2_frame_hd* frame);
+  void OnFrameBegun(const FrameHeader& frame);
   /// A frame for a stream that is no more.
-  void OnLateFrame(const nghttp2_frame_hd* frame);
+  void OnLateFrame(const FrameHeader& frame);
   void AppendFrame(uint8_t type, int32_t stream, std::string_view payload);
   bool IsOver() const;
   void OnPing(const uint8_t* payload, bool is_answer);
@@ -125,12 +127,16 @@ class ServerSession final : public Session {
   Deadlines<Stream> deadlines_;
   PingGuard pings_;
   TokenBucket idle_frames_;
+  TokenBucket resets_;
+  FrameScanner scanner_;
   // Streams by age, the newest first.
   Stream* streams_ = nullptr;
   // The stream of the last frame, since frames of one stream come together.
   Stream* last_stream_ = nullptr;
   size_t open_streams_ = 0;
+  // The highest stream that has been begun, and the highest that a frame not dealt with begins.
   int32_t newest_id_ = 0;
+  int32_t newest_seen_ = 0;
   // Answers that will end before their requests have.
   size_t half_open_ends_ = 0;
   // Bytes of answers that wait for the client, over all streams.

@@ -100,21 +100,21 @@ void ServerSession::EndStarving() {
   }
 }
 
-void ServerSession::OnFrameBegun(const nghttp2_frame_hd* frame) {
+void ServerSession::OnFrameBegun(const FrameHeader& frame) {
   bool is_idle = false;
-  switch (frame->type) {
+  switch (frame.type) {
     case NGHTTP2_DATA:
-      is_idle = frame->length == 0 && (frame->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+      is_idle = frame.length == 0 && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0;
       [[fallthrough]];
     case NGHTTP2_HEADERS:
-      if (frame->stream_id <= newest_id_ && Find(frame->stream_id) == nullptr) OnLateFrame(frame);
+      if (frame.stream <= newest_id_ && Find(frame.stream) == nullptr) OnLateFrame(frame);
       break;
     case NGHTTP2_RST_STREAM:
     case NGHTTP2_PING:
     case NGHTTP2_WINDOW_UPDATE:
       break;
     case NGHTTP2_CONTINUATION:
-      is_idle = frame->length == 0;
+      is_idle = frame.length == 0;
       break;
     default:
       // SETTINGS and PRIORITY, which hardly anybody sends twice, and what is unknown.
@@ -124,12 +124,12 @@ void ServerSession::OnFrameBegun(const nghttp2_frame_hd* frame) {
   if (is_idle && !idle_frames_.Take(now_ns_)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "idle frames");
 }
 
-void ServerSession::OnLateFrame(const nghttp2_frame_hd* frame) {
-  const int32_t id = frame->stream_id;
+void ServerSession::OnLateFrame(const FrameHeader& frame) {
+  const int32_t id = frame.stream;
   if (id == 0 || id % 2 == 0 || nghttp2_session_find_stream(session_, id) != nullptr) return;
   const ClosedStreams::End end = closed_.Find(id);
   if (end == ClosedStreams::End::kByUs) return;
-  if (frame->type == NGHTTP2_HEADERS) {
+  if (frame.type == NGHTTP2_HEADERS) {
     // What fields do to the decompressor concerns the whole connection.
     const bool was_open = end == ClosedStreams::End::kByClient;
     Fail(was_open ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR, "stream number goes back");

@@ -77,6 +77,9 @@ class FrameClient {
   FrameClient(const FrameClient&) = delete;
   FrameClient& operator=(const FrameClient&) = delete;
 
+  /// False: blocks neither use nor change the server's table.
+  bool indexes = true;
+
   static std::string Preface() { return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + Settings({}); }
 
   static std::string Settings(const std::vector<std::pair<uint16_t, uint32_t>>& entries) {
@@ -92,7 +95,8 @@ class FrameClient {
   std::string Block(const Fields& fields) {
     std::vector<nghttp2_nv> list;
     for (const auto& [name, value] : fields) {
-      list.push_back({Bytes(name), Bytes(value), name.size(), value.size(), 0});
+      const uint8_t flags = indexes ? 0 : NGHTTP2_NV_FLAG_NO_INDEX;
+      list.push_back({Bytes(name), Bytes(value), name.size(), value.size(), flags});
     }
     std::string block(nghttp2_hd_deflate_bound(deflater_, list.data(), list.size()), '\0');
     const ssize_t used =

@@ -1,0 +1,403 @@
+// What a hostile or broken client may try: every attempt ends in the right error, with bounded
+// memory, and never in a crash. RFC 9113 by section.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "test/support/plane_harness.h"
+
+namespace metastore::test {
+namespace {
+
+constexpr char kPut[] = "/etcdserverpb.KV/Put";
+constexpr char kWatch[] = "/etcdserverpb.Watch/Watch";
+
+/// The error of the GOAWAY among these; -1 without one.
+int64_t Goaway(const std::vector<Frame>& frames) {
+  const auto found = Of(frames, NGHTTP2_GOAWAY);
+  return found.empty() ? -1 : static_cast<int64_t>(found[0].Number(4));
+}
+
+/// What becomes of a connection that says this after its preface: the error, and closed.
+int64_t Said(const std::string& bytes) {
+  SessionHarness h;
+  h.Start();
+  auto frames = h.Send(bytes);
+  if (h.is_open) {
+    const auto more = h.Pass(0);
+    frames.insert(frames.end(), more.begin(), more.end());
+  }
+  const int64_t error = Goaway(frames);
+  EXPECT_EQ(error >= 0, !h.is_open) << "GOAWAY closes, and nothing else does";
+  if (!h.is_open) {
+    EXPECT_TRUE(h.session->Done());
+    EXPECT_TRUE(h.Send(FrameClient::Ping()).empty()) << "nothing is said after it";
+    EXPECT_FALSE(h.is_open);
+  }
+  return error;
+}
+
+TEST(PlaneSessionHostile, WrongPrefaces) {
+  for (const std::string& bytes :
+       {std::string("GET / HTTP/1.1\r\n\r\n, and more than a preface"),
+        std::string("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n"), std::string(24, '\0'),
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + FrameClient::Ping()}) {
+    SessionHarness h;
+    h.Make();
+    const auto frames = h.Send(bytes);
+    const auto more = h.Pass(0);
+    EXPECT_FALSE(h.is_open) << bytes;
+    EXPECT_EQ(std::max(Goaway(frames), Goaway(more)), NGHTTP2_PROTOCOL_ERROR);
+  }
+}
+
+TEST(PlaneSessionHostile, FrameSizes) {
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_PING, 0, 0, "1234567")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_PING, 0, 0, "")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_SETTINGS, 0, 0, "12345")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, "123456")),
+            NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_WINDOW_UPDATE, 0, 0, "123")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_GOAWAY, 0, 0, "1234567")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_RST_STREAM, 0, 1, "")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_PRIORITY, 0, 1, "1234")), NGHTTP2_FRAME_SIZE_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, std::string(16385, 0))),
+            NGHTTP2_FRAME_SIZE_ERROR);
+}
+
+TEST(PlaneSessionHostile, FramesOnTheWrongStream) {
+  EXPECT_EQ(Said(FrameClient::Data(0, "x")), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(FrameClient::Data(1, "x")), NGHTTP2_PROTOCOL_ERROR) << "idle";
+  EXPECT_EQ(Said(FrameClient::Reset(1, 0)), NGHTTP2_PROTOCOL_ERROR) << "idle";
+  EXPECT_EQ(Said(FrameClient::WindowUpdate(1, 5)), NGHTTP2_PROTOCOL_ERROR) << "idle";
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_PING, 0, 1, "12345678")), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_SETTINGS, 0, 1, "")), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_GOAWAY, 0, 1, std::string(8, 0))), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_PUSH_PROMISE, NGHTTP2_FLAG_END_HEADERS, 1, "1234")),
+            NGHTTP2_PROTOCOL_ERROR);
+  FrameClient client;
+  EXPECT_EQ(Said(client.Headers(2, FrameClient::Grpc(kPut))), NGHTTP2_PROTOCOL_ERROR) << "even";
+  FrameClient other;
+  EXPECT_EQ(Said(other.Headers(0, FrameClient::Grpc(kPut))), NGHTTP2_PROTOCOL_ERROR);
+}
+
+TEST(PlaneSessionHostile, UnknownFramesAreIgnored) {
+  EXPECT_EQ(Said(MakeFrame(0x77, 0xff, 0, "whatever") + MakeFrame(0x0d, 0, 1, "")), -1);
+}
+
+TEST(PlaneSessionHostile, Settings) {
+  EXPECT_EQ(Said(FrameClient::Settings({{NGHTTP2_SETTINGS_ENABLE_PUSH, 2}})),
+            NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(FrameClient::Settings({{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1u << 31}})),
+            NGHTTP2_FLOW_CONTROL_ERROR);
+  EXPECT_EQ(Said(FrameClient::Settings({{NGHTTP2_SETTINGS_MAX_FRAME_SIZE, 16383}})),
+            NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(FrameClient::Settings({{0xabc, 7}})), -1);
+  EXPECT_EQ(Said(FrameClient::Settings(std::vector<std::pair<uint16_t, uint32_t>>(
+                100, {NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, 4096}))),
+            NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+TEST(PlaneSessionHostile, InterleavedContinuation) {
+  FrameClient client;
+  const std::string block = client.Block(FrameClient::Grpc(kPut));
+  const std::string begun = MakeFrame(NGHTTP2_HEADERS, 0, 1, block.substr(0, 5));
+  const std::string rest =
+      MakeFrame(NGHTTP2_CONTINUATION, NGHTTP2_FLAG_END_HEADERS, 1, block.substr(5));
+  EXPECT_EQ(Said(begun + rest), -1);
+  EXPECT_EQ(Said(begun + FrameClient::Ping() + rest), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(begun + MakeFrame(0x77, 0, 0, "")), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(begun + MakeFrame(NGHTTP2_CONTINUATION, 4, 3, block.substr(5))),
+            NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_CONTINUATION, 4, 1, block)), NGHTTP2_PROTOCOL_ERROR);
+}
+
+TEST(PlaneSessionHostile, BrokenCompression) {
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_HEADERS, 4, 1, std::string(20, '\xff'))),
+            NGHTTP2_COMPRESSION_ERROR);
+  EXPECT_EQ(Said(MakeFrame(NGHTTP2_HEADERS, 4, 1, std::string("\x80", 1))),
+            NGHTTP2_COMPRESSION_ERROR);
+}
+
+TEST(PlaneSessionHostile, Windows) {
+  EXPECT_EQ(Said(FrameClient::WindowUpdate(0, 0)), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_EQ(Said(FrameClient::WindowUpdate(0, INT32_MAX)), NGHTTP2_FLOW_CONTROL_ERROR);
+  SessionHarness h;
+  h.Start();
+  h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+  const auto frames = h.Send(FrameClient::WindowUpdate(1, INT32_MAX));
+  EXPECT_EQ(Story(frames, 1), "reset 3") << "only the stream";
+  EXPECT_TRUE(h.is_open);
+}
+
+TEST(PlaneSessionHostile, MoreDataThanTheWindow) {
+  SessionHarness h;
+  h.Start();
+  h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+  // A call that accepts nothing: the window is 65535 bytes, whatever the client thinks.
+  std::vector<Frame> frames;
+  for (int i = 0; i < 10 && h.is_open; ++i) {
+    const auto more = h.Send(FrameClient::Data(1, Framed(std::string(16000, 'x'))));
+    frames.insert(frames.end(), more.begin(), more.end());
+  }
+  EXPECT_TRUE(Goaway(frames) == NGHTTP2_FLOW_CONTROL_ERROR || Story(frames, 1) == "reset 3");
+  EXPECT_LE(h.held.load(), 100000u);
+}
+
+std::string Reset(const Fields& fields, const std::string& body = Framed("")) {
+  SessionHarness h;
+  h.AnswerWith([](const std::string&) { return std::string("ok"); });
+  h.Start();
+  const auto frames = h.Send(h.client.Headers(1, fields) + FrameClient::Data(1, body, true));
+  EXPECT_TRUE(h.is_open);
+  return Story(frames, 1);
+}
+
+TEST(PlaneSessionHostile, MalformedRequests) {
+  const Fields good = FrameClient::Grpc(kPut);
+  const auto with = [&](const std::string& name, const std::string& value) {
+    Fields fields = good;
+    fields.emplace_back(name, value);
+    return Reset(fields);
+  };
+  const std::string malformed = "reset 1";
+  EXPECT_EQ(with("Upper", "x"), malformed);
+  EXPECT_EQ(with("", "x"), malformed);
+  EXPECT_EQ(with("sp ace", "x"), malformed);
+  EXPECT_EQ(with("x", std::string("a\0b", 3)), malformed);
+  EXPECT_EQ(with("x", "a\nb"), malformed);
+  EXPECT_EQ(with("connection", "close"), malformed);
+  EXPECT_EQ(with("keep-alive", "1"), malformed);
+  EXPECT_EQ(with("proxy-connection", "1"), malformed);
+  EXPECT_EQ(with("transfer-encoding", "chunked"), malformed);
+  EXPECT_EQ(with("upgrade", "h2c"), malformed);
+  EXPECT_EQ(with("te", "gzip"), malformed);
+  EXPECT_EQ(with(":path", "/late"), malformed);
+  EXPECT_EQ(with("content-length", "x"), malformed);
+  EXPECT_EQ(with("content-length", ""), malformed);
+  EXPECT_EQ(with("content-length", "99999999999999999999"), malformed);
+  EXPECT_EQ(with("content-length", "4"), malformed);
+  EXPECT_EQ(with("content-length", "6"), malformed);
+  EXPECT_EQ(with("content-length", "5"), "200 application/grpc | data 7 | 0 '' end");
+  for (size_t i = 0; i < 3; ++i) {
+    Fields missing = good;
+    missing.erase(missing.begin() + static_cast<std::ptrdiff_t>(i));
+    EXPECT_EQ(Reset(missing), malformed) << good[i].first;
+    Fields twice = good;
+    twice.insert(twice.begin(), good[i]);
+    EXPECT_EQ(Reset(twice), malformed) << good[i].first;
+    Fields empty = good;
+    empty[i].second.clear();
+    EXPECT_EQ(Reset(empty), malformed) << good[i].first;
+  }
+  Fields unknown = good;
+  unknown.insert(unknown.begin(), {":status", "200"});
+  EXPECT_EQ(Reset(unknown), malformed);
+}
+
+TEST(PlaneSessionHostile, OddAuthoritiesAreTaken) {
+  for (const char* authority :
+       {"", "http://localhost:2379", "#initially=[http://127.0.0.1:2379]"}) {
+    Fields fields = FrameClient::Grpc(kPut);
+    fields[3].second = authority;
+    EXPECT_EQ(Reset(fields), "200 application/grpc | data 7 | 0 '' end") << authority;
+  }
+  Fields without = FrameClient::Grpc(kPut);
+  without.erase(without.begin() + 3);
+  EXPECT_EQ(Reset(without), "200 application/grpc | data 7 | 0 '' end");
+}
+
+TEST(PlaneSessionHostile, Trailers) {
+  const auto after = [](const Fields& trailers, bool is_end) {
+    SessionHarness h;
+    h.owner.on_half_close = [](CallRecord* call) { call->wire->Finish(0, ""); };
+    h.Start();
+    h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+    const auto frames = h.Send(h.client.Headers(1, trailers, is_end));
+    EXPECT_TRUE(h.is_open);
+    return Story(frames, 1);
+  };
+  EXPECT_EQ(after({{"x", "y"}}, true), "200 application/grpc 0 '' end");
+  EXPECT_EQ(after({{"x", "y"}}, false), "reset 1");
+  EXPECT_EQ(after({{":path", "/"}}, true), "reset 1");
+  EXPECT_EQ(after({{"Upper", "y"}}, true), "reset 1");
+}
+
+TEST(PlaneSessionHostile, LateFramesOfStreamsThatTheClientEnded) {
+  SessionHarness h;
+  h.AnswerWith([](const std::string&) { return std::string(); });
+  h.Start();
+  h.Send(h.client.Unary(1, kPut, "x"));
+  h.Send(h.client.Headers(3, FrameClient::Grpc(kWatch)) + FrameClient::Reset(3, NGHTTP2_CANCEL));
+  auto frames = h.Send(FrameClient::Data(1, "late") + FrameClient::Data(3, "late"));
+  EXPECT_EQ(Story(frames, 1), "reset 5");
+  EXPECT_EQ(Story(frames, 3), "reset 5");
+  EXPECT_TRUE(h.is_open);
+  frames = h.Send(FrameClient::WindowUpdate(1, 1) + FrameClient::Reset(1, 0));
+  EXPECT_TRUE(frames.empty()) << "these may cross our end";
+  EXPECT_EQ(Goaway(h.Send(h.client.Headers(3, FrameClient::Grpc(kWatch)))), NGHTTP2_STREAM_CLOSED);
+  EXPECT_FALSE(h.is_open);
+}
+
+TEST(PlaneSessionHostile, StreamNumbersThatGoBack) {
+  SessionHarness h;
+  h.Start();
+  h.Send(h.client.Headers(5, FrameClient::Grpc(kWatch)));
+  EXPECT_EQ(Goaway(h.Send(h.client.Headers(3, FrameClient::Grpc(kWatch)))), NGHTTP2_PROTOCOL_ERROR);
+  EXPECT_FALSE(h.is_open);
+}
+
+TEST(PlaneSessionHostile, FramesThatCrossOurResetAreHarmless) {
+  SessionHarness h;
+  h.options.max_concurrent_streams = 1;
+  h.Start();
+  h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+  auto frames = h.Send(h.client.Headers(3, FrameClient::Grpc(kWatch)));
+  EXPECT_EQ(Story(frames, 3), "reset 7") << "refused, one stream alone";
+  frames = h.Send(FrameClient::Data(3, Framed("x")) + h.client.Headers(3, {{"x", "y"}}, true));
+  EXPECT_EQ(Story(frames, 3), "");
+  EXPECT_TRUE(h.is_open);
+  EXPECT_EQ(h.owner.calls.size(), 1u);
+  h.Send(FrameClient::Reset(1, NGHTTP2_CANCEL));
+  h.Send(h.client.Headers(5, FrameClient::Grpc(kWatch)));
+  EXPECT_EQ(h.owner.calls.size(), 2u) << "there is room again";
+}
+
+TEST(PlaneSessionHostile, HeaderBombs) {
+  // A field that fills the compressor's table, then named by one byte each.
+  SessionHarness h;
+  h.Start();
+  h.client.indexes = false;
+  std::string block = h.client.Block(FrameClient::Grpc(kPut));
+  block += std::string("\x40\x01x\x7f\xa1\x1e", 6) + std::string(4000, 'b');
+  block += std::string(8000, '\xbe');
+  ASSERT_LT(block.size(), 16384u);
+  const auto frames = h.Send(MakeFrame(NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS, 1, block));
+  EXPECT_EQ(Story(frames, 1), "reset 6") << "FRAME_SIZE_ERROR, and the connection goes on";
+  EXPECT_TRUE(h.is_open);
+  EXPECT_TRUE(h.owner.calls.empty());
+  h.AnswerWith([](const std::string&) { return std::string("ok"); });
+  EXPECT_EQ(Story(h.Send(h.client.Unary(3, kPut, "x")), 3),
+            "200 application/grpc | data 7 | 0 '' end");
+}
+
+TEST(PlaneSessionHostile, HeadersThatNeverEnd) {
+  SessionHarness h;
+  h.Start();
+  FrameClient client;
+  std::string piece = client.Block({{"x", std::string(100, 'y')}});
+  h.Send(MakeFrame(NGHTTP2_HEADERS, 0, 1, client.Block(FrameClient::Grpc(kPut))));
+  int sent = 0;
+  for (; sent < 100000 && h.is_open; ++sent) {
+    h.Send(MakeFrame(NGHTTP2_CONTINUATION, 0, 1, piece));
+  }
+  EXPECT_LT(sent, 100000);
+}
+
+/// How many of these a client may send before it is sent away with ENHANCE_YOUR_CALM.
+int Flood(SessionHarness* h, const std::function<std::string(int)>& make, int most) {
+  for (int i = 0; i < most; ++i) {
+    const auto frames = h->Send(make(i));
+    if (h->is_open) continue;
+    EXPECT_EQ(Goaway(frames), NGHTTP2_ENHANCE_YOUR_CALM) << i;
+    return i;
+  }
+  return most;
+}
+
+TEST(PlaneSessionHostile, FloodsOfIdleFrames) {
+  const std::string empty_data = FrameClient::Data(1, "");
+  const std::string priority = MakeFrame(NGHTTP2_PRIORITY, 0, 1, std::string(5, '\0'));
+  for (const std::string& frame :
+       {FrameClient::Settings({}), priority, empty_data, MakeFrame(0x77, 0, 0, "")}) {
+    SessionHarness h;
+    h.Start();
+    h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+    const int sent = Flood(
+        &h, [&](int) { return frame; }, 20000);
+    EXPECT_GT(sent, 5000);
+    EXPECT_LT(sent, 20000);
+  }
+  // Spread over time they are nothing.
+  SessionHarness h;
+  h.Start();
+  h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+  for (int i = 0; i < 30000; ++i) {
+    h.now_ns += 2 * kMs;
+    h.Send(empty_data);
+    ASSERT_TRUE(h.is_open);
+  }
+}
+
+TEST(PlaneSessionHostile, ResetFloods) {
+  SessionHarness h;
+  h.Start();
+  const int sent = Flood(
+      &h,
+      [&](int i) {
+        const uint32_t id = 2 * static_cast<uint32_t>(i) + 1;
+        return h.client.Headers(id, FrameClient::Grpc(kWatch)) + FrameClient::Reset(id, 8);
+      },
+      60000);
+  EXPECT_GE(sent, 20000);
+  EXPECT_LT(sent, 60000);
+  EXPECT_EQ(h.session->open_streams(), 0u);
+}
+
+TEST(PlaneSessionHostile, ClientsThatProvokeResetsAndDoNotRead) {
+  SessionHarness h;
+  h.Start();
+  int sent = 0;
+  for (; sent < 100000; ++sent) {
+    const uint32_t id = 2 * static_cast<uint32_t>(sent) + 1;
+    Fields bad = FrameClient::Grpc(kPut);
+    bad.emplace_back("connection", "close");
+    // What is said back is never taken.
+    if (!h.session->Receive(h.client.Headers(id, bad, true), h.now_ns)) break;
+  }
+  EXPECT_LE(sent, 25000);
+  EXPECT_EQ(Goaway(h.Take()), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+TEST(PlaneSessionHostile, PingsThatAreNotRead) {
+  SessionHarness h;
+  h.Start();
+  int sent = 0;
+  while (sent < 100000 && h.session->Receive(FrameClient::Ping(), h.now_ns)) ++sent;
+  EXPECT_LE(sent, 25000);
+}
+
+TEST(PlaneSessionHostile, LateFrameFloodsEndTheConnection) {
+  SessionHarness h;
+  h.AnswerWith([](const std::string&) { return std::string(); });
+  h.Start();
+  h.Send(h.client.Unary(1, kPut, "x"));
+  EXPECT_LT(Flood(
+                &h, [](int) { return FrameClient::Data(1, "late"); }, 20000),
+            20000);
+}
+
+TEST(PlaneSessionHostile, RandomBytesNeverBreakAnything) {
+  uint64_t state = 12345;
+  const auto next = [&] {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    return static_cast<uint32_t>(state >> 33);
+  };
+  for (int round = 0; round < 2000; ++round) {
+    SessionHarness h;
+    h.AnswerWith([](const std::string& message) { return message; });
+    h.Start();
+    std::string bytes = h.client.Unary(1, kPut, std::string(next() % 300, 'x'));
+    bytes += h.client.Headers(3, FrameClient::Grpc(kWatch)) + FrameClient::Data(3, Framed("abc"));
+    for (uint32_t i = next() % 8 + 1; i > 0; --i) {
+      bytes[next() % bytes.size()] = static_cast<char>(next());
+    }
+    h.Send(bytes);
+    h.Send(bytes.substr(next() % bytes.size()));
+    h.Pass(kSecond);
+  }
+}
+
+}  // namespace
+}  // namespace metastore::test
