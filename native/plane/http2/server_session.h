@@ -16,11 +16,11 @@
 #include <vector>
 
 #include "plane/grpc/head.h"
-#include "plane/http2/parts/closed.h"
 #include "plane/http2/parts/deadlines.h"
 #include "plane/http2/parts/guard.h"
-#include "plane/http2/parts/scanner.h"
-#include "plane/http2/parts/shape.h"
+#include "plane/http2/parts/input/closed.h"
+#include "plane/http2/parts/input/scanner.h"
+#include "plane/http2/parts/input/shape.h"
 #include "plane/http2/session.h"
 #include "plane/http2/stream.h"
 

@@ -2,8 +2,8 @@
 //
 // RFC 9113, 8.1 to 8.3. nghttp2 has checks of its own, but they also refuse what servers of gRPC
 // take: requests without an authority, and the odd ones that known versions of clients send.
-#ifndef METASTORE_PLANE_HTTP2_PARTS_SHAPE_H_
-#define METASTORE_PLANE_HTTP2_PARTS_SHAPE_H_
+#ifndef METASTORE_PLANE_HTTP2_PARTS_INPUT_SHAPE_H_
+#define METASTORE_PLANE_HTTP2_PARTS_INPUT_SHAPE_H_
 
 #include <cstdint>
 #include <string_view>
@@ -43,4 +43,4 @@ class Shape {
 
 }  // namespace metastore::plane
 
-#endif  // METASTORE_PLANE_HTTP2_PARTS_SHAPE_H_
+#endif  // METASTORE_PLANE_HTTP2_PARTS_INPUT_SHAPE_H_

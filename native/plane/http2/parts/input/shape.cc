@@ -1,5 +1,5 @@
 // The rules of RFC 9113, one field at a time. See shape.h.
-#include "plane/http2/parts/shape.h"
+#include "plane/http2/parts/input/shape.h"
 
 #include <nghttp2/nghttp2.h>
 

@@ -2,8 +2,8 @@
 //
 // nghttp2 tells its user of most frames, but not of DATA for a stream that is gone, nor of frames
 // that it ignores. Those are what floods are made of, so the session looks for itself.
-#ifndef METASTORE_PLANE_HTTP2_PARTS_SCANNER_H_
-#define METASTORE_PLANE_HTTP2_PARTS_SCANNER_H_
+#ifndef METASTORE_PLANE_HTTP2_PARTS_INPUT_SCANNER_H_
+#define METASTORE_PLANE_HTTP2_PARTS_INPUT_SCANNER_H_
 
 #include <algorithm>
 #include <cstddef>
@@ -58,4 +58,4 @@ class FrameScanner {
 
 }  // namespace metastore::plane
 
-#endif  // METASTORE_PLANE_HTTP2_PARTS_SCANNER_H_
+#endif  // METASTORE_PLANE_HTTP2_PARTS_INPUT_SCANNER_H_

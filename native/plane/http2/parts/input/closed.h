@@ -2,8 +2,8 @@
 //
 // Frames that cross our own reset are harmless; frames behind the client's own end break the
 // protocol (RFC 9113, 5.1). A client that sends either knows the stream from a short while ago.
-#ifndef METASTORE_PLANE_HTTP2_PARTS_CLOSED_H_
-#define METASTORE_PLANE_HTTP2_PARTS_CLOSED_H_
+#ifndef METASTORE_PLANE_HTTP2_PARTS_INPUT_CLOSED_H_
+#define METASTORE_PLANE_HTTP2_PARTS_INPUT_CLOSED_H_
 
 #include <array>
 #include <cstddef>
@@ -37,4 +37,4 @@ class ClosedStreams {
 
 }  // namespace metastore::plane
 
-#endif  // METASTORE_PLANE_HTTP2_PARTS_CLOSED_H_
+#endif  // METASTORE_PLANE_HTTP2_PARTS_INPUT_CLOSED_H_
