@@ -50,6 +50,14 @@ function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** What is left still means something; the report names what failed. */
+function failed(what: string, error: unknown): void {
+  const { message, cause } = error as Error;
+  const text = `${what}: ${message}${cause === undefined ? '' : ` (${(cause as Error).message})`}`;
+  failures.push(text);
+  say(text);
+}
+
 /** What another row has shown of etcd in this round, or the latest that is known. */
 function rateFor(row: Row, round: number): number | null {
   if (row.rateOf === undefined) return null;
@@ -69,10 +77,7 @@ async function runRow(target: Target, row: Row, round: number): Promise<void> {
     const what = `round ${round + 1}: ${row.id} ${target.server}`;
     say(`${what}: ${figureText('perSecond', sample.perSecond)}, p99 ${p99}${cpu}`);
   } catch (error) {
-    // The other rows still mean something; this one is named in the report.
-    const text = `round ${round + 1}: ${(error as Error).message}`;
-    failures.push(text);
-    say(text);
+    failed(`round ${round + 1}`, error);
   }
 }
 
@@ -85,8 +90,7 @@ async function runReads(target: Target, round: number): Promise<void> {
       const turns = cost.turnsPerSecond?.toFixed(0) ?? '?';
       say(`${what}: ${turns} turns/s, ${(cost.heapBytesPerSecond / 1024).toFixed(0)} KiB/s`);
     } catch (error) {
-      failures.push(`${what}: ${(error as Error).message}`);
-      say(failures.at(-1) ?? '');
+      failed(what, error);
     }
   }
 }
@@ -96,13 +100,16 @@ async function runServer(server: string, place: Place, round: number): Promise<v
   const reads = place === 'single' && server !== reference && readRates.length > 0;
   if (own.length === 0 && !reads) return;
   const flags = options.flags.split(',').filter(Boolean);
-  const target = await startTarget({ server, place, flags });
+  let target: Target | null = null;
   try {
+    target = await startTarget({ server, place, flags });
     await fill(target);
     for (const row of own) await runRow(target, row, round);
     if (reads) await runReads(target, round);
+  } catch (error) {
+    failed(`round ${round + 1}: ${server} (${place})`, error);
   } finally {
-    await target.stop();
+    await target?.stop();
   }
 }
 

@@ -41,7 +41,7 @@ export interface LoadResult {
 }
 
 const failuresCode = 3;
-const spareMs = 90_000;
+const spareMs = 60_000;
 
 /** Where the generator lies; null when it has not been built. */
 export function findGenerator(): string | null {
@@ -56,7 +56,7 @@ export function findGenerator(): string | null {
 /**
  * One run. Failed requests and wrong answers are in the result, for the caller to judge.
  *
- * @throws Error when the generator is not there, cannot run the load, or takes a minute and a half
+ * @throws Error when the generator is not there, cannot run the load, or takes a minute
  * longer than `seconds`
  */
 export function runGenerator(args: readonly string[], seconds: number): Promise<LoadResult> {
