@@ -233,10 +233,12 @@ TEST(PlaneSessionHostile, LateFramesOfStreamsThatTheClientEnded) {
   auto frames = h.Send(FrameClient::Data(1, "late") + FrameClient::Data(3, "late"));
   EXPECT_EQ(Story(frames, 1), "reset 5");
   EXPECT_EQ(Story(frames, 3), "reset 5");
+  EXPECT_EQ(Story(h.Send(FrameClient::Data(1, "late")), 1), "") << "it has been told";
   EXPECT_TRUE(h.is_open);
   frames = h.Send(FrameClient::WindowUpdate(1, 1) + FrameClient::Reset(1, 0));
   EXPECT_TRUE(frames.empty()) << "these may cross our end";
-  EXPECT_EQ(Goaway(h.Send(h.client.Headers(3, FrameClient::Grpc(kWatch)))), NGHTTP2_STREAM_CLOSED);
+  h.Send(h.client.Headers(5, FrameClient::Grpc(kWatch)) + FrameClient::Reset(5, NGHTTP2_CANCEL));
+  EXPECT_EQ(Goaway(h.Send(h.client.Headers(5, FrameClient::Grpc(kWatch)))), NGHTTP2_STREAM_CLOSED);
   EXPECT_FALSE(h.is_open);
 }
 

@@ -128,16 +128,20 @@ void ServerSession::OnLateFrame(const FrameHeader& frame) {
   const int32_t id = frame.stream;
   if (id == 0 || id % 2 == 0 || nghttp2_session_find_stream(session_, id) != nullptr) return;
   const ClosedStreams::End end = closed_.Find(id);
-  if (end == ClosedStreams::End::kByUs) return;
-  if (frame.type == NGHTTP2_HEADERS) {
+  if (end != ClosedStreams::End::kByUs && frame.type == NGHTTP2_HEADERS) {
     // What fields do to the decompressor concerns the whole connection.
     const bool was_open = end == ClosedStreams::End::kByClient;
     Fail(was_open ? NGHTTP2_STREAM_CLOSED : NGHTTP2_PROTOCOL_ERROR, "stream number goes back");
+    return;
+  }
+  if (!idle_frames_.Take(now_ns_)) {
+    Fail(NGHTTP2_ENHANCE_YOUR_CALM, "late frames");
   } else if (end == ClosedStreams::End::kByClient) {
     std::string payload;
     AppendNumber(NGHTTP2_STREAM_CLOSED, 4, &payload);
     AppendFrame(NGHTTP2_RST_STREAM, id, payload);
-    if (!idle_frames_.Take(now_ns_)) Fail(NGHTTP2_ENHANCE_YOUR_CALM, "late frames");
+    // It is told once.
+    closed_.Forgive(id);
   }
 }
 

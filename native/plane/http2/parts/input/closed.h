@@ -15,9 +15,12 @@ class ClosedStreams {
  public:
   enum class End : uint8_t { kUnknown, kByClient, kByUs };
 
-  void Add(int32_t id, End end) {
-    const Entry entry{id, end};
-    entries_[next_++ % entries_.size()] = entry;
+  void Add(int32_t id, End end) { entries_[next_++ % entries_.size()] = {id, end}; }
+  /// From now on the stream's late frames mean nothing.
+  void Forgive(int32_t id) {
+    for (Entry& entry : entries_) {
+      if (entry.id == id) entry.end = End::kByUs;
+    }
   }
   End Find(int32_t id) const {
     for (const Entry& entry : entries_) {
