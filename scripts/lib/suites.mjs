@@ -146,6 +146,9 @@ const sanitizerEnvironment = {
   TSAN_OPTIONS: 'halt_on_error=1',
 };
 
+/** How many times the load that the plane's units make by themselves, for full runs. */
+const fullLoad = { METASTORE_PLANE_LOAD: '5' };
+
 /** Configures, builds and runs the GoogleTest units of one variant. */
 export async function nativeUnits(variant, { full, env }) {
   const { label, options } = nativeVariants[variant];
@@ -173,7 +176,7 @@ export async function nativeUnits(variant, { full, env }) {
   const args = [`--gtest_output=json:${report}`, '--gtest_brief=1'];
   const result = await collect(program, args, {
     timeoutMs: fileTimeoutMs(full),
-    env: { ...env, ...sanitizerEnvironment },
+    env: { ...env, ...sanitizerEnvironment, ...(full ? fullLoad : {}) },
   });
   if (result.status !== 0) {
     say(result.stdout.slice(-20_000));
