@@ -2,7 +2,8 @@
 // results on their way to calls of the data plane, which TypeScript never sees.
 //
 // A batch is built without locks by one thread (a run of apply, a chunk of reads) and appended in
-// one go; the queue wakes its consumer once until it is drained. Layouts: src/storage/completions.ts.
+// one go; the queue wakes its consumer once until it is drained. Record layouts:
+// src/storage/completions.ts.
 #ifndef METASTORE_APPLY_COMPLETIONS_H_
 #define METASTORE_APPLY_COMPLETIONS_H_
 

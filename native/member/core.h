@@ -76,8 +76,8 @@ class MemberCore {
   /// the data plane is told of by a `demand` completion; TypeScript knows of its own.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller);
-  /// As Submit, for many at once: what is to be served is added to *reads instead, for Serve. A read
-  /// that is `confirmed` (ResidentReads) waits for no round.
+  /// As Submit, for many at once: what is to be served is added to *reads instead, for Serve. A
+  /// read that is `confirmed` (ResidentReads) waits for no round.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller,
                                bool confirmed, intake::ReadBatch* reads);

@@ -1,8 +1,8 @@
 // Gate: what TypeScript allows the plane to serve by itself, pushed as it changes.
 //
 // The rule: a call is served natively only in the ordinary case. Whatever is unusual (a learner, no
-// leader where one is required, a request that must be traced) goes to its TypeScript handler, which
-// knows all cases. Any thread.
+// leader where one is required, a request that must be traced) goes to its TypeScript handler,
+// which knows all cases. Any thread.
 #ifndef METASTORE_PLANE_GATE_H_
 #define METASTORE_PLANE_GATE_H_
 

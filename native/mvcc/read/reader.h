@@ -91,8 +91,8 @@ class ViewReader final : public Reader {
   const View& view_;
 };
 
-/// A pinned view, read as far as that needs no disk: whatever else it comes to fails, and the reader
-/// is `away` from then on. For point reads.
+/// A pinned view, read as far as that needs no disk: whatever else it comes to fails, and the
+/// reader is `away` from then on. For point reads.
 class ResidentReader final : public Reader {
  public:
   ResidentReader(Engine* engine, const View& view) : engine_(engine), view_(view) {}

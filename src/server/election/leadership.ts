@@ -156,7 +156,7 @@ export class Leadership {
     });
   }
 
-  /** Since when those have been connected that this member needs; in the future while they are not. */
+  /** Since when those are connected that this member needs; in the future while they are not. */
   #connectedMs(): number {
     const { loop, id, membership, connections } = this.#parts;
     if (loop.lead === NONE) {

@@ -4,12 +4,12 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../src/base/log/logger.js';
-import { Member } from '../../../src/server/member.js';
-import { FakeAddon, type FakeCore, memberOptions } from '../../support/fakes/fake-core.js';
-import { ManualClock } from '../../support/fakes/manual-clock.js';
-import { noPeers } from '../../support/fakes/no-peers.js';
-import { methods } from '../../support/sim/double/records.js';
+import { createLogger } from '../../../../src/base/log/logger.js';
+import { Member } from '../../../../src/server/member.js';
+import { FakeAddon, type FakeCore, memberOptions } from '../../../support/fakes/fake-core.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
+import { noPeers } from '../../../support/fakes/no-peers.js';
+import { methods } from '../../../support/sim/double/records.js';
 
 const log = createLogger(
   { level: 'fatal', format: 'json', outputs: [] },
