@@ -8,6 +8,7 @@ import { type Call, calls, type Message } from '../../conformance/support/calls.
 import { type CollectedSpan, OtlpCollector } from '../../support/etcd/otlp-collector.js';
 import { freePorts } from '../../support/ports.js';
 import { MemberProcess } from '../../support/process.js';
+import { waitFor } from '../../support/wait.js';
 
 const CALLER = '0af7651916cd43dd8448eb211c80319c';
 const CALLER_SPAN = 'b7ad6b7169203331';
@@ -82,6 +83,11 @@ t.test('every call has a span under its caller, and one of its work', async (t) 
   await caller.ask(calls.leaseGrant, { ID: 5n, TTL: 60n });
   await caller.ask(calls.status, {});
   await caller.watch();
+  // The client does not wait until the server has heard that it gave the watch up.
+  await waitFor('the end of the watch', async () => {
+    const metrics = await (await fetch(`http://${member.endpoint}/metrics`)).text();
+    return /^grpc_server_handled_total\{[^}]*"Watch"[^}]*\} 1$/m.test(metrics);
+  });
   caller.parent('nonsense');
   await caller.ask(calls.hashKv, {});
   // A stop sends what is left.
