@@ -110,6 +110,9 @@ void ServerSession::OnFrameBegun(const FrameHeader& frame) {
       if (frame.stream <= newest_id_ && Find(frame.stream) == nullptr) OnLateFrame(frame);
       break;
     case NGHTTP2_RST_STREAM:
+      // It may cross our own end of the stream; the client has nothing more to say either way.
+      closed_.Change(frame.stream, ClosedStreams::End::kByClient);
+      break;
     case NGHTTP2_PING:
     case NGHTTP2_WINDOW_UPDATE:
       break;
@@ -141,7 +144,7 @@ void ServerSession::OnLateFrame(const FrameHeader& frame) {
     AppendNumber(NGHTTP2_STREAM_CLOSED, 4, &payload);
     AppendFrame(NGHTTP2_RST_STREAM, id, payload);
     // It is told once.
-    closed_.Forgive(id);
+    closed_.Change(id, ClosedStreams::End::kByUs);
   }
 }
 

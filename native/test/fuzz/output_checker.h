@@ -25,7 +25,7 @@ class OutputChecker {
       METASTORE_CHECK(length <= 16384, "a frame is larger than every peer takes");
       if (rest_.size() - at < 9 + length) break;
       Frame(static_cast<uint8_t>(rest_[at + 3]), static_cast<uint8_t>(rest_[at + 4]),
-            Number(at + 5, 4), length);
+            Number(at + 5, 4), length, length < 4 ? 0 : Number(at + 9, 4));
       at += 9 + length;
     }
     rest_.erase(0, at);
@@ -44,7 +44,7 @@ class OutputChecker {
     return value;
   }
 
-  void Frame(uint8_t type, uint8_t flags, uint32_t id, size_t length) {
+  void Frame(uint8_t type, uint8_t flags, uint32_t id, size_t length, uint32_t first) {
     // A client that does not speak HTTP/2 is sent away at once.
     METASTORE_CHECK(!is_first_ || type == NGHTTP2_SETTINGS || type == NGHTTP2_GOAWAY,
                     "the first frame is SETTINGS");
@@ -56,7 +56,9 @@ class OutputChecker {
         break;
       case NGHTTP2_RST_STREAM:
         METASTORE_CHECK(id != 0 && length == 4, "RST_STREAM has a form");
-        // Once more for each frame that comes late.
+        // What comes for a stream that both sides have ended is answered by itself.
+        METASTORE_CHECK(!streams_[id].is_reset || first == NGHTTP2_STREAM_CLOSED,
+                        "a stream is reset twice");
         streams_[id].is_reset = true;
         break;
       case NGHTTP2_SETTINGS:

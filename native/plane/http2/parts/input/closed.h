@@ -16,10 +16,10 @@ class ClosedStreams {
   enum class End : uint8_t { kUnknown, kByClient, kByUs };
 
   void Add(int32_t id, End end) { entries_[next_++ % entries_.size()] = {id, end}; }
-  /// From now on the stream's late frames mean nothing.
-  void Forgive(int32_t id) {
+  /// Another view of one that is known: the client has reset it as well, or has been told.
+  void Change(int32_t id, End end) {
     for (Entry& entry : entries_) {
-      if (entry.id == id) entry.end = End::kByUs;
+      if (entry.id == id) entry.end = end;
     }
   }
   End Find(int32_t id) const {
