@@ -1,5 +1,5 @@
-// The addon's network functions, backups and plane for doubles of the addon, whose users open no ports. A guard that
-// cannot be set and sockets that cannot be bound.
+// The addon's network functions, backups and plane for doubles of the addon, whose users open no
+// ports. A guard that cannot be set and sockets that cannot be bound.
 
 import type { BackupFiles } from '../../../src/storage/native.js';
 import type { NativeNetwork } from '../../../src/storage/native-network.js';

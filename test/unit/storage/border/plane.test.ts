@@ -283,8 +283,8 @@ function busyScript(dataDir: string, last: string): string {
     const clients = [0, 1, 2].map(() => connect('http://127.0.0.1:' + server.address().port));
     for (let turn = 0; turn < 20; turn += 1) {
       for (const client of clients) {
-        const headers = { ':method': 'POST', ':path': '/a.B/C', 'content-type': 'application/grpc' };
-        const stream = client.request({ ...headers, te: 'trailers' });
+        const call = { ':method': 'POST', ':path': '/a.B/C', te: 'trailers' };
+        const stream = client.request({ ...call, 'content-type': 'application/grpc' });
         stream.on('error', () => {});
         stream.end(Buffer.from([0, 0, 0, 0, 0]));
       }
