@@ -6,5 +6,5 @@
 #   scripts/run_comparison_test.sh [--rounds=1] [--scale=1] [--engines=memory,rocksdb]
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
-"$here/bench/load/native/build"
+"$here/bench/load/native/compile"
 exec node --no-warnings "$here/dist/bench/load/scenarios.js" --name=scenarios "$@"

@@ -12,6 +12,6 @@ memory | rocksdb | etcd)
   shift
   ;;
 esac
-"$here/bench/load/native/build"
+"$here/bench/load/native/compile"
 exec node --no-warnings "$here/dist/bench/load/scenarios.js" \
   "--engines=$engine" "--name=scenarios-$engine" "$@"
