@@ -130,11 +130,13 @@ export class PlaneGate {
     }
     const state = this.#state();
     const is = (flag: number, holds: boolean) => (holds ? flag : 0);
-    const isSolo = state.leadsApplied && state.isAlone && !this.#isDeciding;
+    // What comes while an entry is decided may be of the time behind it: its handler will know.
+    const isSettled = !this.#isDeciding;
+    const isOpen = state.version !== null && !state.isLearner && rules.isQuiet();
     return (
-      is(flags.open, state.version !== null && !state.isLearner && rules.isQuiet()) |
+      is(flags.open, isOpen && isSettled) |
       is(flags.leader, state.leader !== NONE) |
-      is(flags.solo, isSolo) |
+      is(flags.solo, state.leadsApplied && state.isAlone && isSettled) |
       is(flags.auth, state.authEnabled) |
       is(flags.growth, rules.isFull()) |
       is(flags.lessor, state.isPrimaryLessor)
