@@ -1,4 +1,4 @@
-// How calls end: by a cancellation in the middle, by their deadline, by a lost connection, by a stop
+// How calls end: by a cancellation midway, by their deadline, by a lost connection, by a stop
 // of the server. Whatever ends them, nothing of them stays: what the server counts goes to zero.
 
 import t from 'tap';
