@@ -287,6 +287,13 @@ TEST(PlaneLoop, DrainLetsCallsEnd) {
   auto late = harness.Connect();
   ASSERT_TRUE(late->Run([&] { return late->is_lost(); }));
   EXPECT_TRUE(late->is_sent_away());
+  // And one that neither reads nor closes does not hold the end up.
+  auto silent = harness.Connect();
+  const auto begun = std::chrono::steady_clock::now();
+  silent->Write();
+  late.reset();
+  EXPECT_TRUE(PlaneHarness::Eventually([&] { return harness.plane->open_connections() == 0; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(800));
 }
 
 TEST(PlaneLoop, AnErrorOfTheProtocolEndsTheConnectionInOrder) {

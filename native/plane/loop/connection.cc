@@ -24,6 +24,8 @@ constexpr size_t kWriteBytes = 256u << 10;
 constexpr int kWritesPerTurn = 2;
 /// How long a client may take to read what is said last.
 constexpr int64_t kEndingNs = 1000000000;
+/// The same once the server is stopping, which must not wait for clients that do not care.
+constexpr int64_t kLastLingerNs = 200000000;
 
 #ifdef MSG_NOSIGNAL
 constexpr int kSendFlags = MSG_NOSIGNAL;
@@ -260,6 +262,10 @@ void Connection::FinishEnding() {
   // last words.
   if (is_fed_ || shutdown(descriptor_, SHUT_WR) != 0) return Close();
   phase_ = Phase::kLingering;
+  if (lane_->is_draining()) {
+    end_by_ns_ = std::min(end_by_ns_, lane_->now_ns() + kLastLingerNs);
+    SetTimer();
+  }
   Poll();
 }
 

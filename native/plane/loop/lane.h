@@ -88,6 +88,7 @@ class Lane final : public CallTable {
   std::string* scratch() { return &scratch_; }
   EventBatch* events() { return &events_; }
   CallSlots* slots() { return &slots_; }
+  bool is_draining() const { return is_draining_; }
   void BeginTurn();
   void MarkDirty(Connection* connection);
   void SetTimer(Connection* connection, int64_t due_ns) { timers_.Set(connection, due_ns); }
