@@ -21,9 +21,10 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
 }
 
-/** `median (lowest - highest)` */
+/** `median (lowest - highest)`; of one value just that. */
 export function spread(values: readonly number[], show: (value: number) => string): string {
   if (values.length === 0) return '-';
+  if (values.length === 1) return show(median(values));
   return `${show(median(values))} (${show(Math.min(...values))} - ${show(Math.max(...values))})`;
 }
 
