@@ -161,8 +161,12 @@ TEST(PlaneStreamsThreads, EveryRevisionOnceInOrder) {
     }
     for (std::thread& thread : threads) thread.join();
   }
-  hub->Stop();
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (hub->stats().streams > 0 && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   EXPECT_EQ(hub->stats().streams, 0u);
+  hub->Stop();
 }
 
 }  // namespace

@@ -19,6 +19,11 @@ namespace {
 
 constexpr auto kTickInterval = std::chrono::milliseconds(100);
 
+// Publications of so many changes, to so many watchers, are passed on by the apply thread itself:
+// at most some tens of microseconds, and the clients have them a change of threads earlier.
+constexpr size_t kFewChanges = 8;
+constexpr uint64_t kFewWatchers = 64;
+
 int64_t MonotonicMs() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
@@ -79,7 +84,10 @@ class Hub final : public WatchHub {
   void Attach(std::shared_ptr<Store> store) override { Put(AttachCommand{std::move(store)}); }
   void SetHeader(const HeaderInfo& header) override { Put(header); }
   void Publish(Publication publication) override {
-    WakeIf(mailbox_.PutPublication(std::move(publication)));
+    const bool is_small = IsSmall(publication);
+    if (!mailbox_.PutPublication(std::move(publication))) return;
+    if (is_small && TryDrain()) return;
+    WakeIf(true);
   }
   void Open(StreamId stream) override { WakeIf(mailbox_.PutOpen(stream)); }
   void Close(StreamId stream) override { WakeIf(mailbox_.PutClose(stream)); }
@@ -135,10 +143,29 @@ class Hub final : public WatchHub {
     if (wake) executor_->Post([this] { Drain(); });
   }
 
-  // ---- The hub's thread. ---------------------------------------------------------------------
+  /// Whether the apply thread may as well deal with it itself, since waking the hub's would cost it
+  /// more. Never with an executor of the caller's, who wants to say when work is done.
+  bool IsSmall(const Publication& publication) const {
+    if (own_executor_ == nullptr) return false;
+    const uint64_t watchers = counters_.watchers.load(std::memory_order_relaxed);
+    return watchers == 0 ||
+           (watchers <= kFewWatchers && publication.versions.size() <= kFewChanges);
+  }
+  /// Empties the mailbox on the caller's thread; false when the hub is at work.
+  bool TryDrain() {
+    std::unique_lock<std::mutex> lock(running_, std::try_to_lock);
+    if (lock.owns_lock()) DrainLocked();
+    return lock.owns_lock();
+  }
+
+  // ---- One thread at a time, mostly the hub's. ------------------------------------------------
 
   void Drain() {
     std::lock_guard<std::mutex> lock(running_);
+    DrainLocked();
+  }
+
+  void DrainLocked() {
     if (stopped_) return;
     mailbox_.Take(&mail_);
     for (const auto& [stream, bytes] : mail_.credit) sequencer_.Credit(stream, bytes);
@@ -184,7 +211,7 @@ class Hub final : public WatchHub {
   Executor* executor_;
   const auth::TableSlot* const tables_;
   Mailbox mailbox_;
-  std::mutex running_;   // held by the hub's tasks, so that Stop can wait for one
+  std::mutex running_;   // held by the hub's turns, so that Stop can wait for one
   Sequencer sequencer_;  // guarded by running_, as are the following
   Mail mail_;            // taken; empty between turns
   bool pass_posted_ = false;

@@ -1,10 +1,10 @@
 // WatchHub: sequences every watch stream's messages.
 //
 // One thread consumes what apply publishes and the requests of all streams, and alone decides the
-// order of each stream's messages. Matching: a hash table for single keys, an interval tree for
-// ranges. A stream that does not take its messages falls behind; its watchers then read history
-// from the store again, so memory stays bounded. Transports feed request bytes and take message
-// bytes. Inside: sequencer/ (streams, order, catch-up) over events/ (matching, encoding).
+// order of each stream's messages; apply's own stands in for it when there is little to do.
+// Matching: a hash table for single keys, an interval tree for ranges. A stream that does not take
+// its messages falls behind; its watchers then read history from the store again, so memory stays
+// bounded. Transports feed request bytes and take message bytes. Inside: sequencer/ over events/.
 #ifndef METASTORE_WATCH_HUB_H_
 #define METASTORE_WATCH_HUB_H_
 
@@ -66,7 +66,8 @@ struct StreamMessages {
   uint64_t credit_bytes() const;
 };
 
-/// Where messages go. Called on the hub's thread; must not block or call the hub.
+/// Where messages go. Called on the hub's thread or on apply's, one call at a time; must not block
+/// or call the hub.
 class StreamSink {
  public:
   virtual ~StreamSink() = default;

@@ -82,7 +82,7 @@ class Streams final : public watch::StreamSink {
   /// StreamCounts of Watch, then of LeaseKeepAlive.
   std::vector<double> Counts() const;
 
-  // From the hub's thread.
+  // From the hub, one call at a time.
 
   void Messages(watch::StreamMessages messages) override;
   void Pause() override;
@@ -103,7 +103,7 @@ class Streams final : public watch::StreamSink {
   StreamCounts keep_alive_counts_;
   /// Each is set, read and cleared on its lane.
   std::array<LaneStreams*, kLanesMost> lanes_{};
-  /// Messages of the hub's turn; the hub's thread only.
+  /// Messages of the hub's turn; used by the hub's calls alone.
   std::array<std::vector<watch::StreamMessages>, kLanesMost> collected_;
 };
 
