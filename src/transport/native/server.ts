@@ -19,6 +19,7 @@ import type { Place } from '../limits.js';
 import { type CallHost, openCall, type Plane, type PlaneCall } from './call.js';
 import { Connections } from './connections.js';
 import { type HttpHost, HttpStream, headersOf } from './http.js';
+import { EventTurns } from './turns.js';
 
 /** Events that are not about what this transport does. */
 export type PlaneExtras = Pick<PlaneHandler, 'keepAlives' | 'caller' | 'slow'>;
@@ -59,6 +60,7 @@ export class NativeServer implements CallHost, HttpHost {
   readonly #services: ReadonlySet<string>;
   readonly #events: PlaneHandler;
   readonly #connections: Connections;
+  readonly #turns: EventTurns;
   readonly #calls = new Map<number, PlaneCall>();
   #stopping: Promise<void> | null = null;
 
@@ -68,6 +70,7 @@ export class NativeServer implements CallHost, HttpHost {
     this.errors = errors;
     this.#services = new Set([...handlers.keys()].map((path) => path.split('/')[1] ?? ''));
     this.#events = this.#handler();
+    this.#turns = new EventTurns((records) => parts.decoder.decode(records, this.#events));
     this.plane = parts.open(() => this.#onWake());
     this.#connections = new Connections(this.plane);
   }
@@ -113,6 +116,7 @@ export class NativeServer implements CallHost, HttpHost {
     clearTimeout(cut);
     await this.plane.stop();
     this.#onWake();
+    this.#turns.flush();
     for (const call of [...this.#calls.values()]) {
       call.onEnded();
     }
@@ -121,9 +125,8 @@ export class NativeServer implements CallHost, HttpHost {
   }
 
   #onWake(): void {
-    for (let records = this.plane.drain(); records !== null; records = this.plane.drain()) {
-      this.#parts.decoder.decode(records, this.#events);
-    }
+    const records = this.plane.drain();
+    if (records !== null) this.#turns.push(records);
   }
 
   #handler(): PlaneHandler {
