@@ -1,4 +1,5 @@
-// Tests of src/api/services/streams: records of the plane's streams, and what is commanded for them.
+// Tests of src/api/services/streams: records of the plane about its streams, what is commanded for
+// them, and how its counts are added at a scrape.
 
 import t from 'tap';
 import { OpenStreams } from '../../../../src/api/guard.js';
