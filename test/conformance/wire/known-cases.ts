@@ -86,7 +86,8 @@ const unsteady: readonly Exception[] = [
     cases: [
       stream('closed: Sends a DATA frame after sending RST_STREAM frame'),
       stream('half closed (remote): Sends a DATA frame'),
-      'http2/6.9: Sends a WINDOW_UPDATE frame with a flow control window increment of 0 on a stream',
+      'http2/6.9: Sends a WINDOW_UPDATE frame with a flow control window ' +
+        'increment of 0 on a stream',
       'http2/6.9.1: Sends multiple WINDOW_UPDATE frames increasing the flow control window to ' +
         'above 2^31-1 on a stream',
     ],
