@@ -25,6 +25,11 @@ void Applier::ApplyTo(uint64_t index) {
   Schedule();
 }
 
+void Applier::ApplyCommitted(uint64_t index) {
+  quiet_to_.store(index);
+  ApplyTo(index);
+}
+
 void Applier::Schedule() {
   if (!scheduled_.exchange(true)) parts_.executor->Post([this] { Step(); });
 }
@@ -101,7 +106,11 @@ void Applier::Publish(uint64_t index) {
   METASTORE_CHECK(index > applied_.load(), "applied index goes forward");
   applied_.store(index);
   batch_.Applied(index, store_->revision());
-  parts_.completions->Append(&batch_);
+  if (index <= quiet_to_.load() && batch_.is_progress_alone()) {
+    parts_.completions->AppendQuietly(&batch_);
+  } else {
+    parts_.completions->Append(&batch_);
+  }
   parts_.on_applied(index);
   if (runner_.TakeCompacted()) parts_.on_compacted();
 }

@@ -69,6 +69,9 @@ class Applier {
 
   /// Entries up to `index` are committed, and durable in the local log. Any thread.
   void ApplyTo(uint64_t index);
+  /// The same, for entries that this member alone has committed: TypeScript is not woken to be
+  /// told that they are applied, unless there is more to tell.
+  void ApplyCommitted(uint64_t index);
   /// Ends the control entry at `index`. Any thread; a failure when apply does not stand there. The
   /// table of permissions, unless null, is the current one from this entry on: neither a read of
   /// this index nor a later entry meets the one before.
@@ -110,6 +113,8 @@ class Applier {
   const ApplierOptions options_;
   const ApplierParts parts_;
   std::atomic<uint64_t> target_{0};
+  /// Up to here nobody waits to hear how far apply has come.
+  std::atomic<uint64_t> quiet_to_{0};
   std::atomic<uint64_t> applied_;
   std::atomic<bool> scheduled_{false};
   std::atomic<bool> stopping_{false};

@@ -40,6 +40,7 @@ bool NextPlaneResult(std::string_view* records, PlaneResult* result) {
 }
 
 void CompletionBatch::Begin(Kind kind) {
+  tells_more_ = tells_more_ || kind != Kind::kApplied;
   record_ = bytes_.size();
   bytes_.append(kLengthBytes, '\0');
   bytes_.push_back(static_cast<char>(kind));
@@ -202,6 +203,7 @@ void CompletionBatch::Clear() {
   bytes_.clear();
   for (std::string& results : plane_) results.clear();
   has_plane_ = false;
+  tells_more_ = false;
   lane_ = kNoLane;
 }
 
@@ -216,8 +218,15 @@ void CompletionQueue::Wake() {
 }
 
 void CompletionQueue::Append(CompletionBatch* batch) {
+  if (Add(batch)) Wake();
+}
+
+void CompletionQueue::AppendQuietly(CompletionBatch* batch) { (void)Add(batch); }
+
+bool CompletionQueue::Add(CompletionBatch* batch) {
   if (batch->has_plane_) HandOut(batch);
-  if (batch->bytes_.empty()) return;
+  batch->tells_more_ = false;
+  if (batch->bytes_.empty()) return false;
   bool dropped = false;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -231,7 +240,7 @@ void CompletionQueue::Append(CompletionBatch* batch) {
     }
   }
   batch->bytes_.clear();
-  if (!dropped) Wake();
+  return !dropped;
 }
 
 void CompletionQueue::HandOut(CompletionBatch* batch) {

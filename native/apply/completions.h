@@ -110,6 +110,8 @@ class CompletionBatch {
   void EndResult(Code code);
 
   bool empty() const { return bytes_.empty() && !has_plane_; }
+  /// Whether it tells TypeScript of nothing but how far apply has come.
+  bool is_progress_alone() const { return !tells_more_; }
   /// Bytes that wait for TypeScript.
   size_t size_bytes() const { return bytes_.size(); }
   /// Forgets everything.
@@ -129,6 +131,7 @@ class CompletionBatch {
   size_t record_ = 0;          // where the open record starts
   size_t lane_ = kNoLane;  // for which the open result is
   bool has_plane_ = false;
+  bool tells_more_ = false;  // than kApplied
   Lanes plane_;  // results for calls of the data plane, by lane
 };
 
@@ -146,6 +149,9 @@ class CompletionQueue {
   /// sink; *batch is empty afterwards. After Fatal everything is dropped: nothing may be
   /// acknowledged any more.
   void Append(CompletionBatch* batch);
+  /// The same without a wake-up: TypeScript comes to it by itself soon enough, or with whatever
+  /// wakes it next.
+  void AppendQuietly(CompletionBatch* batch);
   /// Calls of the data plane have put something into the queues: a `demand` record says so at the
   /// next Drain, one for however many. After the request has been put there.
   void Want(Demand demand);
@@ -167,6 +173,8 @@ class CompletionQueue {
  private:
   static constexpr size_t kRoomBytes = 64u << 20;
   void Wake();
+  /// False when there was nothing to be told of.
+  bool Add(CompletionBatch* batch);
   void HandOut(CompletionBatch* batch);
 
   const std::function<void()> wake_;

@@ -159,7 +159,7 @@ void MemberCore::ReleaseReads(uint32_t batch, uint64_t read_index) {
 void MemberCore::FailReads(uint32_t batch, Code code) { FailRead(reads_.Remove(batch), code); }
 
 Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
-                          const wal::HardState* hard_state, bool sync) {
+                          const wal::HardState* hard_state, bool sync, bool alone) {
   std::vector<wal::Entry> entries;
   for (AppendRun& run : runs) METASTORE_RETURN_IF_ERROR(CollectRun(&run, &entries));
   for (size_t i = 1; i < entries.size(); ++i) {
@@ -167,11 +167,15 @@ Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
       return Status(Code::kInternal, "append: entries are not contiguous");
     }
   }
-  log_->Append(std::move(entries), hard_state, sync, [this, sequence](Status status) {
+  const uint64_t committed = alone && !entries.empty() ? entries.back().index : 0;
+  log_->Append(std::move(entries), hard_state, sync, [this, sequence, committed](Status status) {
     if (!status.ok()) return OnFailure(status);
     apply::CompletionBatch batch;
     batch.Durable(sequence);
-    completions_.Append(&batch);
+    // In front of what apply has to say: TypeScript hears of things in their order.
+    if (committed == 0) return completions_.Append(&batch);
+    completions_.AppendQuietly(&batch);
+    applier_->ApplyCommitted(committed);
   });
   return Status::Ok();
 }

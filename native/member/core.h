@@ -120,9 +120,11 @@ class MemberCore {
   void FailReads(uint32_t batch, Code code);
 
   /// Completion 'durable' with the sequence follows. kInternal when the runs name proposals that
-  /// are not taken.
+  /// are not taken. `alone`: this member decides alone, so what is durable here is committed. The
+  /// entries are then applied as soon as they are durable, before TypeScript has heard of it, and
+  /// neither wakes it.
   Status Append(uint64_t sequence, std::vector<AppendRun> runs, const wal::HardState* hard_state,
-                bool sync);
+                bool sync, bool alone = false);
   Status EntryInfos(uint64_t from, uint64_t to, std::vector<wal::EntryInfo>* infos);
   /// Any thread; may read the disk.
   Status EntryData(uint64_t index, std::shared_ptr<const std::string>* data);

@@ -237,13 +237,16 @@ export interface MemberCore {
    * Writes runs and hard state to the log, without waiting. Payloads of normal entries start with
    * the entry format byte (see Addon.entryFormat); conf changes are as Raft encodes them; null is
    * an entry without data. Completion 'durable' with `sequence` when it is durable (merely written
-   * when `sync` is false).
+   * when `sync` is false). `alone`: this member decides alone, so what is durable here is committed:
+   * the entries are applied at once, and neither that nor their durability wakes anybody. Drain
+   * within a few milliseconds.
    */
   append(
     sequence: number,
     runs: readonly AppendRun[],
     hardState: HardStateRecord | null,
     sync: boolean,
+    alone: boolean,
   ): void;
   /** Bookkeeping of entries [from, to] for the Raft core: [term, type, sizeBytes | -1] triples. */
   entryInfos(from: number, to: number): Float64Array;

@@ -38,13 +38,14 @@ Napi::Value MemberCoreObject::Append(const Info& info) {
   Args args(info);
   const uint64_t sequence = args.Index(0, "sequence");
   const bool sync = args.Bool(3, "sync");
+  const bool alone = args.Bool(4, "alone");
   std::vector<member::AppendRun> runs;
   if (core == nullptr || !args.ok() || !ReadRuns(info[1], &runs)) return env.Undefined();
   wal::HardState hard_state;
   const bool has_state = !info[2].IsNull();
   if (has_state && !ReadHardState(info[2], &hard_state)) return env.Undefined();
   const metastore::Status status =
-      core->Append(sequence, std::move(runs), has_state ? &hard_state : nullptr, sync);
+      core->Append(sequence, std::move(runs), has_state ? &hard_state : nullptr, sync, alone);
   return status.ok() ? env.Undefined() : Throw(env, status);
 }
 

@@ -153,9 +153,21 @@ class TinyVoter {
     for (Record& record : ParseRecords(core_->Drain())) Handle(std::move(record));
   }
 
+  /// Takes what waits and appends it.
+  void Propose() {
+    const auto sizes = core_->TakeProposals(512, 1 << 20, term_);
+    if (sizes.empty()) return;
+    member::AppendRun run;
+    run.kind = member::AppendRun::Kind::kQueued;
+    run.first_index = last_ + 1;
+    run.term = term_;
+    run.count = sizes.size();
+    Append({run}, sizes.size());
+  }
+
   void Append(std::vector<member::AppendRun> runs, uint64_t count) {
     const wal::HardState state{term_, 0xa1, committed_};
-    ASSERT_TRUE(core_->Append(++sequence_, std::move(runs), &state, true).ok());
+    ASSERT_TRUE(core_->Append(++sequence_, std::move(runs), &state, true, alone).ok());
     last_ += count;
     by_sequence_[sequence_] = last_;
   }
@@ -170,20 +182,10 @@ class TinyVoter {
   std::vector<Record> slow;      // or failed
   std::vector<Record> controls;  // answered by `answer_controls`
   bool answer_controls = true;
+  bool alone = false;  // appends need nobody else to be committed
   std::string fatal;
 
  private:
-  void Propose() {
-    const auto sizes = core_->TakeProposals(512, 1 << 20, term_);
-    if (sizes.empty()) return;
-    member::AppendRun run;
-    run.kind = member::AppendRun::Kind::kQueued;
-    run.first_index = last_ + 1;
-    run.term = term_;
-    run.count = sizes.size();
-    Append({run}, sizes.size());
-  }
-
   void Handle(Record record) {
     switch (record.kind) {
       case apply::Kind::kDemand:  // every turn looks

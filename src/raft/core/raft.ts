@@ -62,6 +62,19 @@ export class Raft {
   // Invariant: in [electionTick, 2 * electionTick), unless set by a test.
   randomizedElectionTimeout = 0;
 
+  /**
+   * Whether this leader is the only voter and no change of the membership is under way: what it
+   * has appended is then committed as soon as it is durable here.
+   */
+  get decidesAlone(): boolean {
+    return (
+      this.state === StateType.Leader &&
+      this.tracker.isSingleton &&
+      this.tracker.config.voters.has(this.id) &&
+      this.pendingConfIndex <= this.log.applied
+    );
+  }
+
   constructor(config: ResolvedConfig) {
     this.id = config.id;
     this.config = config;

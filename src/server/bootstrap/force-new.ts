@@ -205,7 +205,7 @@ async function rewrite(
   const commit = committed + changes.length;
   writeDurably(dataDir, FORCE_NOTE, `${JSON.stringify({ committed, changes: changes.length })}\n`);
   const written = writtenBy(addon, opened, 1, wakes);
-  core.append(1, runs, { term, vote, commit }, true);
+  core.append(1, runs, { term, vote, commit }, true, false);
   await written;
   log.info('forcing restart member', { ...fields, 'commit-index': commit });
 }

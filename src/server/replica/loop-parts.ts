@@ -34,3 +34,9 @@ export interface LoopEvents {
   /** An entry of this term has been applied for the first time. */
   termApplied(term: number): void;
 }
+
+/** Entries on their way through apply, and what Raft is told when they are applied. */
+export interface PendingApply {
+  readonly index: number;
+  readonly responses: readonly Message[];
+}

@@ -22,21 +22,18 @@ import {
   StateType,
 } from '../../raft/index.js';
 import type { InstalledSnapshot } from '../../storage/native.js';
+import { QuietProgress } from './disk/quiet-progress.js';
 import { Inbox } from './inbox.js';
-import type { LoopEvents, LoopParts } from './loop-parts.js';
+import type { LoopEvents, LoopParts, PendingApply } from './loop-parts.js';
 
 /** Bookkeeping of entries kept at hand behind the applied index. */
 const RECENT_ENTRIES = 10_000;
-
-interface PendingApply {
-  readonly index: number;
-  readonly responses: readonly Message[];
-}
 
 export class ReplicaLoop {
   readonly #parts: LoopParts;
   readonly #events: LoopEvents;
   readonly #inbox: Inbox;
+  readonly #quiet: QuietProgress;
   #applies: PendingApply[] = [];
   #reports: ((raw: RawNode) => void)[] = [];
   #tickDue = false;
@@ -58,6 +55,7 @@ export class ReplicaLoop {
     this.#parts = parts;
     this.#events = events;
     this.#inbox = new Inbox(parts.raw.raft);
+    this.#quiet = new QuietProgress(parts.clock, () => this.wakeNow());
     const { hardState, applied } = parts.raw.basicStatus();
     this.#term = hardState.term;
     this.#committed = hardState.commit;
@@ -262,6 +260,7 @@ export class ReplicaLoop {
     if (reads.waiting) {
       this.wake();
     }
+    this.#quiet.turned(this.#applied);
     this.turnSeconds.observe((clock.nowMs() - beginMs) / 1000);
   }
 
@@ -377,12 +376,23 @@ export class ReplicaLoop {
   ): void {
     const sync = mustSync || votes.length > 0;
     const due = votes.length > 0 ? [...votes, ...responses] : responses;
-    this.#parts.writes.write({ entries, hardState, snapshot, sync, responses: due });
+    const last = entries.at(-1);
+    // Decided for the whole write: a change of the membership that is proposed later stands behind.
+    const alone = last !== undefined && this.#parts.raw.raft.decidesAlone;
+    if (alone) {
+      this.#quiet.expect(last.index);
+    }
+    this.#parts.writes.write({ entries, hardState, snapshot, sync, alone, responses: due });
   }
 
   #apply(message: Message): void {
     const last = message.entries.at(-1);
     assert(last !== undefined, 'there is something to apply');
+    if (last.index <= this.#applied) {
+      // What was decided alone is applied before Raft is told that it is committed.
+      this.deliver(message.responses);
+      return;
+    }
     this.#applies.push({ index: last.index, responses: message.responses });
     this.#parts.core.apply(last.index);
   }

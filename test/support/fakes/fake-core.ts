@@ -56,8 +56,12 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   /** Everything that was handed to the log; durable up to `durableAppends` calls of append. */
   readonly log: LogEntry[] = [];
   readonly meta = new Map<string, Buffer>();
-  readonly appends: { readonly sequence: number; readonly hardState: HardStateRecord | null }[] =
-    [];
+  /** Writes under way; `decided`: the last entry of one that needs nobody else, or 0. */
+  readonly appends: {
+    readonly sequence: number;
+    readonly hardState: HardStateRecord | null;
+    readonly decided: number;
+  }[] = [];
   readonly header: { clusterId: bigint; memberId: bigint; term: number }[] = [];
   committed = 0;
   appliedIndex = 0;
@@ -92,8 +96,9 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
 
   /** All writes handed over so far become durable. */
   flushLog(): void {
-    for (const { sequence } of this.appends.splice(0)) {
+    for (const { sequence, decided } of this.appends.splice(0)) {
       this.#complete(record(kinds.durable, f64(sequence)));
+      this.applyTarget = Math.max(this.applyTarget, decided);
     }
   }
 
@@ -269,6 +274,7 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
     runs: readonly AppendRun[],
     hardState: HardStateRecord | null,
     _sync: boolean,
+    alone: boolean,
   ): void {
     for (const run of runs) {
       if (run.kind === 'inline') {
@@ -286,7 +292,8 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
         this.#write({ index, term, type: EntryType.Normal, data, proposal });
       });
     }
-    this.appends.push({ sequence, hardState });
+    const decided = alone ? (this.log.at(-1)?.index ?? 0) : 0;
+    this.appends.push({ sequence, hardState, decided });
   }
 
   entryInfos(from: number, to: number): Float64Array {
@@ -303,7 +310,7 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
   }
 
   apply(index: number): void {
-    this.applyTarget = index;
+    this.applyTarget = Math.max(this.applyTarget, index);
   }
 
   controlDone(

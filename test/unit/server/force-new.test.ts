@@ -70,7 +70,7 @@ async function writeLog(
       data,
     }),
   );
-  core.append(1, runs, hardState, true);
+  core.append(1, runs, hardState, true, false);
   await waitFor('the log to be written', async () => core.drain() ?? undefined, 10_000);
   await core.close();
 }

@@ -35,7 +35,7 @@ t.test('entries of one log in another', async (test) => {
   if (!(payload instanceof ReceivedPayload)) throw new Error('normal entries stay in the run');
   const whole = { kind: 'received', firstIndex: 1, count: 2, run, offset: 4 } as const;
   const rest = { ...whole, firstIndex: 3, count: 3, offset: payload.offset };
-  follower.core.append(7, [whole, rest], { term: 9, vote: 0n, commit: 5 }, true);
+  follower.core.append(7, [whole, rest], { term: 9, vote: 0n, commit: 5 }, true, false);
   await waitFor('the log to be written', () => {
     follower.drain();
     follower.core.apply(5);

@@ -17,6 +17,8 @@ export interface Write {
   readonly hardState: HardState | null;
   readonly snapshot: Snapshot | null;
   readonly sync: boolean;
+  /** What is durable here is committed: nobody else is asked, and nobody is woken. */
+  readonly alone: boolean;
   /** Messages that are due once this and everything before it is durable. */
   readonly responses: readonly Message[];
 }
@@ -109,11 +111,11 @@ export class Writes {
     }
   }
 
-  #append({ entries, hardState, sync, responses }: Write): void {
+  #append({ entries, hardState, sync, alone, responses }: Write): void {
     const sequence = ++this.#sequence;
     this.#parts.storage.append(entries);
     this.#underWay.set(sequence, responses);
-    this.#parts.core.append(sequence, appendRuns(entries), hardState, sync);
+    this.#parts.core.append(sequence, appendRuns(entries), hardState, sync, alone);
   }
 
   #install(write: Write, snapshot: Snapshot): void {
@@ -150,7 +152,7 @@ export class Writes {
     const { index, term, confState } = write.snapshot.metadata;
     storage.reset(index, term, confState);
     installed(write.snapshot, state);
-    this.#append({ ...write, snapshot: null, sync: true });
+    this.#append({ ...write, snapshot: null, sync: true, alone: false });
     while (this.#held[0] !== undefined && this.#held[0].snapshot === null) {
       this.#append(this.#held.shift() as Write);
     }

@@ -62,6 +62,8 @@ const WAKE_MAX_MS = 0.1;
 export class SimCore extends CoreBase implements MemberCore {
   readonly #parts: CoreParts;
   readonly #log: LogWriter;
+  // The last entry of writes that need nobody else to be committed, by their sequence numbers.
+  readonly #decided = new Map<number, number>();
   readonly #queue: ProposalQueue;
   readonly #reads = new WaitingReads();
   readonly #completions: Completions;
@@ -79,9 +81,7 @@ export class SimCore extends CoreBase implements MemberCore {
     this.#completions = new Completions(() => {
       scheduler.after(random.range(0, WAKE_MAX_MS), owner, parts.onWake);
     });
-    this.#log = new LogWriter(disk.log, thread(), observer, (sequence) =>
-      this.#completions.durable(sequence),
-    );
+    this.#log = new LogWriter(disk.log, thread(), observer, (sequence) => this.#durable(sequence));
     this.#readThread = thread();
     this.#queue = new ProposalQueue(parts.maxQueuedOperations);
     this.#applier = new Applier(
@@ -241,6 +241,7 @@ export class SimCore extends CoreBase implements MemberCore {
     runs: readonly AppendRun[],
     hardState: HardStateRecord | null,
     sync: boolean,
+    alone: boolean,
   ): void {
     const entries: LogEntry[] = [];
     for (const run of runs) {
@@ -251,7 +252,21 @@ export class SimCore extends CoreBase implements MemberCore {
       first === undefined || first > this.#applier.target,
       'nothing that is committed is replaced',
     );
+    const last = entries.at(-1);
+    if (alone && last !== undefined) {
+      this.#decided.set(sequence, last.index);
+    }
     this.#log.append(sequence, entries, hardState, sync);
+  }
+
+  /** What this member has decided alone is applied at once. */
+  #durable(sequence: number): void {
+    this.#completions.durable(sequence);
+    const committed = this.#decided.get(sequence);
+    if (committed !== undefined) {
+      this.#decided.delete(sequence);
+      this.#applier.apply(committed);
+    }
   }
 
   entryInfos(from: number, to: number): Float64Array {

@@ -48,6 +48,9 @@ async function leading() {
   }
   await ready;
   await turnsOfLoop();
+  // What was decided alone has been looked at.
+  all.clock.advance(5);
+  await turnsOfLoop();
   return all;
 }
 

@@ -94,7 +94,14 @@ const snapshotAt = (index: number): Snapshot => ({
   data: null,
   metadata: { index, term: 3, confState: emptyConfState },
 });
-const plain = { entries: [], hardState: null, snapshot: null, sync: true, responses: [] };
+const plain = {
+  entries: [],
+  hardState: null,
+  snapshot: null,
+  sync: true,
+  alone: false,
+  responses: [],
+};
 
 t.test('a snapshot waits for apply, and what follows waits for it', async (t) => {
   const { events, storage, writes, setIdle, finish } = made();

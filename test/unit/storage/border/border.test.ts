@@ -173,9 +173,9 @@ t.test('misuse is a TypeError', async (test) => {
     ['setHeader', 1, 2n, 3],
     ['setHeader', 1n << 64n, 2n, 3],
     ['setCommitted', 2 ** 53],
-    ['append', 1, null, null, true],
-    ['append', 1, [7], null, true],
-    ['append', 1, [{ kind: 'other', term: 1 }], null, true],
+    ['append', 1, null, null, true, false],
+    ['append', 1, [7], null, true, false],
+    ['append', 1, [{ kind: 'other', term: 1 }], null, true, false],
     [
       'append',
       1,
@@ -183,10 +183,11 @@ t.test('misuse is a TypeError', async (test) => {
       null,
       true,
     ],
-    ['append', 1, [{ kind: 'received', firstIndex: 1, count: 1, run: bytes }], null, true],
-    ['append', 1, [{ kind: 'inline', index: 1, term: 1, type: 3, data: null }], null, true],
-    ['append', 1, [], {}, true],
-    ['append', 1, [], null, 'yes'],
+    ['append', 1, [{ kind: 'received', firstIndex: 1, count: 1, run: bytes }], null, true, false],
+    ['append', 1, [{ kind: 'inline', index: 1, term: 1, type: 3, data: null }], null, true, false],
+    ['append', 1, [], {}, true, false],
+    ['append', 1, [], null, 'yes', false],
+    ['append', 1, [], null, true, 'yes'],
     ['controlDone', 1, [{ key: 1, value: null }], 0, null],
     ['controlDone', 1, [], 9999, null],
     ['controlDone', 1, [], 0, null],
@@ -211,13 +212,14 @@ t.test('misuse is a TypeError', async (test) => {
     test.throws(() => call(name, ...values), TypeError, `${name} ${values.length}`);
   }
   test.throws(
-    () => call('append', 1, [{ kind: 'queued', firstIndex: 1, term: 1, count: 1 }], null, true),
+    () =>
+      call('append', 1, [{ kind: 'queued', firstIndex: 1, term: 1, count: 1 }], null, true, false),
     {
       code: 'Internal',
     },
   );
   const beyond = { kind: 'received', firstIndex: 1, count: 1, run: bytes, offset: 4 };
-  test.throws(() => call('append', 1, [beyond], null, true), { code: 'Internal' });
+  test.throws(() => call('append', 1, [beyond], null, true, false), { code: 'Internal' });
   test.throws(() => core.returnForwards(bytes, 0), { code: 'Internal' });
   test.throws(() => call('dropProposals', 1, 1), { code: 'Internal' });
   test.throws(() => call('truncateLog', 5), { code: 'Internal' });

@@ -24,7 +24,8 @@ function busyScript(dataDir: string, engine: string, last: string): string {
     for (let turn = 0; turn < 50; turn += 1) {
       for (let i = 0; i < 20; i += 1) core.submit(i, addon.methods.Put, put, '', 0, 0);
       const { length } = core.takeProposals(100, 1 << 20, 1);
-      core.append(turn, [{ kind: 'queued', firstIndex: next, term: 1, count: length }], null, true);
+      const run = { kind: 'queued', firstIndex: next, term: 1, count: length };
+      core.append(turn, [run], null, true, false);
       next += length;
       await new Promise((resolve) => setImmediate(resolve));
     }

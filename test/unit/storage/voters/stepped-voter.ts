@@ -128,7 +128,7 @@ export class SteppedVoter implements CompletionHandler {
     this.#lastOfSequence.set(firstIndex, this.lastIndex);
     const run = { kind: 'queued', firstIndex, term: this.#term, count } as const;
     const hardState = { term: this.#term, vote: 1n, commit: this.#committed };
-    this.core.append(firstIndex, [run], hardState, true);
+    this.core.append(firstIndex, [run], hardState, true, false);
   }
 
   drain(): void {

@@ -238,7 +238,7 @@ export class TinyVoter implements CompletionHandler {
       this.#lastOfSequence.set(firstIndex, this.lastIndex);
       const run = { kind: 'queued', firstIndex, term: this.#term, count: sizes.length } as const;
       const hardState = { term: this.#term, vote: 1n, commit: this.#committed };
-      this.core.append(firstIndex, [run], hardState, true);
+      this.core.append(firstIndex, [run], hardState, true, false);
       this.#planTurn();
     }
     const batch = this.core.freezeReads();
