@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 
 import { bytes, CallError, EtcdClient } from '../../support/etcd/client.js';
-import { clientTransport, MemberProcess } from '../../support/process.js';
+import { MemberProcess } from '../../support/process.js';
 import { sleep, waitFor } from '../../support/wait.js';
 
 const isFull = process.env.METASTORE_TEST_FULL === '1';
@@ -15,8 +15,11 @@ const connections = isFull ? 10_000 : 2000;
 const requests = isFull ? 5000 : 1000;
 /** What a client that comes into the crowd may have to wait. */
 const ANSWER_MS = 3000;
-/** How long the process may take to stop with all of its connections. */
-const STOP_MS = clientTransport === 'native' ? 1000 : 5000;
+/**
+ * How long the process may take to stop with all of its connections: well below the time that it
+ * gives calls under way. On an idle machine it is a few hundred milliseconds.
+ */
+const STOP_MS = 4000;
 
 t.setTimeout(10 * 60_000);
 
@@ -85,6 +88,7 @@ t.test('a stop does not wait for idle connections', async (t) => {
   const startedMs = performance.now();
   await member.stop();
   const tookMs = performance.now() - startedMs;
+  t.comment(`a stop among ${connections} connections: ${tookMs.toFixed(0)} ms`);
   t.ok(tookMs < STOP_MS, `a stop among ${connections} connections took ${tookMs.toFixed(0)} ms`);
   await waitFor('their end', () => sockets.every((socket) => socket.destroyed));
 });
