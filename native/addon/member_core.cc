@@ -106,6 +106,7 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("watchClose", &Self::WatchClose),
                          InstanceMethod("openPlane", &Self::OpenPlane),
                          InstanceMethod("drain", &Self::Drain),
+                         InstanceMethod("revision", &Self::Revision),
                          InstanceMethod("status", &Self::Status),
                          InstanceMethod("compactionHashes", &Self::CompactionHashes),
                          InstanceMethod("metrics", &Self::Metrics),
@@ -272,6 +273,11 @@ Napi::Value MemberCoreObject::Drain(const Info& info) {
   std::string records = handle_->Drain();
   if (records.empty()) return env.Null();
   return ToBuffer(env, std::move(records));
+}
+
+Napi::Value MemberCoreObject::Revision(const Info& info) {
+  const member::MemberCore* core = OpenCore();
+  return Napi::Number::New(info.Env(), core == nullptr ? 0 : core->revision());
 }
 
 Napi::Value MemberCoreObject::Status(const Info& info) {

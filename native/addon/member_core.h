@@ -61,6 +61,7 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value InstallSnapshot(const Info& info);
   Napi::Value LeaseKeys(const Info& info);
   Napi::Value NextId(const Info& info);
+  Napi::Value Revision(const Info& info);
   Napi::Value WatchOpen(const Info& info);
   Napi::Value WatchRequest(const Info& info);
   Napi::Value WatchCredit(const Info& info);

@@ -158,6 +158,10 @@ class MemberCore {
   /// Completion records since the last call; empty when there are none.
   std::string Drain();
   CoreStatus status() const;
+  /// Of the state: never behind a result that somebody has been told.
+  int64_t revision() const {
+    return stores_.With([](const Store& store) { return store.revision(); });
+  }
   /// Any thread. What members compare; see Store::CompactionHashes.
   std::vector<HashResult> CompactionHashes() const {
     return stores_.With([](const Store& store) { return store.CompactionHashes(); });

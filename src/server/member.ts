@@ -202,7 +202,7 @@ export class Member {
     return {
       cluster_id: this.clusterId,
       member_id: this.id,
-      revision: BigInt(this.#revision),
+      revision: BigInt(Math.max(this.#revision, this.#core.revision())),
       raft_term: BigInt(this.#loop.term),
     };
   }

@@ -334,6 +334,11 @@ export interface MemberCore {
   leaseKeys(ticket: number, leaseId: bigint): void;
   /** The next number of the member's id generator (request and lease ids). */
   nextId(): bigint;
+  /**
+   * The revision of the state: never behind what a client has been told, while `applied` records
+   * may be, as the plane answers without them. 0 once closed.
+   */
+  revision(): number;
 
   watchOpen(stream: number): void;
   /**

@@ -72,6 +72,10 @@ export class FakeCoreBase {
   installSnapshot(): Promise<InstalledSnapshot> {
     return unsupported('installSnapshot');
   }
+  /** Nobody is told anything before the completions tell it. */
+  revision(): number {
+    return 0;
+  }
   step(): boolean {
     return false;
   }

@@ -60,6 +60,10 @@ export class CoreBase {
     return null;
   }
   closeBackup(): void {}
+  /** Nobody is told anything before the completions tell it. */
+  revision(): number {
+    return 0;
+  }
   step(): boolean {
     return false;
   }
