@@ -15,6 +15,12 @@ namespace {
 
 using plane::EventKind;
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr double kStopSeconds = 10;  // everything takes several times as long then
+#else
+constexpr double kStopSeconds = 1;
+#endif
+
 int Scale() {
   const char* wanted = std::getenv("METASTORE_PLANE_LOAD");
   return wanted == nullptr ? 1 : std::max(1, std::atoi(wanted));
@@ -121,7 +127,8 @@ TEST(PlaneLoopLoad, AClientThatNeverReadsCanBeSentAway) {
   harness.plane->DrainConnections();
   const auto begun = std::chrono::steady_clock::now();
   harness.plane->Stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(1));
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+  EXPECT_LT(taken.count(), kStopSeconds);
   EXPECT_EQ(harness.counts.destroyed, harness.counts.made);
 }
 
@@ -227,7 +234,7 @@ TEST(PlaneLoopLoad, StopsWithManyIdleConnections) {
   harness.plane->DrainConnections();
   harness.plane->Stop();
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
-  EXPECT_LT(taken.count(), 1.0) << count << " connections";
+  EXPECT_LT(taken.count(), kStopSeconds) << count << " connections";
   // Each was told before it was closed.
   std::string said(64 << 10, '\0');
   const ssize_t size = recv(clients.back(), said.data(), said.size(), 0);
