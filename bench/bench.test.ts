@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
@@ -146,6 +146,31 @@ t.test('a server that answers wrongly does not look fast', noGenerator, async (t
   }
   await t.rejects(runGenerator(['--endpoints=127.0.0.1:1'], 1), /refused/);
   await t.rejects(runGenerator(['--mix=nothing'], 1), /cannot be nothing/);
+});
+
+t.test('connections that are lost are counted and made again', noGenerator, async (t) => {
+  const sockets = new Set<Socket>();
+  const server = createServer((request, response) => {
+    // Streams 1, 3 and 5 of a connection are answered, the next one ends it.
+    if ((request.stream.id ?? 0) > 5) {
+      request.stream.session?.destroy();
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'application/grpc' });
+    response.write(Buffer.from([0, 0, 0, 0, 6, 0x0a, 0x04, 0x08, 0x01, 0x18, 0x07]));
+    response.addTrailers({ 'grpc-status': '0' });
+    response.end();
+  });
+  server.on('connection', (socket: Socket) => sockets.add(socket));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const args = [`--endpoints=127.0.0.1:${port}`, '--mix=delete', '--count=40', '--in-flight=1'];
+  const result = await runGenerator([...args, '--connections=1'], 10);
+  const lost = result.errors['connection lost']?.count ?? 0;
+  t.ok(lost >= 10, failuresText(result));
+  t.equal(lost + result.requests.count, 40);
+  t.ok(sockets.size > lost / 2, 'it connects again');
+  server.close();
 });
 
 t.test('starting', async (t) => {

@@ -177,7 +177,7 @@ void Connection::CloseSocket() {
   socket_ = -1;
 }
 
-void Connection::Lose(const std::string& why) {
+void Connection::Lose(std::string why) {
   if (state_ == State::kClosed) return;
   state_ = State::kWaiting;
   CloseSocket();

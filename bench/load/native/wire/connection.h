@@ -67,7 +67,8 @@ class Connection {
   void GoOnWithHandshake();
   void ReadAll();
   void Watch(int events);
-  void Lose(const std::string& why);
+  /// By value: the words may be those of a transport that goes with it.
+  void Lose(std::string why);
   void CloseSocket();
 
   Wiring wiring_;
