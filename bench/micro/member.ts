@@ -1,8 +1,8 @@
-// Durable Puts through a whole member in process: the real replica loop over the real addon, without
-// a transport. The requests come from JavaScript, which costs about as much as the loop itself: with
+// Durable Puts through a whole member in process: the real replica loop over the real addon, no
+// transport. The requests come from JavaScript, which costs about as much as the loop itself: with
 // `node --cpu-prof` the two are told apart. Prints one JSON object.
 //
-//   node dist/bench/micro/member.js [--engine=rocksdb] [--in-flight=100] [--seconds=3] [--keys=100000]
+//   node dist/bench/micro/member.js [--engine=] [--in-flight=100] [--seconds=3] [--keys=100000]
 
 import { rmSync } from 'node:fs';
 import { parseArgs } from 'node:util';

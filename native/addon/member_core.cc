@@ -68,6 +68,7 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("setAuth", &Self::SetAuth),
                          InstanceMethod("checkRange", &Self::CheckRange),
                          InstanceMethod("takeProposals", &Self::TakeProposals),
+                         InstanceMethod("batchEntries", &Self::BatchEntries),
                          InstanceMethod("takeForwards", &Self::TakeForwards),
                          InstanceMethod("returnForwards", &Self::ReturnForwards),
                          InstanceMethod("enqueueForwarded", &Self::EnqueueForwarded),
@@ -197,12 +198,22 @@ Napi::Value MemberCoreObject::TakeProposals(const Info& info) {
   const uint64_t max_operations = args.Index(0, "maxOperations");
   const uint64_t max_bytes = args.Index(1, "maxBytes");
   const uint64_t term = args.Index(2, "term");
+  const uint64_t at_least = info.Length() > 3 ? args.Index(3, "atLeast") : 0;
   if (!args.ok()) return info.Env().Undefined();
   std::vector<uint32_t> sizes;
-  if (core != nullptr) sizes = core->TakeProposals(max_operations, max_bytes, term);
+  if (core != nullptr) sizes = core->TakeProposals(max_operations, max_bytes, term, at_least);
   Napi::Uint32Array array = Napi::Uint32Array::New(info.Env(), sizes.size());
   std::copy(sizes.begin(), sizes.end(), array.Data());
   return array;
+}
+
+Napi::Value MemberCoreObject::BatchEntries(const Info& info) {
+  member::MemberCore* core = OpenCore();
+  Args args(info);
+  const uint64_t operations = args.Index(0, "operations");
+  const uint64_t bytes = args.Index(1, "bytes");
+  if (core != nullptr && args.ok()) core->BatchEntries(operations, bytes);
+  return info.Env().Undefined();
 }
 
 Napi::Value MemberCoreObject::DropProposals(const Info& info) {

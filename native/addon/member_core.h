@@ -29,6 +29,7 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value SetAuth(const Info& info);
   Napi::Value CheckRange(const Info& info);
   Napi::Value TakeProposals(const Info& info);
+  Napi::Value BatchEntries(const Info& info);
   Napi::Value DropProposals(const Info& info);
   Napi::Value TakeForwards(const Info& info);
   Napi::Value ReturnForwards(const Info& info);

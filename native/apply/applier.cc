@@ -19,6 +19,7 @@ Applier::Applier(const ApplierOptions& options, ApplierParts parts, uint64_t app
       meter_(options_.meter) {}
 
 void Applier::ApplyTo(uint64_t index) {
+  asked_.Begin();
   uint64_t known = target_.load();
   while (known < index && !target_.compare_exchange_weak(known, index)) {
   }
@@ -56,44 +57,55 @@ void Applier::RunOnce(uint64_t target) {
   if (!status.ok()) return Fail(std::move(status), from);
   METASTORE_CHECK(!entries_.empty() && entries_.front().index == from, "log returned another run");
   Result<size_t> count = DecodeRun();
-  if (!count.ok()) return Fail(count.TakeStatus(), from + requests_.size() - 1);
+  if (!count.ok()) return Fail(count.TakeStatus(), from + failed_at_);
   if (*count > 0) {
     status = ApplyRun(*count);
     if (!status.ok()) return Fail(std::move(status), entries_[*count - 1].index);
   }
-  if (*count < entries_.size()) Halt(entries_[*count], requests_[*count].request);
+  if (control_.has_value()) Halt(entries_[*count], *control_);
   entries_.clear();
   requests_.clear();
 }
 
 Result<size_t> Applier::DecodeRun() {
   requests_.clear();
+  control_.reset();
   for (size_t i = 0; i < entries_.size(); ++i) {
+    // What an entry holds is applied together with its index.
+    if (requests_.size() >= options_.max_run_entries) return i;
+    failed_at_ = i;
     const wal::Entry& entry = entries_[i];
-    intake::RaftRequest& request = requests_.emplace_back().request;
     const bool has_data = entry.payload != nullptr && !entry.payload->empty();
     if (entry.type != 0) {
-      if (has_data) request.message = *entry.payload;
+      control_.emplace();
+      if (has_data) control_->message = *entry.payload;
       return i;
     }
     if (!has_data) continue;  // a new leader's empty entry
-    METASTORE_RETURN_IF_ERROR(intake::DecodeEntry(*entry.payload, &request));
-    if (!intake::IsNativeField(request.field)) return i;
+    operations_.clear();
+    METASTORE_RETURN_IF_ERROR(intake::DecodeOperations(*entry.payload, &operations_));
+    for (const intake::RaftRequest& operation : operations_) {
+      if (!intake::IsNativeField(operation.field)) {
+        METASTORE_CHECK(operations_.size() == 1, "only requests of KV share an entry");
+        control_ = operation;
+        return i;
+      }
+      requests_.emplace_back().request = operation;
+    }
   }
   return entries_.size();
 }
 
 Status Applier::ApplyRun(size_t count) {
   keys_.clear();
-  runner_.Prepare(std::span(requests_).first(count), &keys_);
+  runner_.Prepare(requests_, &keys_);
   const HeaderInfo header = parts_.header->Get();
   store_->Begin(keys_);
   meter_.metrics().apply_run_entries.Observe(static_cast<double>(count));
   Stopwatch stopwatch;
-  for (size_t i = 0; i < count; ++i) {
-    if (requests_[i].request.field == 0) continue;
-    METASTORE_RETURN_IF_ERROR(runner_.Execute(requests_[i], header, &batch_));
-    meter_.Applied(requests_[i].request, runner_.outcome(), runner_.reply_bytes(), stopwatch.Lap(),
+  for (const RunEntry& entry : requests_) {
+    METASTORE_RETURN_IF_ERROR(runner_.Execute(entry, header, &batch_));
+    meter_.Applied(entry.request, runner_.outcome(), runner_.reply_bytes(), stopwatch.Lap(),
                    &batch_);
   }
   const wal::Entry& last = entries_[count - 1];
@@ -105,6 +117,9 @@ Status Applier::ApplyRun(size_t count) {
 void Applier::Publish(uint64_t index) {
   METASTORE_CHECK(index > applied_.load(), "applied index goes forward");
   applied_.store(index);
+  const double took = asked_.End();
+  if (took >= 0) meter_.metrics().Passed(Stage::kApply, took);
+  if (index < target_.load()) asked_.Begin();
   batch_.Applied(index, store_->revision());
   if (index <= quiet_to_.load() && batch_.is_progress_alone()) {
     parts_.completions->AppendQuietly(&batch_);

@@ -21,6 +21,7 @@
 #include "apply/shared_header.h"
 #include "auth/slot.h"
 #include "base/executor.h"
+#include "base/metrics.h"
 #include "base/status.h"
 #include "intake/queues.h"
 #include "mvcc/store.h"
@@ -97,7 +98,8 @@ class Applier {
   void Schedule();
   void Step();
   void RunOnce(uint64_t target);
-  /// Decodes entries_ into requests_ up to the first control entry; its position, or the end.
+  /// Decodes entries_ into requests_ up to the first control entry, which it puts into control_, or
+  /// as many as make a run; how many entries. On an error the last one looked at is at failed_at_.
   Result<size_t> DecodeRun();
   Status ApplyRun(size_t count);
   void Halt(const wal::Entry& entry, const intake::RaftRequest& request);
@@ -118,6 +120,7 @@ class Applier {
   std::atomic<uint64_t> applied_;
   std::atomic<bool> scheduled_{false};
   std::atomic<bool> stopping_{false};
+  Since asked_;  // since when there is something to apply
 
   // Of the apply thread alone.
   Store* store_;
@@ -125,9 +128,12 @@ class Applier {
   const Meter meter_;
   CompletionBatch batch_;
   std::vector<wal::Entry> entries_;
-  std::vector<RunEntry> requests_;
+  std::vector<RunEntry> requests_;  // an entry may hold several
+  std::vector<intake::RaftRequest> operations_;
+  std::optional<intake::RaftRequest> control_;
+  size_t failed_at_ = 0;
   std::vector<std::string_view> keys_;  // that the run will write
-  uint64_t halted_at_ = 0;  // 0: apply does not stand
+  uint64_t halted_at_ = 0;              // 0: apply does not stand
   uint64_t halted_term_ = 0;
   uint64_t halted_request_ = 0;
   bool failed_ = false;

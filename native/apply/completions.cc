@@ -84,6 +84,7 @@ void CompletionBatch::BeginResult(uint64_t ticket) {
     reply()->append(kPlaneHeadBytes - sizeof(call), '\0');
     return;
   }
+  has_results_ = true;
   Begin(Kind::kResult);
   Number(ticket);
   AppendCode(&bytes_, Code::kOk);
@@ -204,6 +205,7 @@ void CompletionBatch::Clear() {
   for (std::string& results : plane_) results.clear();
   has_plane_ = false;
   tells_more_ = false;
+  has_results_ = false;
   lane_ = kNoLane;
 }
 
@@ -226,6 +228,7 @@ void CompletionQueue::AppendQuietly(CompletionBatch* batch) { (void)Add(batch); 
 bool CompletionQueue::Add(CompletionBatch* batch) {
   if (batch->has_plane_) HandOut(batch);
   batch->tells_more_ = false;
+  if (std::exchange(batch->has_results_, false)) results_wait_.Begin();
   if (batch->bytes_.empty()) return false;
   bool dropped = false;
   {
@@ -250,7 +253,7 @@ void CompletionQueue::HandOut(CompletionBatch* batch) {
     std::string& results = batch->plane_[lane];
     if (results.empty()) continue;
     if (sink != nullptr) {
-      undelivered_.fetch_add(results.size());
+      if (undelivered_.fetch_add(results.size()) == 0) delivering_.Begin();
       sink->Results(lane, std::move(results));
     }
     results.clear();
@@ -265,6 +268,7 @@ void CompletionQueue::Want(Demand demand) {
 }
 
 void CompletionQueue::Delivered(size_t bytes) {
+  Replied(delivering_.End());
   const size_t before = undelivered_.fetch_sub(bytes);
   if (before <= kRoomBytes || before - bytes > kRoomBytes) return;
   { std::lock_guard<std::mutex> lock(mutex_); }  // whoever waits has looked before, or looks after
@@ -295,6 +299,7 @@ std::string CompletionQueue::Drain() {
     std::lock_guard<std::mutex> lock(mutex_);
     out.swap(bytes_);
   }
+  Replied(results_wait_.End());
   if (out.size() > kRoomBytes) room_.notify_all();
   if (demand != 0) {
     AppendLittle32(&out, 2);

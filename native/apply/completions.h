@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "base/call_id.h"
+#include "base/metrics.h"
 #include "base/status.h"
 
 namespace metastore::apply {
@@ -128,18 +129,20 @@ class CompletionBatch {
   void SignedNumber(int64_t value);
 
   std::string bytes_;
-  size_t record_ = 0;          // where the open record starts
+  size_t record_ = 0;      // where the open record starts
   size_t lane_ = kNoLane;  // for which the open result is
   bool has_plane_ = false;
-  bool tells_more_ = false;  // than kApplied
-  Lanes plane_;  // results for calls of the data plane, by lane
+  bool tells_more_ = false;   // than kApplied
+  bool has_results_ = false;  // for TypeScript
+  Lanes plane_;               // results for calls of the data plane, by lane
 };
 
 class CompletionQueue {
  public:
   /// `wake` is called on any thread, without locks held, when something has come since the last
   /// Drain; once until the next one.
-  explicit CompletionQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
+  explicit CompletionQueue(std::function<void()> wake, Metrics* metrics = Metrics::Unread())
+      : wake_(std::move(wake)), metrics_(metrics) {}
 
   /// Where results of the data plane go; without one they are dropped. Before the first of its
   /// requests is submitted, and never changed.
@@ -177,7 +180,15 @@ class CompletionQueue {
   bool Add(CompletionBatch* batch);
   void HandOut(CompletionBatch* batch);
 
+  void Replied(double seconds) {
+    if (seconds >= 0) metrics_->Passed(Stage::kReply, seconds);
+  }
+
   const std::function<void()> wake_;
+  Metrics* const metrics_;
+  Since results_wait_;  // for TypeScript
+  /// For the plane; of what comes when nothing else is on its way.
+  Since delivering_;
   /// A wake-up has been sent that no Drain has answered yet.
   std::atomic<bool> woken_{false};
   std::atomic<uint8_t> demand_{0};
@@ -186,9 +197,9 @@ class CompletionQueue {
   std::shared_ptr<ResultSink> sink_owner_;  // set once, with sink_
   mutable std::mutex mutex_;
   std::condition_variable room_;
-  std::string bytes_;       // guarded by mutex_
+  std::string bytes_;                // guarded by mutex_
   std::atomic<bool> failed_{false};  // written under mutex_
-  bool unbounded_ = false;  // guarded by mutex_
+  bool unbounded_ = false;           // guarded by mutex_
 };
 
 }  // namespace metastore::apply

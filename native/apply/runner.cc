@@ -126,7 +126,8 @@ Status Runner::Put(const RunEntry& entry, const HeaderInfo& header, CompletionBa
   });
 }
 
-Status Runner::DeleteRange(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
+Status Runner::DeleteRange(const RunEntry& entry, const HeaderInfo& header,
+                           CompletionBatch* batch) {
   const auto* deletion = std::get_if<codec::DeleteRangeRequest>(&entry.decoded);
   if (deletion == nullptr) return Undecodable();
   return Write(entry, batch, [&](std::string* reply) -> Status {
@@ -174,7 +175,8 @@ Status Runner::LeaseGrant(const RunEntry& entry, const HeaderInfo& header, Compl
   return status;
 }
 
-Status Runner::LeaseRevoke(const RunEntry& entry, const HeaderInfo& header, CompletionBatch* batch) {
+Status Runner::LeaseRevoke(const RunEntry& entry, const HeaderInfo& header,
+                           CompletionBatch* batch) {
   codec::LeaseRevokeRequest revoke;
   METASTORE_RETURN_IF_ERROR(codec::Decode(entry.request.body, &revoke));
   bool done = false;

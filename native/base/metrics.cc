@@ -16,12 +16,16 @@ const Bounds kCompactionMs = ExponentialBounds(100, 2, 14);
 const Bounds kDefragSeconds = ExponentialBounds(0.1, 2, 13);
 const Bounds kHashSeconds = ExponentialBounds(0.01, 2, 15);
 const Bounds kEntries = ExponentialBounds(1, 2, 13);
+const Bounds kStageSeconds = ExponentialBounds(0.00005, 2, 18);
 
 /// As the label of the metric names them, in the order of ApplyOp.
 constexpr const char* kOpNames[] = {
     "Put",         "DeleteRange",     "Txn",  "Compaction", "LeaseGrant",
     "LeaseRevoke", "LeaseCheckpoint", "Alarm"};
 static_assert(std::size(kOpNames) == static_cast<size_t>(ApplyOp::kCount));
+
+constexpr const char* kStageNames[] = {"queue", "propose", "log", "commit", "apply", "reply"};
+static_assert(std::size(kStageNames) == static_cast<size_t>(Stage::kCount));
 
 constexpr const char* kTruth[] = {"false", "true"};
 
@@ -32,6 +36,11 @@ std::array<Histogram, 2> ApplyPair() {
 template <size_t... kOps>
 std::array<std::array<Histogram, 2>, sizeof...(kOps)> ApplyPairs(std::index_sequence<kOps...>) {
   return {((void)kOps, ApplyPair())...};
+}
+
+template <size_t... kStages>
+std::array<Histogram, sizeof...(kStages)> StageHistograms(std::index_sequence<kStages...>) {
+  return {((void)kStages, Histogram(kStageSeconds))...};
 }
 
 }  // namespace
@@ -63,6 +72,7 @@ Metrics::Metrics()
       hash_seconds(kHashSeconds),
       hash_rev_seconds(kHashSeconds),
       apply_run_entries(kEntries),
+      entry_operations(kEntries),
       wal_write_seconds(kSeconds),
       wal_sync_seconds(kSeconds),
       wal_batch_entries(kEntries),
@@ -72,7 +82,9 @@ Metrics::Metrics()
       watch_response_seconds(kSeconds),
       watch_event_seconds(kSeconds),
       apply_seconds_(ApplyPairs(std::make_index_sequence<static_cast<size_t>(ApplyOp::kCount)>())),
-      range_seconds_(ApplyPair()) {}
+      range_seconds_(ApplyPair()),
+      stage_seconds_(
+          StageHistograms(std::make_index_sequence<static_cast<size_t>(Stage::kCount)>())) {}
 
 Metrics* Metrics::Unread() {
   static Metrics metrics;
@@ -104,6 +116,7 @@ void Metrics::Visit(Visitor visit) const {
   visit("openReads", open_reads);
   visit("slowApplies", slow_applies);
   visit("applyRunEntries", apply_run_entries);
+  visit("entryOperations", entry_operations);
   visit("walBytes", wal_bytes);
   visit("walWriteSeconds", wal_write_seconds);
   visit("fsyncSeconds", wal_sync_seconds);
@@ -122,6 +135,9 @@ void Metrics::Visit(Visitor visit) const {
   }
   for (size_t success = 0; success < 2; ++success) {
     visit(std::string("rangeSeconds/") + kTruth[success], range_seconds_[success]);
+  }
+  for (size_t stage = 0; stage < stage_seconds_.size(); ++stage) {
+    visit(std::string("stageSeconds/") + kStageNames[stage], stage_seconds_[stage]);
   }
 }
 

@@ -66,6 +66,32 @@ class Stopwatch {
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
 };
 
+/// Nanoseconds of the clock that Stopwatch reads, to be kept where threads meet; never 0.
+inline int64_t MonotonicNs() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+/// Since when something waits, told by one thread and asked by another.
+class Since {
+ public:
+  /// From now on, unless it is set already.
+  void Begin() {
+    int64_t none = 0;
+    if (at_ns_.load(std::memory_order_relaxed) == 0) {
+      at_ns_.compare_exchange_strong(none, MonotonicNs(), std::memory_order_relaxed);
+    }
+  }
+  /// Seconds since then, and forgets it; below 0 when nothing waited.
+  double End() {
+    if (at_ns_.load(std::memory_order_relaxed) == 0) return -1;
+    const int64_t at_ns = at_ns_.exchange(0, std::memory_order_relaxed);
+    return at_ns == 0 ? -1 : static_cast<double>(MonotonicNs() - at_ns) * 1e-9;
+  }
+
+ private:
+  std::atomic<int64_t> at_ns_{0};
+};
+
 /// What the entries of the log that native code applies ask for.
 enum class ApplyOp : uint8_t {
   kPut,
@@ -76,6 +102,17 @@ enum class ApplyOp : uint8_t {
   kLeaseRevoke,
   kLeaseCheckpoint,
   kAlarm,
+  kCount,
+};
+
+/// What a write passes through, in this order. Times are of batches: of the oldest in it.
+enum class Stage : uint8_t {
+  kQueue,    // until Raft is told of it
+  kPropose,  // until the log has it to write
+  kLog,      // until it is durable here
+  kCommit,   // until it is known to be committed
+  kApply,    // until its effects can be read
+  kReply,    // until its transport has the answer
   kCount,
 };
 
@@ -106,6 +143,10 @@ class Metrics {
     range_seconds_[success ? 1 : 0].Observe(seconds, times);
   }
 
+  void Passed(Stage stage, double seconds) {
+    stage_seconds_[static_cast<size_t>(stage)].Observe(seconds);
+  }
+
   // The store.
   Counter puts;
   Counter put_bytes;
@@ -130,6 +171,7 @@ class Metrics {
   Counter open_reads;
   Counter slow_applies;
   Histogram apply_run_entries;
+  Histogram entry_operations;  // of entries that hold several
 
   // The log and checkpoints.
   Counter wal_bytes;
@@ -152,6 +194,7 @@ class Metrics {
 
   std::array<Pair, static_cast<size_t>(ApplyOp::kCount)> apply_seconds_;
   Pair range_seconds_;
+  std::array<Histogram, static_cast<size_t>(Stage::kCount)> stage_seconds_;
 };
 
 }  // namespace metastore

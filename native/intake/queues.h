@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/status.h"
 #include "intake/admission.h"
 
@@ -35,6 +36,14 @@ struct QueueUse {
   uint64_t operations = 0;
   uint64_t bytes = 0;
 };
+
+/// True when so much more would pass the limits. An empty queue takes anything, so that a single
+/// request above the byte limit can still be served.
+inline bool IsFull(const QueueUse& use, const QueueLimits& limits, uint64_t operations,
+                   uint64_t bytes) {
+  if (use.operations == 0) return false;
+  return use.operations + operations > limits.operations || use.bytes + bytes > limits.bytes;
+}
 
 /// Tickets of proposals by request id. Each is taken exactly once: by apply, or by a failure. Knows
 /// in which term a proposal was handed over to Raft or to the leader; 0 while it is queued.
@@ -90,7 +99,11 @@ struct HandedOver {
 
 class ProposalQueue {
  public:
-  ProposalQueue(const QueueLimits& limits, Tickets* tickets) : limits_(limits), tickets_(tickets) {}
+  ProposalQueue(const QueueLimits& limits, Tickets* tickets, Metrics* metrics = Metrics::Unread())
+      : limits_(limits), tickets_(tickets), metrics_(metrics) {}
+
+  /// From now on up to so many operations and bytes of KV are taken as one entry; 1 for none.
+  void BatchEntries(uint64_t operations, uint64_t bytes);
 
   /// kTooManyRequests when full. One request always fits into an empty queue.
   Code Add(Ticket ticket, uint64_t request_id, std::string payload);
@@ -100,9 +113,11 @@ class ProposalQueue {
   Code AddForwarded(std::vector<Payload> payloads, uint64_t term);
 
   /// Moves the oldest proposals to the taken ones, while they stay within both limits but at least
-  /// one; their payload sizes in bytes. Other members' of another term than `term` are forgotten:
-  /// who handed them over may have reported them as failed.
-  std::vector<uint32_t> Take(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
+  /// one, as entries; the entries' payload sizes in bytes. Nothing while fewer than `at_least`
+  /// wait. Other members' of another term than `term` are forgotten: who handed them over may have
+  /// reported them as failed.
+  std::vector<uint32_t> Take(uint64_t max_operations, uint64_t max_bytes, uint64_t term,
+                             uint64_t at_least = 0);
   /// Removes the oldest of this member's proposals, within the limits as Take, to be handed over to
   /// the leader of `term`; their tickets stay. Other members' that stand between are forgotten.
   std::vector<Payload> TakeForwards(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
@@ -114,11 +129,11 @@ class ProposalQueue {
   /// The same for certain tickets: afterwards *tickets are those that were forgotten, ascending.
   void Expire(std::vector<Ticket>* tickets);
 
-  /// The payloads of the `count` oldest taken proposals, in order. False when fewer are taken.
+  /// The payloads of the `count` oldest taken entries, in order. False when fewer are taken.
   bool Name(uint64_t count, std::vector<Payload>* payloads);
 
-  /// Forgets the `count` oldest taken proposals; their tickets go to *failed (those not answered
-  /// yet). False when fewer are taken.
+  /// Forgets the `count` oldest taken entries; the tickets of all their operations go to *failed
+  /// (those not answered yet). False when fewer are taken.
   bool Drop(uint64_t count, std::vector<Ticket>* failed);
 
   /// Forgets the queued proposals. The taken ones keep their place: Raft knows of them.
@@ -134,17 +149,35 @@ class ProposalQueue {
     uint64_t term = 0;  // in which another member handed it over
     Payload payload;
   };
+  /// What Raft knows as one entry.
+  struct Entry {
+    Payload payload;
+    uint64_t operations = 1;
+    uint64_t request_id = 0;                 // of a single one
+    std::vector<uint64_t> request_ids = {};  // of a batch
+  };
   template <typename IsExpired>
   std::vector<Ticket> ExpireIf(IsExpired is_expired);
   /// The oldest queued proposal, out of the queue and its counts; mutex_ held.
   Proposal PopQueued();
+  /// Forgets other members' of another term in front of the queue; false when nothing is left.
+  bool SkipForeign(uint64_t term);
+  /// The next entry: the oldest proposal, and those behind it that may share its entry.
+  Entry NextEntry(uint64_t max_operations, uint64_t max_bytes, uint64_t term,
+                  std::vector<uint64_t>* own);
+  Entry PopTaken();
 
   const QueueLimits limits_;
   Tickets* const tickets_;
+  Metrics* const metrics_;
   mutable std::mutex mutex_;
-  std::deque<Proposal> queued_;  // guarded by mutex_
-  std::deque<Proposal> taken_;   // guarded by mutex_
-  uint64_t bytes_ = 0;           // of both; guarded by mutex_
+  std::deque<Proposal> queued_;    // guarded by mutex_
+  std::deque<Entry> taken_;        // guarded by mutex_
+  uint64_t taken_operations_ = 0;  // guarded by mutex_
+  uint64_t bytes_ = 0;             // of both; guarded by mutex_
+  uint64_t batch_operations_ = 1;  // guarded by mutex_
+  uint64_t batch_bytes_ = 0;       // guarded by mutex_
+  Since waiting_;                  // of the oldest that is queued, or of the last Take
 };
 
 /// A read with a copy of its request; the answer goes to the ticket.

@@ -5,6 +5,8 @@
 #include <protozero/pbf_reader.hpp>
 #include <protozero/pbf_writer.hpp>
 
+#include "base/bytes.h"
+#include "base/check.h"
 #include "codec/requests.h"
 
 namespace metastore::intake {
@@ -56,6 +58,10 @@ void DecodeHeader(protozero::pbf_reader reader, RequestHeader* out) {
   }
 }
 
+Status Malformed() { return Status(Code::kUnmarshal, "a batch of operations is malformed"); }
+
+bool IsOfKv(uint32_t field) { return field >= kFieldPut && field <= kFieldTxn; }
+
 template <typename Request>
 Status Try(std::string_view body) {
   Request request;
@@ -92,6 +98,45 @@ Status DecodeEntry(std::string_view payload, RaftRequest* out) {
     return Status(Code::kUnmarshal, "entry payload of an unknown format");
   }
   return DecodeMessage(payload.substr(1), out);
+}
+
+bool IsBatchable(std::string_view payload) {
+  RaftRequest request;
+  return DecodeEntry(payload, &request).ok() && IsOfKv(request.field);
+}
+
+std::string EncodeBatch(std::span<const std::string_view> payloads) {
+  size_t bytes = 1;
+  for (const std::string_view payload : payloads) bytes += 4 + payload.size() - 1;
+  std::string batch;
+  batch.reserve(bytes);
+  batch.push_back(kBatchFormat);
+  for (const std::string_view payload : payloads) {
+    METASTORE_CHECK(!payload.empty() && payload[0] == kEntryFormat, "only such are put together");
+    AppendLittle32(&batch, static_cast<uint32_t>(payload.size() - 1));
+    batch.append(payload.substr(1));
+  }
+  return batch;
+}
+
+Status DecodeOperations(std::string_view payload, std::vector<RaftRequest>* operations) {
+  if (payload.empty() || payload[0] != kBatchFormat) {
+    return DecodeEntry(payload, &operations->emplace_back());
+  }
+  ByteReader reader(payload.substr(1));
+  size_t count = 0;
+  while (!reader.AtEnd()) {
+    uint32_t size = 0;
+    std::string_view message;
+    if (++count > kMostBatchOperations || !reader.ReadLittle32(&size) ||
+        !reader.ReadBytes(size, &message)) {
+      return Malformed();
+    }
+    RaftRequest& operation = operations->emplace_back();
+    METASTORE_RETURN_IF_ERROR(DecodeMessage(message, &operation));
+    if (!IsOfKv(operation.field)) return Malformed();
+  }
+  return count == 0 ? Malformed() : Status::Ok();
 }
 
 Status DecodeMessage(std::string_view message, RaftRequest* out) {
@@ -136,6 +181,15 @@ Status CheckBody(uint32_t field, std::string_view body) {
     default:
       return Status::Ok();
   }
+}
+
+Status CheckOperations(std::string_view payload) {
+  std::vector<RaftRequest> operations;
+  METASTORE_RETURN_IF_ERROR(DecodeOperations(payload, &operations));
+  for (const RaftRequest& operation : operations) {
+    METASTORE_RETURN_IF_ERROR(CheckBody(operation.field, operation.body));
+  }
+  return Status::Ok();
 }
 
 Status CheckEntry(std::string_view payload, RaftRequest* out) {

@@ -5,9 +5,12 @@
 #ifndef METASTORE_INTAKE_RAFT_REQUEST_H_
 #define METASTORE_INTAKE_RAFT_REQUEST_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -15,6 +18,11 @@ namespace metastore::intake {
 
 /// Leading byte of every normal entry's payload. Other values are refused until they are known.
 inline constexpr char kEntryFormat = 1;
+/// Leading byte of an entry that holds several operations: for each a u32 length, little-endian,
+/// and its InternalRaftRequest. Written only where every member has said that it reads them.
+inline constexpr char kBatchFormat = 2;
+inline constexpr size_t kMostBatchOperations = 512;
+inline constexpr size_t kMostBatchBytes = 1 << 20;
 
 /// Fields of InternalRaftRequest that native code handles; any other is TypeScript's.
 enum Field : uint32_t {
@@ -59,7 +67,16 @@ std::string EncodeInternalEntry(const RequestHeader& header, std::string_view me
 /// occurrence of a scalar field wins.
 std::string LeaseIdField(int64_t id);
 
-/// kUnmarshal for an unknown format byte or bytes that are not the message.
+/// Whether the operation may share an entry with others: requests of KV, of this very format.
+bool IsBatchable(std::string_view payload);
+/// One payload out of several that are batchable, within the bounds above.
+std::string EncodeBatch(std::span<const std::string_view> payloads);
+
+/// An entry's operations, in order: one, or those of a batch. kUnmarshal for anything else.
+Status DecodeOperations(std::string_view payload, std::vector<RaftRequest>* operations);
+
+/// A payload with one operation. kUnmarshal for another format byte or bytes that are not the
+/// message.
 Status DecodeEntry(std::string_view payload, RaftRequest* out);
 /// The same without the format byte.
 Status DecodeMessage(std::string_view message, RaftRequest* out);
@@ -67,7 +84,8 @@ Status DecodeMessage(std::string_view message, RaftRequest* out);
 /// Decodes the body of a native field and drops the result: what apply would stumble over, intake
 /// refuses. Ok for other fields.
 Status CheckBody(uint32_t field, std::string_view body);
-/// A whole payload that came from another member: DecodeEntry and CheckBody.
+/// Whole payloads that came from another member: an entry's, or a proposal's.
+Status CheckOperations(std::string_view payload);
 Status CheckEntry(std::string_view payload, RaftRequest* out);
 
 }  // namespace metastore::intake

@@ -121,8 +121,16 @@ void MemberCore::LeaseKeys(intake::Ticket ticket, int64_t lease) {
 }
 
 std::vector<uint32_t> MemberCore::TakeProposals(uint64_t max_operations, uint64_t max_bytes,
-                                                uint64_t term) {
-  return proposals_.Take(max_operations, max_bytes, term);
+                                                uint64_t term, uint64_t at_least) {
+  std::vector<uint32_t> sizes = proposals_.Take(max_operations, max_bytes, term, at_least);
+  if (!sizes.empty()) taken_.Begin();
+  return sizes;
+}
+
+void MemberCore::Apply(uint64_t index) {
+  const double waited = durable_.End();
+  if (waited >= 0) metrics_->Passed(Stage::kCommit, waited);
+  applier_->ApplyTo(index);
 }
 
 Status MemberCore::DropProposals(uint64_t count, Code code) {
@@ -168,15 +176,23 @@ Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
     }
   }
   const uint64_t committed = alone && !entries.empty() ? entries.back().index : 0;
-  log_->Append(std::move(entries), hard_state, sync, [this, sequence, committed](Status status) {
-    if (!status.ok()) return OnFailure(status);
-    apply::CompletionBatch batch;
-    batch.Durable(sequence);
-    // In front of what apply has to say: TypeScript hears of things in their order.
-    if (committed == 0) return completions_.Append(&batch);
-    completions_.AppendQuietly(&batch);
-    applier_->ApplyCommitted(committed);
-  });
+  const double waited = entries.empty() ? -1 : taken_.End();
+  if (waited >= 0) metrics_->Passed(Stage::kPropose, waited);
+  const int64_t begun_ns = entries.empty() ? 0 : MonotonicNs();
+  log_->Append(
+      std::move(entries), hard_state, sync, [this, sequence, committed, begun_ns](Status status) {
+        if (!status.ok()) return OnFailure(status);
+        if (begun_ns != 0) {
+          metrics_->Passed(Stage::kLog, static_cast<double>(MonotonicNs() - begun_ns) * 1e-9);
+          if (committed == 0) durable_.Begin();
+        }
+        apply::CompletionBatch batch;
+        batch.Durable(sequence);
+        // In front of what apply has to say: TypeScript hears of things in their order.
+        if (committed == 0) return completions_.Append(&batch);
+        completions_.AppendQuietly(&batch);
+        applier_->ApplyCommitted(committed);
+      });
   return Status::Ok();
 }
 

@@ -91,7 +91,13 @@ class MemberCore {
   /// Any thread. Keys attached to a lease, each behind its u32 length, as the ticket's result.
   void LeaseKeys(intake::Ticket ticket, int64_t lease);
 
-  std::vector<uint32_t> TakeProposals(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
+  std::vector<uint32_t> TakeProposals(uint64_t max_operations, uint64_t max_bytes, uint64_t term,
+                                      uint64_t at_least = 0);
+  /// From now on so many operations and bytes of KV share an entry; 1 for none. Only where every
+  /// member reads such entries.
+  void BatchEntries(uint64_t operations, uint64_t bytes) {
+    proposals_.BatchEntries(operations, bytes);
+  }
   /// kInternal when fewer are taken.
   Status DropProposals(uint64_t count, Code code);
   void FailAll(Code code);
@@ -129,7 +135,7 @@ class MemberCore {
   /// Any thread; may read the disk.
   Status EntryData(uint64_t index, std::shared_ptr<const std::string>* data);
 
-  void Apply(uint64_t index) { applier_->ApplyTo(index); }
+  void Apply(uint64_t index);
   void ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
                    std::string reply, apply::PermissionTable table);
 
@@ -186,8 +192,8 @@ class MemberCore {
   struct Opened;  // what Open has found before the core can be built
   class WatchSink;
 
-  MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id,
-             uint64_t start_ms);
+  MemberCore(const MemberOptions& options, std::unique_ptr<Metrics> metrics,
+             std::function<void()> wake, uint64_t member_id, uint64_t start_ms);
   static Result<std::unique_ptr<MemberCore>> OpenOn(const MemberOptions& options,
                                                     std::unique_ptr<SteppedExecutors> stepped,
                                                     std::function<void()> wake,
@@ -241,6 +247,8 @@ class MemberCore {
   std::unique_ptr<backup::Backups> backups_;
 
   apply::MeterOptions meter_;  // of reads and entries
+  Since taken_;                // until appended
+  Since durable_;              // until known to be committed
   std::atomic<uint64_t> committed_{0};
   std::atomic<bool> closing_{false};
   /// Disk or engine failed: no request is taken any more, none that waits is acknowledged.

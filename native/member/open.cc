@@ -59,13 +59,14 @@ Status ReadMeta(Engine& engine, const EngineSnapshot& snapshot, RecoveredState* 
 
 }  // namespace
 
-MemberCore::MemberCore(const MemberOptions& options, std::function<void()> wake, uint64_t member_id,
-                       uint64_t start_ms)
+MemberCore::MemberCore(const MemberOptions& options, std::unique_ptr<Metrics> metrics,
+                       std::function<void()> wake, uint64_t member_id, uint64_t start_ms)
     : files_(options.files != nullptr ? options.files : FileLayer::Posix()),
+      metrics_(std::move(metrics)),
       queue_limits_(options.queue),
-      completions_(std::move(wake)),
+      completions_(std::move(wake), metrics_.get()),
       ids_(member_id, start_ms),
-      proposals_(options.queue, &tickets_),
+      proposals_(options.queue, &tickets_, metrics_.get()),
       reads_(options.queue),
       watch_sink_(std::make_unique<WatchSink>(&completions_)) {}
 
@@ -100,12 +101,12 @@ Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& opti
   const uint64_t start_ms =
       stepped ? SteppedStartMs(options.data_dir, log_state.created) : UnixMs();
   std::unique_ptr<MemberCore> core(
-      new MemberCore(options, std::move(wake), log_state.identity.member_id, start_ms));
+      new MemberCore(options, std::move(metrics), std::move(wake), log_state.identity.member_id,
+                     start_ms));
   core->stepped_ = std::move(stepped);
   // Nobody drains while a task runs, so none may wait for it.
   if (core->stepped_) core->completions_.Open();
   core->directory_ = std::move(*directory);
-  core->metrics_ = std::move(metrics);
   core->log_ = std::move(*log);
   // In a stepped core real time must not be seen.
   if (!core->stepped_)

@@ -5,11 +5,12 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <thread>
 #include <vector>
 
-#include <thread>
-
 #include "intake/queues.h"
+#include "intake/raft_request.h"
+#include "test/support/wire_builder.h"
 
 namespace metastore::intake {
 namespace {
@@ -174,6 +175,109 @@ TEST(ProposalQueue, ExpiresWhatWaitsTooLong) {
 
 PendingRead Read(Ticket ticket, const std::string& request = "r") {
   return {ticket, Method::kRange, std::nullopt, request};
+}
+
+std::string PutPayload(uint64_t id, const std::string& key) {
+  const std::string body = wire_test::Bytes(1, key) + wire_test::Bytes(2, "v");
+  return EncodeEntry({id, {}, 0}, kFieldPut, body, {});
+}
+
+std::vector<uint64_t> IdsOf(const std::string& payload) {
+  std::vector<RaftRequest> operations;
+  EXPECT_TRUE(DecodeOperations(payload, &operations).ok());
+  std::vector<uint64_t> ids;
+  for (const RaftRequest& operation : operations) ids.push_back(operation.header.id);
+  return ids;
+}
+
+TEST(ProposalQueue, OperationsOfKvShareAnEntryAndControlStaysAlone) {
+  Tickets tickets;
+  ProposalQueue queue({100, 100000}, &tickets);
+  queue.BatchEntries(3, 1000);
+  for (uint64_t id = 1; id <= 5; ++id) {
+    ASSERT_EQ(queue.Add(100 + id, id, PutPayload(id, "k")), Code::kOk);
+  }
+  const std::string grant = EncodeEntry({6, {}, 0}, kFieldLeaseGrant, wire_test::Number(2, 7), {});
+  ASSERT_EQ(queue.Add(106, 6, grant), Code::kOk);
+  ASSERT_EQ(queue.Add(107, 7, PutPayload(7, "k")), Code::kOk);
+  EXPECT_TRUE(queue.Take(100, 10000, 1, 8).empty()) << "fewer wait";
+  const auto sizes = queue.Take(100, 10000, 1, 7);
+  EXPECT_EQ(queue.use().operations, 7u) << "operations are counted, not entries";
+  ASSERT_EQ(sizes.size(), 4u);
+  const auto entries = Named(&queue, 3);
+  EXPECT_EQ(IdsOf(entries[0]), (std::vector<uint64_t>{1, 2, 3}));
+  EXPECT_EQ(entries[0].size(), sizes[0]);
+  EXPECT_EQ(entries[0][0], kBatchFormat);
+  EXPECT_EQ(IdsOf(entries[1]), (std::vector<uint64_t>{4, 5}));
+  EXPECT_EQ(entries[2], grant);
+  EXPECT_EQ(Named(&queue, 1)[0], PutPayload(7, "k")) << "a single one has the older format";
+  EXPECT_EQ(queue.use().operations, 0u);
+  EXPECT_EQ(queue.use().bytes, 0u);
+}
+
+TEST(ProposalQueue, ADroppedEntryFailsAllItsOperations) {
+  Tickets tickets;
+  ProposalQueue queue({100, 100000}, &tickets);
+  queue.BatchEntries(512, 1 << 20);
+  for (uint64_t id = 1; id <= 4; ++id) {
+    ASSERT_EQ(queue.Add(100 + id, id, PutPayload(id, "k")), Code::kOk);
+  }
+  // Others' share entries with ours, but not those of another term.
+  ASSERT_EQ(queue.AddForwarded({std::make_shared<std::string>(PutPayload(50, "f"))}, 1), Code::kOk);
+  ASSERT_EQ(queue.AddForwarded({std::make_shared<std::string>(PutPayload(51, "f"))}, 2), Code::kOk);
+  EXPECT_EQ(queue.Take(2, 100000, 2).size(), 1u) << "operations bound";
+  EXPECT_EQ(queue.Take(100, 100000, 2).size(), 1u);
+  ASSERT_EQ(tickets.Take(1), 101u) << "answered meanwhile";
+  std::vector<Ticket> failed;
+  ASSERT_TRUE(queue.Drop(2, &failed));
+  EXPECT_EQ(failed, (std::vector<Ticket>{102, 103, 104}));
+  EXPECT_EQ(queue.use().operations, 0u);
+  EXPECT_EQ(queue.use().bytes, 0u);
+}
+
+TEST(ProposalQueue, AnEntrysBytesAreBounded) {
+  Tickets tickets;
+  ProposalQueue queue({1000, 100 << 20}, &tickets);
+  queue.BatchEntries(1000, 1 << 30);
+  const std::string large(400 << 10, 'x');
+  for (uint64_t id = 1; id <= 6; ++id) {
+    ASSERT_EQ(queue.Add(id, id, PutPayload(id, large)), Code::kOk);
+  }
+  for (uint64_t id = 7; id <= 700; ++id) {
+    ASSERT_EQ(queue.Add(id, id, PutPayload(id, "k")), Code::kOk);
+  }
+  const auto sizes = queue.Take(1000, 100 << 20, 1);
+  for (const std::string& entry : Named(&queue, sizes.size())) {
+    EXPECT_LE(entry.size(), kMostBatchBytes + 1024);
+    EXPECT_LE(IdsOf(entry).size(), kMostBatchOperations);
+  }
+}
+
+TEST(Batches, OnlyWhatIsWellFormedIsRead) {
+  const std::string put = PutPayload(1, "k");
+  const std::string grant = EncodeEntry({6, {}, 0}, kFieldLeaseGrant, wire_test::Number(2, 7), {});
+  const auto code = [](const std::string& payload) {
+    std::vector<RaftRequest> operations;
+    const Status decoded = DecodeOperations(payload, &operations);
+    const Status checked = CheckOperations(payload);
+    EXPECT_EQ(decoded.code(), checked.code());
+    return decoded.code();
+  };
+  const std::string_view two[] = {put, put};
+  const std::string batch = EncodeBatch(two);
+  EXPECT_EQ(code(batch), Code::kOk);
+  EXPECT_EQ(code(std::string(1, kBatchFormat)), Code::kUnmarshal) << "nothing in it";
+  for (size_t cut = 1; cut < batch.size(); ++cut) {
+    const bool whole = cut == 1 + 4 + put.size() - 1;
+    EXPECT_EQ(code(batch.substr(0, cut)), whole ? Code::kOk : Code::kUnmarshal) << cut;
+  }
+  const std::string_view control[] = {put, grant};
+  EXPECT_EQ(code(EncodeBatch(control)), Code::kUnmarshal) << "control has an entry of its own";
+  RaftRequest request;
+  EXPECT_EQ(CheckEntry(batch, &request).code(), Code::kUnmarshal) << "no single proposal";
+  const std::vector<std::string_view> many(kMostBatchOperations + 1, put);
+  EXPECT_EQ(code(EncodeBatch(many)), Code::kUnmarshal);
+  EXPECT_EQ(code(EncodeBatch(std::span(many).subspan(1))), Code::kOk);
 }
 
 TEST(Tickets, SameAsAMapWhileTheTableGrowsAndSlotsMove) {

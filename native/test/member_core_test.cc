@@ -54,6 +54,38 @@ TEST_P(MemberCoreTest, WritesReadsAndTransactions) {
   EXPECT_EQ(voter.Call(Method::kDefragment, "").code, Code::kOk);
 }
 
+TEST_P(MemberCoreTest, OperationsThatShareEntriesAreAnsweredOneByOne) {
+  {
+    TinyVoter voter(Options());
+    ASSERT_TRUE(voter.Open().ok());
+    voter.core().BatchEntries(64, 1 << 20);
+    constexpr uint64_t kFirst = 5000;
+    constexpr uint64_t kCount = 1000;
+    for (uint64_t i = 0; i < kCount; ++i) {
+      ASSERT_EQ(
+          voter.Submit(kFirst + i, Method::kPut, PutRequest("k" + std::to_string(i % 7), "v")),
+          Code::kOk);
+      if (i % 100 == 99) {
+        const std::string unknown = Number(1, 12345);
+        ASSERT_EQ(voter.Submit(9000 + i, Method::kLeaseRevoke, unknown), Code::kOk);
+      }
+    }
+    ASSERT_TRUE(voter.DriveUntil([&] { return voter.results.size() == kCount + 10; }));
+    EXPECT_LT(voter.last_index(), kCount / 10) << "entries hold many";
+    for (uint64_t i = 0; i < kCount; ++i) {
+      const Outcome& outcome = voter.results[kFirst + i];
+      ASSERT_EQ(outcome.code, Code::kOk);
+      ASSERT_EQ(testing::ParsePut(outcome.reply).header.revision, static_cast<int64_t>(i + 2));
+    }
+    EXPECT_EQ(voter.results[9099].code, Code::kLeaseNotFound);
+    ASSERT_TRUE(voter.core().Close().ok());
+  }
+  TinyVoter again(Options());
+  ASSERT_TRUE(again.Open().ok());
+  const auto range = testing::ParseRange(again.Call(Method::kRange, Bytes(1, "k6")).reply);
+  EXPECT_EQ(range.header.revision, 1001) << "a log with batches is applied again";
+}
+
 TEST_P(MemberCoreTest, ManyTicketsEachAnsweredOnce) {
   TinyVoter voter(Options());
   ASSERT_TRUE(voter.Open().ok());

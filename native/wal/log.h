@@ -52,6 +52,8 @@ class Log final : public Wal {
     /// Entries behind this index have been replaced by a later operation; guarded by mutex_.
     uint64_t valid_to = UINT64_MAX;
     std::function<void(Status)> done;
+    /// What a kTruncate has forgotten; the writer frees it.
+    EntryTable::Payloads dropped;
 
     uint64_t Bytes() const;
   };

@@ -19,6 +19,8 @@ export { decodeMemberContext, encodeMemberContext } from './members/member-json.
 
 const MEMBER_PREFIX = 'members/';
 const REMOVED_PREFIX = 'members_removed/';
+/** Apart from the members, whose form others read, too; only for those that said more than 1. */
+const FORMAT_PREFIX = 'members_entry_format/';
 
 function row(key: string, text: string | null): MetaRow {
   return { key, value: text === null ? null : bytesOf(Buffer.from(text)) };
@@ -30,6 +32,8 @@ export type NewMember = Pick<MemberContext, 'name' | 'peerUrls' | 'isLearner'>;
 export class Membership {
   readonly #members = new Map<bigint, MemberInfo>();
   readonly #removed = new Set<bigint>();
+  // The newest entry format that a member reads; members that are not here read the first.
+  readonly #formats = new Map<bigint, number>();
   // Members that somebody told of and that the log has not told of yet.
   readonly #expected = new Map<bigint, MemberInfo>();
   readonly #listeners: (() => void)[] = [];
@@ -46,6 +50,7 @@ export class Membership {
   reload(meta: ReadonlyMap<string, Buffer>): void {
     this.#members.clear();
     this.#removed.clear();
+    this.#formats.clear();
     this.#load(meta);
     this.#changed();
   }
@@ -97,6 +102,12 @@ export class Membership {
     return ascending(this.#members.values());
   }
 
+  /** The newest format of log entries that every member reads. */
+  get entryFormat(): number {
+    const formats = [...this.#members.keys()].map((id) => this.#formats.get(id) ?? 1);
+    return formats.length === 0 ? 1 : Math.min(...formats);
+  }
+
   /** The members with a vote, by ascending id. */
   voters(): MemberInfo[] {
     return this.list().filter(({ isLearner }) => !isLearner);
@@ -131,14 +142,36 @@ export class Membership {
   remove(id: bigint): MetaRow[] {
     this.#members.delete(id);
     this.#removed.add(id);
+    const rows = [row(MEMBER_PREFIX + hexId(id), null), row(REMOVED_PREFIX + hexId(id), 'removed')];
+    if (this.#formats.delete(id)) {
+      rows.push(row(FORMAT_PREFIX + hexId(id), null));
+    }
     this.#changed();
-    return [row(MEMBER_PREFIX + hexId(id), null), row(REMOVED_PREFIX + hexId(id), 'removed')];
+    return rows;
   }
 
   /** What a started member says of itself. Unknown ids are ignored: it may have been removed. */
-  setAttributes(id: bigint, name: string, clientUrls: readonly string[]): MetaRow[] {
+  setAttributes(
+    id: bigint,
+    name: string,
+    clientUrls: readonly string[],
+    entryFormat = 1,
+  ): MetaRow[] {
     const known = this.#members.get(id);
-    return known === undefined ? [] : this.#store({ ...known, name, clientUrls });
+    if (known === undefined) {
+      return [];
+    }
+    const rows = this.#setFormat(id, entryFormat);
+    return [...this.#store({ ...known, name, clientUrls }), ...rows];
+  }
+
+  /** An older version that takes over a member's directory says so by its announcement. */
+  #setFormat(id: bigint, format: number): MetaRow[] {
+    if (format <= 1) {
+      return this.#formats.delete(id) ? [row(FORMAT_PREFIX + hexId(id), null)] : [];
+    }
+    this.#formats.set(id, format);
+    return [row(FORMAT_PREFIX + hexId(id), String(format))];
   }
 
   setVersion(version: string): MetaRow[] {
@@ -173,6 +206,9 @@ export class Membership {
         this.#members.set(id, memberOf(id, JSON.parse(value.toString())));
       } else if (key.startsWith(REMOVED_PREFIX)) {
         this.#removed.add(BigInt(`0x${key.slice(REMOVED_PREFIX.length)}`));
+      } else if (key.startsWith(FORMAT_PREFIX)) {
+        const id = BigInt(`0x${key.slice(FORMAT_PREFIX.length)}`);
+        this.#formats.set(id, Number(value.toString()));
       }
     }
     this.#versions.load(meta);

@@ -39,6 +39,7 @@ import { Writes } from './replica/disk/writes.js';
 import { Outgoing } from './replica/outgoing.js';
 import { PeerLink } from './replica/peer-link.js';
 import { ReplicaLoop } from './replica/replica-loop.js';
+import { type Batching, defaultBatching, entryBatch } from './replica/requests/batching.js';
 import { Proposals } from './replica/requests/proposals.js';
 import { ReadIndexRounds } from './replica/requests/read-index.js';
 import { Tickets } from './replica/requests/tickets.js';
@@ -308,6 +309,13 @@ export function reportOpened(recovered: Recovered, { core }: MemberOptions, log:
   }
 }
 
+/** Entries hold several operations as soon as every member reads such entries. */
+function followEntryFormat(core: MemberCore, membership: Membership, batching: Batching): void {
+  const follow = () => core.batchEntries(...entryBatch(batching, membership.entryFormat));
+  membership.onChange(follow);
+  follow();
+}
+
 /** Builds the parts of a member; nothing runs yet. */
 export function assemble(given: Given): MemberParts {
   const { addon, opened, options, clock, log, events } = given;
@@ -327,8 +335,9 @@ export function assemble(given: Given): MemberParts {
     wake,
     fatal,
   });
-  const proposals = new Proposals({ core, raw, errors, peers, log, wake });
-  const { heartbeatMs: tickMs } = options;
+  const { heartbeatMs: tickMs, batching = defaultBatching } = options;
+  const proposals = new Proposals({ core, raw, errors, peers, log, clock, batching, wake });
+  followEntryFormat(core, membership, batching);
   const loop: ReplicaLoop = new ReplicaLoop(
     { core, raw, storage, writes, proposals, reads, clock, log, tickMs },
     {

@@ -8,6 +8,7 @@ import type { BootstrapPlan } from './bootstrap/plan.js';
 import type { RaftLimits } from './bootstrap/raft-node.js';
 import type { FetchVersion } from './membership/version-monitor.js';
 import type { CheckpointPolicy } from './replica/disk/checkpoints.js';
+import type { Batching } from './replica/requests/batching.js';
 
 export interface MemberOptions {
   readonly name: string;
@@ -24,6 +25,8 @@ export interface MemberOptions {
   readonly preVote: boolean;
   /** How much Raft has under way; the usual limits when left out. */
   readonly raft?: RaftLimits;
+  /** How proposals are put together; by default all that waits, at once. */
+  readonly batching?: Batching;
   /** Whether a member that has just started may shorten its first election timeout. */
   readonly initialElectionTickAdvance: boolean;
   /** Whether changes of the membership are refused that would put the quorum at risk. */

@@ -6,6 +6,11 @@
 import { type Entry, EntryType, makeEntry, type Payload } from '../raft/index.js';
 import type { MemberCore } from './native.js';
 
+/** The newest format of entries that this version reads: docs/formats/entry.md. */
+export const NEWEST_ENTRY_FORMAT = 2;
+/** From this format on an entry may hold several operations. */
+export const BATCH_ENTRY_FORMAT = 2;
+
 /** A payload that lives in native memory or on disk: its size is all that Raft needs. */
 export class NativePayload implements Payload {
   readonly byteLength: number;

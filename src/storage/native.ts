@@ -185,11 +185,22 @@ export interface MemberCore {
   ): number;
 
   /**
-   * Takes what waits in the proposal queue, up to the limits; the payload sizes in bytes. The
-   * entries stay native: append() names them as a 'queued' run in the order taken. Their tickets
-   * are stamped with the term in which they were handed over.
+   * Takes what waits in the proposal queue, up to the limits, nothing while fewer than `atLeast`
+   * wait; the sizes of the entries' payloads in bytes. The entries stay native: append() names them
+   * as a 'queued' run in the order taken. Their tickets are stamped with the term in which they
+   * were handed over.
    */
-  takeProposals(maxOperations: number, maxBytes: number, term: number): Uint32Array;
+  takeProposals(
+    maxOperations: number,
+    maxBytes: number,
+    term: number,
+    atLeast?: number,
+  ): Uint32Array;
+  /**
+   * From now on up to so many operations and bytes of KV are taken as one entry, within the bounds
+   * of the format; 1 for none. Only where every member reads such entries.
+   */
+  batchEntries(operations: number, bytes: number): void;
   /**
    * As takeProposals, for another member that leads: the payloads, encoded to be sent there (u32
    * CRC-32C of the rest, u64 term, u32 count, then u32 size and payload each). The tickets stay

@@ -75,8 +75,7 @@ std::optional<std::vector<RunEntry>> InspectRun(std::string_view run) {
     if (!reader.Next(&entry)) return std::nullopt;
     // An entry without bytes is a new leader's; what is inside conf changes is the Raft core's.
     if (entry.type == 0 && !entry.payload.empty()) {
-      intake::RaftRequest request;
-      if (!intake::CheckEntry(entry.payload, &request).ok()) return std::nullopt;
+      if (!intake::CheckOperations(entry.payload).ok()) return std::nullopt;
     }
     entries.push_back(entry);
   }

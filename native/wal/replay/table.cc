@@ -2,6 +2,7 @@
 #include "wal/replay/table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -50,12 +51,12 @@ void EntryTable::CutTail(uint64_t index) {
   located_ = std::min(located_, last());
 }
 
-void EntryTable::CutHead(uint64_t index) {
+void EntryTable::CutHead(uint64_t index, Payloads* dropped) {
   METASTORE_CHECK(index <= last(), "only entries that exist are forgotten");
   while (start_ < index) {
     slots_.pop_front();
     ++start_;
-    if (cache_start_ < start_) PopCacheFront();
+    if (cache_start_ < start_) PopCacheFront(dropped);
   }
   located_ = std::max(located_, start_);
 }
@@ -74,8 +75,9 @@ void EntryTable::Evict() {
   while (cached_bytes_ > cache_limit_bytes_ && cache_start_ < located_) PopCacheFront();
 }
 
-void EntryTable::PopCacheFront() {
+void EntryTable::PopCacheFront(Payloads* dropped) {
   cached_bytes_ -= Cost(cache_.front());
+  if (dropped != nullptr) dropped->push_back(std::move(cache_.front()));
   cache_.pop_front();
   ++cache_start_;
 }

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "wal/wal.h"
 
@@ -35,8 +36,10 @@ class EntryTable {
   void Append(const Entry& entry);
   /// Drops the entries from `index` on.
   void CutTail(uint64_t index);
-  /// Drops the entries up to and including `index`.
-  void CutHead(uint64_t index);
+  using Payloads = std::vector<std::shared_ptr<const std::string>>;
+  /// Drops the entries up to and including `index`. Their payloads go to *dropped, if given: to
+  /// free many takes a while, and need not hold anybody up.
+  void CutHead(uint64_t index, Payloads* dropped = nullptr);
   /// The entry is on disk; with those before it, its payload may leave the cache.
   void Locate(uint64_t index, uint64_t segment, uint64_t offset);
   /// Drops the oldest payloads that are on disk while the cache is over its limit.
@@ -51,7 +54,7 @@ class EntryTable {
   uint64_t cached_bytes() const { return cached_bytes_; }
 
  private:
-  void PopCacheFront();
+  void PopCacheFront(Payloads* dropped = nullptr);
 
   const uint64_t cache_limit_bytes_;
   uint64_t start_ = 0;

@@ -26,6 +26,7 @@ import type { ListenConfig } from '../listen/listening.js';
 import { tlsFilesOf } from '../listen/tls.js';
 import { type TracingOptions, tracingOptions } from '../tracing/tracing.js';
 import {
+  batching,
   type ClientTransportKind,
   grpcOptions,
   maxReceiveBytes,
@@ -271,6 +272,7 @@ export function buildConfig(
       electionTicks: Math.floor(electionMs / heartbeatMs),
       preVote: flags.bool('pre-vote'),
       raft: raftLimits(flags),
+      batching: batching(flags),
       initialElectionTickAdvance: flags.bool('initial-election-tick-advance'),
       strictReconfigCheck: flags.bool('strict-reconfig-check'),
       maxLearners: flags.number('max-learners'),

@@ -4,6 +4,7 @@
 import { availableParallelism } from 'node:os';
 
 import type { RaftLimits } from '../../server/bootstrap/raft-node.js';
+import type { Batching } from '../../server/replica/requests/batching.js';
 import type { GrpcServerOptions } from '../../transport/grpc-js/server.js';
 import type { Flags } from '../flags/sources.js';
 
@@ -24,6 +25,9 @@ const ranges: Readonly<Record<string, readonly [number, number]>> = {
   'grpc-max-receive-bytes': [1024, 2 ** 31 - 1],
   'grpc-max-send-bytes': [1024, 2 ** 31 - 1],
   'data-plane-threads': [1, MAX_PLANE_THREADS],
+  // An entry's format has these bounds (docs/formats/entry.md).
+  'entry-batch-max-operations': [1, 512],
+  'entry-batch-max-bytes': [1, 2 ** 20],
 };
 
 /** Rows of the table where 0 stands for the default. */
@@ -46,6 +50,17 @@ export function raftLimits(flags: Flags): RaftLimits {
     maxMessageBytes: flags.number('raft-max-message-bytes'),
     maxInflightMessages: flags.number('raft-max-inflight-messages'),
     maxUncommittedBytes: flags.number('raft-max-uncommitted-bytes'),
+  };
+}
+
+export function batching(flags: Flags): Batching {
+  const shared = flags.bool('entry-batch');
+  return {
+    enabled: flags.bool('proposal-batch'),
+    maxOperations: flags.number('proposal-batch-max-operations'),
+    maxWaitMs: flags.number('proposal-batch-max-wait'),
+    entryOperations: shared ? flags.number('entry-batch-max-operations') : 1,
+    entryBytes: flags.number('entry-batch-max-bytes'),
   };
 }
 

@@ -180,6 +180,8 @@ export interface ClusterVersionSet {
 export interface MemberAttributes {
   readonly name: string;
   readonly client_urls: readonly string[];
+  /** The newest format of log entries that it reads. */
+  readonly entry_format: number;
 }
 export interface MemberAttributesSet {
   readonly member_ID: bigint;

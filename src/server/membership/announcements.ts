@@ -7,6 +7,7 @@ import { MetaStoreError } from '../../base/errors.js';
 import type { Logger } from '../../base/log/logger.js';
 import * as rpc from '../../base/proto/messages.js';
 import { type Alarms, AlarmType } from '../../state/alarms.js';
+import { NEWEST_ENTRY_FORMAT } from '../../storage/entry-run.js';
 import type { MemberOptions } from '../options.js';
 
 /** What is needed of the member. */
@@ -49,7 +50,11 @@ export class Announcements {
     const request = rpc.internalRaftRequest.encode({
       cluster_member_attr_set: {
         member_ID: id,
-        member_attributes: { name, client_urls: clientUrls },
+        member_attributes: {
+          name,
+          client_urls: clientUrls,
+          entry_format: NEWEST_ENTRY_FORMAT,
+        },
       },
     });
     let reported = '';

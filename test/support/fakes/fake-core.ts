@@ -220,6 +220,10 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
     return routes.Proposed;
   }
 
+  batchEntries(): void {
+    // Entries hold one operation here.
+  }
+
   takeProposals(maxOperations: number): Uint32Array {
     const taken = this.#queue.splice(0, maxOperations);
     this.#taken.push(...taken);

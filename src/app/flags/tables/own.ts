@@ -57,9 +57,34 @@ const limits: readonly FlagRow[] = [
   ),
 ];
 
+const batches: readonly FlagRow[] = [
+  effective('proposal-batch', 'bool', 'true', 'propose together what waits; false: one by one'),
+  effective(
+    'proposal-batch-max-operations',
+    'uint',
+    '0',
+    'proposals of one batch; 0: all that have come while the one before was written',
+  ),
+  effective(
+    'proposal-batch-max-wait',
+    'duration',
+    '0s',
+    'time that a batch waits to be full; 0: none',
+  ),
+  effective(
+    'entry-batch',
+    'bool',
+    'false',
+    'put several operations into one entry of the log, once every member reads such entries',
+  ),
+  effective('entry-batch-max-operations', 'uint', '512', 'operations of one entry'),
+  effective('entry-batch-max-bytes', 'uint', '1048576', 'bytes of one entry of several operations'),
+];
+
 export const ownFlags: readonly FlagRow[] = [
   ...transport,
   ...limits,
+  ...batches,
   effective('enable-grpc-reflection', 'bool', 'false', 'tell gRPC tools what this server speaks'),
   effective('max-connections', 'uint', '0', 'open connections of clients; 0: no limit'),
   effective('max-concurrent-requests', 'uint', '0', 'unary requests under way; 0: no limit'),

@@ -20,6 +20,17 @@ export const ownMetrics = {
     'Entries that were applied as one run.',
     BATCH,
   ),
+  stageSeconds: histogram(
+    'metastore_stage_seconds',
+    'Time that a batch of writes takes in a stage of its way, of the oldest in it.',
+    STAGE_SECONDS,
+    'stage',
+  ),
+  entryOperations: histogram(
+    'metastore_entry_operations',
+    'Operations in one entry of the log, where entries hold several.',
+    BATCH,
+  ),
   walBatchEntries: histogram(
     'metastore_wal_batch_entries',
     'Entries written to the log as one group, with one sync.',

@@ -81,8 +81,9 @@ export class ControlEntries {
     const { membership, log } = this.#parts;
     const attributes = request.cluster_member_attr_set;
     if (attributes !== null) {
-      const { name, client_urls } = attributes.member_attributes ?? { name: '', client_urls: [] };
-      return membership.setAttributes(attributes.member_ID, name, client_urls);
+      const { member_ID, member_attributes } = attributes;
+      const { name = '', client_urls = [], entry_format = 0 } = member_attributes ?? {};
+      return membership.setAttributes(member_ID, name, client_urls, entry_format);
     }
     if (request.cluster_version_set !== null) {
       return this.#setVersion(request.cluster_version_set.ver);

@@ -168,8 +168,8 @@ export class LogStorage implements Storage {
   }
 
   /**
-   * Forgets the bookkeeping of entries before `index`; they can still be read, more slowly. Some may
-   * stay for a while: what is left moves when others go, which is not worth it for a few.
+   * Forgets the bookkeeping of entries before `index`; they can still be read, more slowly. Some
+   * may stay for a while: what is left moves when others go, which is not worth it for a few.
    */
   keepRecent(index: number): void {
     const drop = Math.min(index - this.#recentFirst, this.#recent.length);

@@ -3,6 +3,7 @@
 // leader refused comes back into the queue; one whose fate nobody knows is left to the first entry
 // of a later term, which proves that it never will be applied. Driven by the replica loop.
 
+import type { Clock } from '../../../base/clock.js';
 import type { ErrorTable } from '../../../base/errors.js';
 import type { Logger } from '../../../base/log/logger.js';
 import { BATCH } from '../../../base/metrics/definition.js';
@@ -11,10 +12,11 @@ import type { PeerSender } from '../../../cluster/peers/types.js';
 import { NONE, type NodeId, RaftError, type RawNode } from '../../../raft/index.js';
 import { NativePayload } from '../../../storage/entry-run.js';
 import type { MemberCore } from '../../../storage/native.js';
+import { type Batching, BatchWait, defaultBatching } from './batching.js';
 
 /** What one turn takes from the queue at most; more waits for the next turn. */
-const TURN_OPERATIONS_MAX = 8192;
 const TURN_BYTES_MAX = 16 << 20;
+const FORWARD_OPERATIONS_MAX = 8192;
 /** Batches on their way to the leader; while so many are, the next one grows. */
 const FORWARDS_MAX = 4;
 const FORWARD_BYTES_MAX = 4 << 20;
@@ -32,6 +34,8 @@ export interface ProposalParts {
   readonly errors: ErrorTable;
   readonly peers: Pick<PeerSender, 'forward'>;
   readonly log: Logger;
+  readonly clock: Clock;
+  readonly batching?: Batching | undefined;
   /** Runs a turn soon. */
   readonly wake: () => void;
 }
@@ -47,6 +51,7 @@ export class Proposals {
   /** Proposals that went to Raft together. */
   readonly batchOperations = new Distribution(BATCH);
   readonly #parts: ProposalParts;
+  readonly #batch: BatchWait;
   #wait = false;
   #forwards = 0;
   // The leader refused: nothing is sent to it before the next tick.
@@ -54,6 +59,7 @@ export class Proposals {
 
   constructor(parts: ProposalParts) {
     this.#parts = parts;
+    this.#batch = new BatchWait(parts.batching ?? defaultBatching, parts.clock, parts.wake);
   }
 
   /** Something has been put into the queue. */
@@ -90,7 +96,13 @@ export class Proposals {
     if (raw.raft.leadTransferee !== NONE) {
       return;
     }
-    const sizes = core.takeProposals(TURN_OPERATIONS_MAX, TURN_BYTES_MAX, term);
+    const { maxOperations } = this.#batch;
+    const atLeast = this.#batch.atLeast();
+    const sizes = core.takeProposals(maxOperations, TURN_BYTES_MAX, term, atLeast);
+    if (sizes.length === 0 && atLeast > 0) {
+      return;
+    }
+    this.#batch.taken();
     if (sizes.length === 0) {
       this.#wait = false;
       return;
@@ -111,7 +123,7 @@ export class Proposals {
       return;
     }
     // What has been proposed now is going to be durable, and that is a turn which asks again.
-    if (sizes.length === TURN_OPERATIONS_MAX) {
+    if (sizes.length === maxOperations) {
       wake();
     }
   }
@@ -121,7 +133,7 @@ export class Proposals {
       return;
     }
     const { core, errors, peers, log, wake } = this.#parts;
-    const forwards = core.takeForwards(TURN_OPERATIONS_MAX, FORWARD_BYTES_MAX, term);
+    const forwards = core.takeForwards(FORWARD_OPERATIONS_MAX, FORWARD_BYTES_MAX, term);
     if (forwards === null) {
       this.#wait = false;
       return;

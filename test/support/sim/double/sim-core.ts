@@ -177,6 +177,9 @@ export class SimCore extends CoreBase implements MemberCore {
     return this.#enqueue(ticket, PayloadKind.Internal, request);
   }
 
+  /** Entries hold one operation here. */
+  batchEntries = () => undefined;
+
   takeProposals(maxOperations: number, maxBytes: number, term: number): Uint32Array {
     return this.#queue.take(maxOperations, maxBytes, term);
   }

@@ -194,6 +194,8 @@ t.test('misuse is a TypeError', async (test) => {
     ['controlDone', 1, [], 0, null, 'table'],
     ['failAll', 9999],
     ['takeProposals', 1, 1],
+    ['takeProposals', 1, 1, 1, -1],
+    ['batchEntries', 1],
     ['takeForwards', 1, 1, null],
     ['returnForwards', null, 0],
     ['returnForwards', bytes, 9999],
@@ -230,6 +232,7 @@ t.test('misuse is a TypeError', async (test) => {
   core.apply(5);
   test.equal(core.freezeReads(), 0);
   test.equal(core.takeProposals(1, 1, 0).length, 0);
+  core.batchEntries(2, 100);
   test.equal(core.takeForwards(1, 1, 1), null);
   core.returnForwards(bytes, 0);
   core.failHandedOver(5, 1);

@@ -3,9 +3,9 @@
 
 import t from 'tap';
 
-import { ErrorTable } from '../../../../src/base/errors.js';
-import { ReadIndexRounds } from '../../../../src/server/replica/requests/read-index.js';
-import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
+import { ErrorTable } from '../../../../../src/base/errors.js';
+import { ReadIndexRounds } from '../../../../../src/server/replica/requests/read-index.js';
+import { nativeErrorRows } from '../../../../support/fakes/native-errors.js';
 
 const errors = new ErrorTable(nativeErrorRows());
 

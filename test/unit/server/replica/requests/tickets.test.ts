@@ -3,12 +3,12 @@
 
 import t from 'tap';
 
-import { ErrorTable, MetaStoreError } from '../../../../src/base/errors.js';
-import { Tickets } from '../../../../src/server/replica/requests/tickets.js';
-import { RequestTimes } from '../../../../src/server/serving/request-times.js';
-import { Waits } from '../../../../src/server/serving/waits.js';
-import { ManualClock } from '../../../support/fakes/manual-clock.js';
-import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
+import { ErrorTable, MetaStoreError } from '../../../../../src/base/errors.js';
+import { Tickets } from '../../../../../src/server/replica/requests/tickets.js';
+import { RequestTimes } from '../../../../../src/server/serving/request-times.js';
+import { Waits } from '../../../../../src/server/serving/waits.js';
+import { ManualClock } from '../../../../support/fakes/manual-clock.js';
+import { nativeErrorRows } from '../../../../support/fakes/native-errors.js';
 
 const errors = new ErrorTable(nativeErrorRows());
 

@@ -3,11 +3,12 @@
 
 import t from 'tap';
 
-import { ErrorTable, type SharedErrorCode } from '../../../../src/base/errors.js';
-import { createLogger } from '../../../../src/base/log/logger.js';
-import { RaftError, type RawNode } from '../../../../src/raft/index.js';
-import { Proposals } from '../../../../src/server/replica/requests/proposals.js';
-import { nativeErrorRows } from '../../../support/fakes/native-errors.js';
+import { ErrorTable, type SharedErrorCode } from '../../../../../src/base/errors.js';
+import { createLogger } from '../../../../../src/base/log/logger.js';
+import { RaftError, type RawNode } from '../../../../../src/raft/index.js';
+import { Proposals } from '../../../../../src/server/replica/requests/proposals.js';
+import { ManualClock } from '../../../../support/fakes/manual-clock.js';
+import { nativeErrorRows } from '../../../../support/fakes/native-errors.js';
 
 const errors = new ErrorTable(nativeErrorRows());
 const log = createLogger(
@@ -22,6 +23,7 @@ function made() {
   const answers: ((refusal: SharedErrorCode | null | Error) => void)[] = [];
   const take = () => Uint32Array.from(queue.splice(0));
   const proposals = new Proposals({
+    clock: new ManualClock(),
     core: {
       takeProposals: (_operations, _bytes, term) => {
         const sizes = take();
