@@ -264,7 +264,15 @@ void CompletionQueue::Want(Demand demand) {
   // An exchange even when the bit is set already: it orders the request before the Drain that takes
   // the bit, and so before what is done about it.
   const uint8_t before = demand_.fetch_or(demand);
-  if ((before & demand) == 0) Wake();
+  if ((before & demand) != 0) return;
+  // Either this sees that the write has ended, or the write's end sees the bit.
+  if (demand == kDemandProposals && writes_.load() != 0) return;
+  Wake();
+}
+
+void CompletionQueue::WriteEnds() {
+  METASTORE_CHECK(writes_.fetch_sub(1) != 0, "what ends has begun");
+  if (demand_.load() != 0) Wake();
 }
 
 void CompletionQueue::Delivered(size_t bytes) {

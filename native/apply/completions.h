@@ -158,6 +158,10 @@ class CompletionQueue {
   /// Calls of the data plane have put something into the queues: a `demand` record says so at the
   /// next Drain, one for however many. After the request has been put there.
   void Want(Demand demand);
+  /// A write of proposals to the log is under way. Proposals that come meanwhile could only be
+  /// written behind it: they wake nobody by themselves, but with its end, all together.
+  void WriteBegins() { writes_.fetch_add(1); }
+  void WriteEnds();
   /// The sink's results of so many bytes have reached their calls. Any thread.
   void Delivered(size_t bytes);
   /// Tells of a failure of disk or engine, once; later calls are ignored.
@@ -192,6 +196,7 @@ class CompletionQueue {
   /// A wake-up has been sent that no Drain has answered yet.
   std::atomic<bool> woken_{false};
   std::atomic<uint8_t> demand_{0};
+  std::atomic<uint32_t> writes_{0};  // under way
   std::atomic<size_t> undelivered_{0};
   std::atomic<ResultSink*> sink_{nullptr};
   std::shared_ptr<ResultSink> sink_owner_;  // set once, with sink_

@@ -169,6 +169,8 @@ void MemberCore::FailReads(uint32_t batch, Code code) { FailRead(reads_.Remove(b
 Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
                           const wal::HardState* hard_state, bool sync, bool alone) {
   std::vector<wal::Entry> entries;
+  bool proposals = false;
+  for (const AppendRun& run : runs) proposals |= run.kind == AppendRun::Kind::kQueued;
   for (AppendRun& run : runs) METASTORE_RETURN_IF_ERROR(CollectRun(&run, &entries));
   for (size_t i = 1; i < entries.size(); ++i) {
     if (entries[i].index != entries[i - 1].index + 1) {
@@ -179,20 +181,25 @@ Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
   const double waited = entries.empty() ? -1 : taken_.End();
   if (waited >= 0) metrics_->Passed(Stage::kPropose, waited);
   const int64_t begun_ns = entries.empty() ? 0 : MonotonicNs();
-  log_->Append(
-      std::move(entries), hard_state, sync, [this, sequence, committed, begun_ns](Status status) {
-        if (!status.ok()) return OnFailure(status);
-        if (begun_ns != 0) {
-          metrics_->Passed(Stage::kLog, static_cast<double>(MonotonicNs() - begun_ns) * 1e-9);
-          if (committed == 0) durable_.Begin();
-        }
-        apply::CompletionBatch batch;
-        batch.Durable(sequence);
-        // In front of what apply has to say: TypeScript hears of things in their order.
-        if (committed == 0) return completions_.Append(&batch);
-        completions_.AppendQuietly(&batch);
-        applier_->ApplyCommitted(committed);
-      });
+  if (proposals) completions_.WriteBegins();
+  const auto done = [this, sequence, committed, begun_ns, proposals](Status status) {
+    if (!status.ok()) return OnFailure(status);
+    if (begun_ns != 0) {
+      metrics_->Passed(Stage::kLog, static_cast<double>(MonotonicNs() - begun_ns) * 1e-9);
+      if (committed == 0) durable_.Begin();
+    }
+    apply::CompletionBatch batch;
+    batch.Durable(sequence);
+    if (committed == 0) {
+      completions_.Append(&batch);
+    } else {
+      // In front of what apply has to say: TypeScript hears of things in their order.
+      completions_.AppendQuietly(&batch);
+      applier_->ApplyCommitted(committed);
+    }
+    if (proposals) completions_.WriteEnds();
+  };
+  log_->Append(std::move(entries), hard_state, sync, done);
   return Status::Ok();
 }
 

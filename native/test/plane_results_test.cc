@@ -160,6 +160,25 @@ TEST(PlaneDemand, IsOneRecordForHoweverMany) {
   EXPECT_EQ(member_test::ParseRecords(q.queue.Drain()).at(0).body, std::string(1, kDemandReads));
 }
 
+TEST(PlaneDemand, ProposalsWaitForTheEndOfAWrite) {
+  std::atomic<int> wakes{0};
+  CompletionQueue queue([&] { ++wakes; });
+  queue.WriteBegins();
+  queue.WriteBegins();
+  queue.Want(kDemandProposals);
+  EXPECT_EQ(wakes, 0) << "could only be written behind it";
+  queue.WriteEnds();
+  EXPECT_EQ(wakes, 1) << "the first end is enough";
+  EXPECT_EQ(queue.Drain().size(), 6u);
+  queue.Want(kDemandReads);
+  EXPECT_EQ(wakes, 2) << "reads wait for no write";
+  queue.Drain();
+  queue.WriteEnds();
+  EXPECT_EQ(wakes, 2) << "nothing waits";
+  queue.Want(kDemandProposals);
+  EXPECT_EQ(wakes, 3) << "no write is under way";
+}
+
 TEST(PlaneDemand, SharesTheWakeUpWithRecords) {
   Queue q;
   CompletionBatch batch;
@@ -243,8 +262,8 @@ TEST_P(PlaneOfCore, ServesRequestsUnderPlaneTickets) {
   ASSERT_EQ(submit(16, intake::Method::kRange, member_test::Bytes(1, "k")), Code::kOk);
   ASSERT_TRUE(voter.DriveUntil([&] { return sink->taken().size() == 2; }));
   // Serializable, at a revision that is yet to come.
-  const std::string future = member_test::Bytes(1, "k") + member_test::Number(4, 1000) +
-                             member_test::Number(7, 1);
+  const std::string future =
+      member_test::Bytes(1, "k") + member_test::Number(4, 1000) + member_test::Number(7, 1);
   ASSERT_EQ(submit(25, intake::Method::kRange, future), Code::kOk);
   ASSERT_TRUE(voter.DriveUntil([&] { return sink->taken().size() == 3; }));
   const auto taken = sink->taken();

@@ -311,6 +311,9 @@ export function reportOpened(recovered: Recovered, { core }: MemberOptions, log:
 
 /** Entries hold several operations as soon as every member reads such entries. */
 function followEntryFormat(core: MemberCore, membership: Membership, batching: Batching): void {
+  if (batching.entryOperations === 1) {
+    return;
+  }
   const follow = () => core.batchEntries(...entryBatch(batching, membership.entryFormat));
   membership.onChange(follow);
   follow();
