@@ -196,10 +196,7 @@ export interface MemberCore {
     term: number,
     atLeast?: number,
   ): Uint32Array;
-  /**
-   * From now on up to so many operations and bytes of KV are taken as one entry, within the bounds
-   * of the format; 1 for none. Only where every member reads such entries.
-   */
+  /** Up to so many of KV are taken as one entry; 1 for none. Only where every member reads it. */
   batchEntries(operations: number, bytes: number): void;
   /**
    * As takeProposals, for another member that leads: the payloads, encoded to be sent there (u32
@@ -248,7 +245,7 @@ export interface MemberCore {
    * Writes runs and hard state to the log, without waiting. Payloads of normal entries start with
    * the entry format byte (see Addon.entryFormat); conf changes are as Raft encodes them; null is
    * an entry without data. Completion 'durable' with `sequence` when it is durable (merely written
-   * when `sync` is false). `alone`: this member decides alone, so what is durable here is committed:
+   * when `sync` is false). `alone`: this member alone decides, so what is durable is committed:
    * the entries are applied at once, and neither that nor their durability wakes anybody. Drain
    * within a few milliseconds.
    */
