@@ -128,6 +128,7 @@ void EventQueue::Append(EventBatch* batch) {
     } else {
       bytes_.append(batch->bytes_);
     }
+    waiting_bytes_.store(bytes_.size(), std::memory_order_relaxed);
   }
   batch->bytes_.clear();
   if (was_empty) wake_();
@@ -141,6 +142,7 @@ void EventQueue::Raw(EventKind kind, std::string_view fields) {
 
 std::string EventQueue::Drain() {
   std::lock_guard<std::mutex> lock(mutex_);
+  waiting_bytes_.store(0, std::memory_order_relaxed);
   return std::exchange(bytes_, std::string());
 }
 

@@ -5,6 +5,7 @@
 #ifndef METASTORE_PLANE_FOREIGN_EVENTS_H_
 #define METASTORE_PLANE_FOREIGN_EVENTS_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -81,9 +82,13 @@ class EventQueue {
   void Raw(EventKind kind, std::string_view fields);
   /// Takes all records. Empty when there are none.
   std::string Drain();
+  /// Any thread. TypeScript is so far behind that new calls are better refused.
+  bool is_full() const { return waiting_bytes_.load(std::memory_order_relaxed) > kMostBytes; }
 
  private:
+  static constexpr size_t kMostBytes = 64u << 20;
   const std::function<void()> wake_;
+  std::atomic<size_t> waiting_bytes_{0};  // written under mutex_
   std::mutex mutex_;
   std::string bytes_;  // guarded by mutex_
 };

@@ -86,6 +86,7 @@ class ForeignCalls::GrpcStream final : public Stream {
 
   void Tell() {
     if (told_) return;
+    if (owner_->queue_->is_full()) return Refuse();
     told_ = true;
     if (half_closed_ && inbox_.size() == 1) {
       const std::string message = inbox_.Take();
@@ -115,6 +116,12 @@ class ForeignCalls::GrpcStream final : public Stream {
 
  private:
   void Accept(uint64_t bytes) override { wire_->Accept(bytes); }
+
+  /// More calls come than TypeScript can take: memory stays bounded, and the client hears of it.
+  void Refuse() {
+    Leave();
+    wire_->Finish(Code::kTooManyRequests);
+  }
 
   Wire* const wire_;
 };

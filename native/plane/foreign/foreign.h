@@ -27,9 +27,9 @@ using HeaderPairs = std::vector<std::pair<std::string, std::string>>;
 
 class ForeignCalls final : public CallFactory {
  public:
-  /// `calls` is the lane's table; all outlive it.
-  ForeignCalls(CallTable* calls, EventBatch* events, Counter* count)
-      : calls_(calls), events_(events), count_(count) {}
+  /// `calls` is the lane's table, `events` what goes into `queue` next; all outlive it.
+  ForeignCalls(CallTable* calls, EventBatch* events, const EventQueue* queue, Counter* count)
+      : calls_(calls), events_(events), queue_(queue), count_(count) {}
 
   std::unique_ptr<Call> Make(CallId id, Wire* wire) override;
   std::unique_ptr<Call> MakeHttp(CallId id, HttpWire* wire);
@@ -61,6 +61,7 @@ class ForeignCalls final : public CallFactory {
 
   CallTable* const calls_;
   EventBatch* const events_;
+  const EventQueue* const queue_;
   Counter* const count_;
   /// Those that neither side has ended.
   std::unordered_map<CallId, Stream*> streams_;

@@ -24,7 +24,7 @@ Lane::Lane(size_t index, const LaneShared& shared)
       plain_options_(shared.session),
       shared_options_(shared.session),
       slots_(index),
-      foreign_(this, &events_, &counts_.foreign_calls) {
+      foreign_(this, &events_, shared.events, &counts_.foreign_calls) {
   plain_options_.held_bytes = shared_.held_bytes;
   plain_options_.shares_http = false;
   shared_options_.held_bytes = shared_.held_bytes;
