@@ -1,6 +1,6 @@
 // The portable transport: every method of the handler table on an @grpc/grpc-js server, messages
 // passed through as bytes. Connections come from the port that shares them with HTTP. What this
-// library cannot do as the documented interface says is listed in docs/grpc-js-deviations.md.
+// library cannot do as the documented interface says is listed in docs/transport/grpc-js.md.
 
 import type { Socket } from 'node:net';
 import grpc from '@grpc/grpc-js';

@@ -1,5 +1,5 @@
 // gRPC as it goes over the wire, seen with a plain HTTP/2 client against a real process: deadlines,
-// statuses, compression, and the cases that docs/grpc-js-deviations.md lists, so that the list
+// statuses, compression, and the cases that docs/transport/grpc-js.md lists, so that the list
 // stays true.
 
 import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';

@@ -1,4 +1,4 @@
-// Where the portable transport answers otherwise; docs/grpc-js-deviations.md tells it in general.
+// Where the portable transport answers otherwise; docs/transport/grpc-js.md tells it in general.
 // What it adds to every answer is taken away before (see `usual`).
 
 import type { Difference } from './difference.js';

@@ -1,4 +1,5 @@
 // Slices of what the plane tells: in order, a bounded part a turn, all of it at a flush.
+// A turn of the event loop takes a slice, so that other clients get theirs.
 
 import t from 'tap';
 
