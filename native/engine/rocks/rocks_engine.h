@@ -30,8 +30,9 @@ namespace metastore::rocks {
 /// Statuses of rocksdb in our terms: kDamaged, kLocked, kWrongFormat, kIo, with its text as detail.
 Status FromRocks(const rocksdb::Status& status, const char* doing);
 
+/// An empty view may point nowhere, which RocksDB does not take.
 inline rocksdb::Slice SliceOf(std::string_view bytes) {
-  return rocksdb::Slice(bytes.data(), bytes.size());
+  return bytes.data() == nullptr ? rocksdb::Slice() : rocksdb::Slice(bytes.data(), bytes.size());
 }
 inline std::string_view ViewOf(const rocksdb::Slice& slice) {
   return std::string_view(slice.data(), slice.size());
