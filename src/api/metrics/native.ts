@@ -39,6 +39,8 @@ export const nativeFamilies: Readonly<Record<string, Counter | Gauge | Histogram
   walWriteSeconds: diskMetrics.walWriteSeconds,
   fsyncSeconds: diskMetrics.fsyncSeconds,
   walBatchEntries: ownMetrics.walBatchEntries,
+  stageSeconds: ownMetrics.stageSeconds,
+  entryOperations: ownMetrics.entryOperations,
   snapSaveSeconds: diskMetrics.snapSaveSeconds,
   pendingEvents: mvccMetrics.pendingEvents,
   watchControlSeconds: mvccMetrics.watchControlSeconds,
