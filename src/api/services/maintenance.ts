@@ -31,9 +31,10 @@ function status(member: Member): Buffer {
     version: ETCD_VERSION,
     dbSize: BigInt(core.dbSizeBytes),
     leader: member.leader,
-    raftIndex: BigInt(member.committedIndex),
+    // What a sole voter has applied may be news to Raft still.
+    raftIndex: BigInt(Math.max(member.committedIndex, core.appliedIndex)),
     raftTerm: BigInt(member.raftTerm),
-    raftAppliedIndex: BigInt(member.appliedIndex),
+    raftAppliedIndex: BigInt(core.appliedIndex),
     errors: statusErrors(member),
     dbSizeInUse: BigInt(core.dbSizeInUseBytes),
     isLearner: member.isLearner,

@@ -74,6 +74,8 @@ function plain(text: string): string {
       return `${name}${list.split(',').sort().join(',')}"`;
     })
     .replaceAll('<endpoint>', '<address>')
+    // Ids are padded with blanks where their first digits are zeros.
+    .replace(/\bMember +/g, 'Member ')
     .replace(/\bm\d(?=[,= ])/g, 'm')
     .replace(/remaining\(\d+s\)/g, 'remaining')
     .replace(/[\d.]+ [kM]?B|\b\d+%/g, '<size>')
