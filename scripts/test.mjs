@@ -23,7 +23,7 @@ const storeBench = inRoot('build', 'units-plain', 'store_bench');
 /** What the portable transport has to pass as well: a full run takes all of both folders. */
 const portableFolders = {
   full: ['test/integration', 'test/conformance'],
-  reduced: ['test/integration/services', 'test/integration/auth', 'test/conformance/differential'],
+  reduced: ['test/integration/services'],
 };
 
 function readArguments(args) {
