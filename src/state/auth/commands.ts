@@ -35,7 +35,7 @@ interface Parts {
   readonly state: AuthState;
   readonly tokens: TokenKeeper;
   /** Entries up to this index were committed before this start. */
-  readonly committedBefore: number;
+  readonly loggedBefore: number;
 }
 
 interface Command<Request> {
@@ -87,7 +87,7 @@ function disable(state: AuthState): void {
 
 /** The password has been checked where the entry was proposed; here the token comes to be. */
 function authenticate(
-  { state, tokens, committedBefore }: Parts,
+  { state, tokens, loggedBefore }: Parts,
   { name, simple_token }: auth.InternalAuthenticateRequest,
   { index, header }: Entry,
 ): Buffer {
@@ -100,7 +100,7 @@ function authenticate(
   }
   const token = simple_token === '' ? '' : `${simple_token}.${index}`;
   // Applied again after a restart, a login of long ago must not come to life again.
-  if (token !== '' && index > committedBefore) {
+  if (token !== '' && index > loggedBefore) {
     tokens.assign(token, name);
   }
   return auth.authenticateResponse.encode({ header, token });
@@ -178,9 +178,9 @@ function runField<Field extends keyof Commands>(
 export class AuthCommands {
   readonly #parts: Parts;
 
-  /** @param committedBefore where the log was committed to when this member was started */
-  constructor(state: AuthState, tokens: TokenKeeper, committedBefore = 0) {
-    this.#parts = { state, tokens, committedBefore };
+  /** @param loggedBefore where the log ended when this member was started */
+  constructor(state: AuthState, tokens: TokenKeeper, loggedBefore = 0) {
+    this.#parts = { state, tokens, loggedBefore };
   }
 
   /** Null when the entry is about something else. `header` is asked for the answer's header. */
