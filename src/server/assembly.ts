@@ -360,7 +360,6 @@ export function assemble(given: Given): MemberParts {
     recovered.appliedTerm,
   );
   const removedSelf = () => events.removed();
-  // A sole voter answers before it notes that it has committed, so its whole log counts as old.
   const auth = new AuthCommands(state.auth, options.tokens ?? noKeeper, recovered.lastIndex);
   const header = () => events.header();
   const decided = { raw, storage, membership, errors, auth, header, log, removedSelf };

@@ -178,7 +178,10 @@ function runField<Field extends keyof Commands>(
 export class AuthCommands {
   readonly #parts: Parts;
 
-  /** @param loggedBefore where the log ended when this member was started */
+  /**
+   * @param loggedBefore where the log ended when this member was started: a sole voter answers
+   *   before it notes that it has committed, so its whole log counts as old
+   */
   constructor(state: AuthState, tokens: TokenKeeper, loggedBefore = 0) {
     this.#parts = { state, tokens, loggedBefore };
   }
