@@ -69,17 +69,19 @@ function on(role: Role, command: string, rest: Partial<Step> = {}): Step {
 
 /** Ports, names and their order are each cluster's own. */
 function plain(text: string): string {
-  return text
-    .replace(/^(ETCD_INITIAL_CLUSTER=")(.*)"$/m, (_line, name: string, list: string) => {
-      return `${name}${list.split(',').sort().join(',')}"`;
-    })
-    .replaceAll('<endpoint>', '<address>')
-    // Ids are padded with blanks where their first digits are zeros.
-    .replace(/\bMember +/g, 'Member ')
-    .replace(/\bm\d(?=[,= ])/g, 'm')
-    .replace(/remaining\(\d+s\)/g, 'remaining')
-    .replace(/[\d.]+ [kM]?B|\b\d+%/g, '<size>')
-    .replace(/(true|false), (true|false), \d+, \d+, \d+/, '$1, $2, 0, 0, 0');
+  return (
+    text
+      .replace(/^(ETCD_INITIAL_CLUSTER=")(.*)"$/m, (_line, name: string, list: string) => {
+        return `${name}${list.split(',').sort().join(',')}"`;
+      })
+      .replaceAll('<endpoint>', '<address>')
+      // Ids are padded with blanks where their first digits are zeros.
+      .replace(/\bMember +/g, 'Member ')
+      .replace(/\bm\d(?=[,= ])/g, 'm')
+      .replace(/remaining\(\d+s\)/g, 'remaining')
+      .replace(/[\d.]+ [kM]?B|\b\d+%/g, '<size>')
+      .replace(/(true|false), (true|false), \d+, \d+, \d+/, '$1, $2, 0, 0, 0')
+  );
 }
 
 const members: Partial<Step> = { isUnordered: true };
