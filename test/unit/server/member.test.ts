@@ -3,53 +3,12 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../src/base/log/logger.js';
-import { Member } from '../../../src/server/member.js';
-import { FakeAddon, type FakeCore, memberOptions } from '../../support/fakes/fake-core.js';
-import { ManualClock } from '../../support/fakes/manual-clock.js';
-import { noPeers } from '../../support/fakes/no-peers.js';
-
-const log = createLogger(
-  { level: 'fatal', format: 'json', outputs: [] },
-  { write: () => undefined, close: () => undefined },
-);
-
-const options = memberOptions((message) => {
-  throw new Error(message);
-});
-
-/** Lets the loop take its turns. */
-async function turns(): Promise<void> {
-  for (let i = 0; i < 6; i++) {
-    await new Promise(setImmediate);
-  }
-}
-
-/** Lets the loop and the native side go on until nothing moves any more. */
-async function settle(core: FakeCore): Promise<void> {
-  for (let i = 0; i < 12; i++) {
-    await turns();
-    core.flushLog();
-    core.applyAll();
-  }
-  await turns();
-}
-
-async function open(addon = new FakeAddon()) {
-  const clock = new ManualClock();
-  const member = await Member.open(addon, options, clock, log, noPeers);
-  const core = addon.core as FakeCore;
-  return { addon, clock, member, core };
-}
-
-/** A member that leads and has published itself. */
-async function started(addon = new FakeAddon()) {
-  const all = await open(addon);
-  const ready = all.member.start();
-  await settle(all.core);
-  await ready;
-  return all;
-}
+import {
+  openMember as open,
+  settle,
+  startedMember as started,
+  turns,
+} from '../../support/fakes/running-member.js';
 
 type Outcome = { readonly reply?: string; readonly code?: string };
 

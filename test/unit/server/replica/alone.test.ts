@@ -3,44 +3,9 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../../src/base/log/logger.js';
 import { ConfChangeType } from '../../../../src/raft/index.js';
-import { Member } from '../../../../src/server/member.js';
-import { FakeAddon, type FakeCore, memberOptions } from '../../../support/fakes/fake-core.js';
-import { ManualClock } from '../../../support/fakes/manual-clock.js';
-import { noPeers } from '../../../support/fakes/no-peers.js';
+import { startedMember as started, turns } from '../../../support/fakes/running-member.js';
 import { methods } from '../../../support/sim/double/records.js';
-
-const log = createLogger(
-  { level: 'fatal', format: 'json', outputs: [] },
-  { write: () => undefined, close: () => undefined },
-);
-
-const options = memberOptions((message) => {
-  throw new Error(message);
-});
-
-async function turns(): Promise<void> {
-  for (let i = 0; i < 6; i++) {
-    await new Promise(setImmediate);
-  }
-}
-
-async function started() {
-  const addon = new FakeAddon();
-  const clock = new ManualClock();
-  const member = await Member.open(addon, options, clock, log, noPeers);
-  const core = addon.core as FakeCore;
-  const ready = member.start();
-  for (let i = 0; i < 12; i++) {
-    await turns();
-    core.flushLog();
-    core.applyAll();
-  }
-  await ready;
-  await turns();
-  return { member, core, clock };
-}
 
 t.test('a sole voter lets native code commit what is durable', async (t) => {
   const { member, core } = await started();

@@ -3,20 +3,11 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../../src/base/log/logger.js';
 import { Member } from '../../../../src/server/member.js';
-import { FakeAddon, type FakeCore, memberOptions } from '../../../support/fakes/fake-core.js';
+import { FakeAddon, type FakeCore } from '../../../support/fakes/fake-core.js';
 import { ManualClock } from '../../../support/fakes/manual-clock.js';
 import { noPeers } from '../../../support/fakes/no-peers.js';
-
-const log = createLogger(
-  { level: 'fatal', format: 'json', outputs: [] },
-  { write: () => undefined, close: () => undefined },
-);
-
-const options = memberOptions((message) => {
-  throw new Error(message);
-});
+import { settle, silentLog, strictOptions, turns } from '../../../support/fakes/running-member.js';
 
 /** A clock that can go on without its timers, as that of a process that was stopped. */
 class StallingClock extends ManualClock {
@@ -27,30 +18,22 @@ class StallingClock extends ManualClock {
   }
 }
 
-async function turnsOfLoop(): Promise<void> {
-  for (let i = 0; i < 6; i += 1) await new Promise(setImmediate);
-}
-
 async function open() {
   const addon = new FakeAddon();
   const clock = new StallingClock();
-  const member = await Member.open(addon, options, clock, log, noPeers);
+  const member = await Member.open(addon, strictOptions, clock, silentLog, noPeers);
   return { clock, member, core: addon.core as FakeCore };
 }
 
 async function leading() {
   const all = await open();
   const ready = all.member.start();
-  for (let i = 0; i < 12; i += 1) {
-    await turnsOfLoop();
-    all.core.flushLog();
-    all.core.applyAll();
-  }
+  await settle(all.core);
   await ready;
-  await turnsOfLoop();
+  await turns();
   // What was decided alone has been looked at.
   all.clock.advance(5);
-  await turnsOfLoop();
+  await turns();
   return all;
 }
 
@@ -64,7 +47,7 @@ t.test('a leader takes a turn within the tick', async (t) => {
   t.equal(member.turns, before + 1);
   clock.advance(tickMs);
   t.equal(member.turns, before + 2);
-  await turnsOfLoop();
+  await turns();
   t.equal(member.turns, before + 2, 'and no second one for the same tick');
   await member.stop();
 });
@@ -77,7 +60,7 @@ t.test('who does not lead lets go first what has come in', async (t) => {
   const before = member.turns;
   clock.advance(tickMs);
   t.equal(member.turns, before, 'not yet');
-  await turnsOfLoop();
+  await turns();
   t.ok(member.turns > before);
   await member.stop();
   await t.rejects(started, { code: 'Stopped' });
@@ -90,7 +73,7 @@ t.test('after a stall a leader reads first what has come in', async (t) => {
   const before = member.turns;
   clock.advance(tickMs);
   t.equal(member.turns, before, 'not within the tick');
-  await turnsOfLoop();
+  await turns();
   t.equal(member.turns, before + 1);
   clock.advance(tickMs);
   t.equal(member.turns, before + 2, 'then as before');
