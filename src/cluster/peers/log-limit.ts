@@ -14,17 +14,20 @@ const MATTERS_MAX = 256;
 export class LogLimit {
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #isOver: () => boolean;
   // In the order of the last line; at most MATTERS_MAX.
   readonly #lines = new Map<string, { readonly atMs: number; readonly silenceMs: number }>();
 
-  constructor(log: Logger, clock: Clock) {
+  /** @param isOver whether nothing of the network is news any more */
+  constructor(log: Logger, clock: Clock, isOver: () => boolean = () => false) {
     this.#log = log;
     this.#clock = clock;
+    this.#isOver = isOver;
   }
 
   /** Logs a warning unless the same matter has been logged shortly before. */
   warn(matter: string, message: string, fields: LogFields): void {
-    if (this.#isDue(`${matter} ${message}`)) {
+    if (!this.#isOver() && this.#isDue(`${matter} ${message}`)) {
       this.#log.warn(message, fields);
     }
   }

@@ -84,7 +84,7 @@ export class Peers implements PeerTransport {
     this.#events = events;
     this.#clock = clock;
     this.#log = log;
-    this.#quiet = new LogLimit(log, clock);
+    this.#quiet = new LogLimit(log, clock, () => this.#isLeaving());
     const timing = timingOf(options.electionMs);
     this.#inbound = new InboundStreams({
       self: options,
@@ -346,8 +346,18 @@ export class Peers implements PeerTransport {
     } else if (!works && peer.connectedSinceMs !== null) {
       peer.connectedSinceMs = null;
       peer.disconnections++;
-      this.#log.warn('lost connections with remote peer', this.#fields(id));
+      if (!this.#isLeaving()) {
+        this.#log.warn('lost connections with remote peer', this.#fields(id));
+      }
     }
+  }
+
+  /**
+   * Whether this member has been removed and ends: that the others refuse it is no news then, and
+   * must not come behind the lines that tell the operator what to do.
+   */
+  #isLeaving(): boolean {
+    return this.#saidRemoved || this.#events.isRemoved(this.#options.memberId);
   }
 
   #removed(): void {

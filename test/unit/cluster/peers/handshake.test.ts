@@ -113,6 +113,40 @@ t.test('a removed member is told so', async (t) => {
   t.ok(b.log.with('rejected a request of a removed member').length > 0);
 });
 
+// Reproduces: the last that an operator saw of a removed member was what its peers said of it, and
+// not that its directory has to go.
+t.test('a member that has been removed is silent about what the others say', async (t) => {
+  const [a, b, c] = (await cluster(3)) as [TestMember, TestMember, TestMember];
+  t.teardown(() => Promise.all([a.stop(), b.stop(), c.stop()]));
+  await waitFor('connections', () => a.isConnected(b) && a.isConnected(c));
+  const told = () => b.log.with('rejected a request of a removed member').length > 0;
+  const warnings = () => a.log.lines.filter(({ level }) => level === 'warn');
+  // It hears it from one of the others.
+  b.events.removedIds.add(1n);
+  b.peers.update([c.address]);
+  await waitFor('the news', () => a.events.removedCount > 0 && told(), 2000);
+  await waitFor('the loss', () => a.peers.connectedSinceMs(2n) === null);
+  const before = warnings();
+  c.events.removedIds.add(1n);
+  c.peers.update([b.address]);
+  await waitFor('the loss', () => a.peers.connectedSinceMs(3n) === null);
+  await waitFor('the refusal', () => {
+    return c.log.with('rejected a request of a removed member').length > 0;
+  });
+  await sleep(300);
+  t.same(warnings(), before);
+  // It knows it from its own log.
+  const again = await TestMember.start(1n, {}, (await freePorts(1))[0]);
+  t.teardown(() => again.stop());
+  again.events.removedIds.add(1n);
+  again.peers.update([b.address]);
+  await waitFor('the news', () => again.events.removedCount === 1, 2000);
+  t.same(
+    again.log.lines.filter(({ level }) => level === 'warn'),
+    [],
+  );
+});
+
 t.test('another member at the URL', async (t) => {
   const a = await TestMember.start(1n);
   const b = await TestMember.start(2n);
