@@ -1,11 +1,14 @@
-// Installs the system packages that the addon and its tests need, or says how to.
-// Called by the bootstrap before anything is compiled. Installs only where it may: as root with
+// Installs the system packages that the addon, its tests and the load generator need, or says how
+// to. Called by the bootstrap before anything is compiled. Installs only where it may: as root with
 // apt (Debian, Ubuntu), or with Homebrew on macOS. Elsewhere it prints the command and stops.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { capture, commandLine, hasProgram, run, say } from './tasks.mjs';
 
-/** Names by package manager. `compiler` is installed only when no C++ compiler is found. */
+/**
+ * Names by package manager. `compiler` is installed only when no C++ compiler is found. OpenSSL is
+ * for the load generator alone, which speaks TLS with it; the servers have Node's.
+ */
 const families = {
   apt: {
     packages: [
@@ -17,12 +20,22 @@ const families = {
       'libuv1-dev',
       'zlib1g-dev',
       'libgtest-dev',
+      'libssl-dev',
     ],
     compiler: ['g++'],
     install: (names) => ['apt-get', ['install', '-y', '--no-install-recommends', ...names]],
   },
   brew: {
-    packages: ['cmake', 'ninja', 'rocksdb', 'libnghttp2', 'protozero', 'libuv', 'googletest'],
+    packages: [
+      'cmake',
+      'ninja',
+      'rocksdb',
+      'libnghttp2',
+      'protozero',
+      'libuv',
+      'googletest',
+      'openssl@3',
+    ],
     compiler: [],
     install: (names) => ['brew', ['install', ...names]],
   },
@@ -36,12 +49,23 @@ const families = {
       'libuv-devel',
       'zlib-devel',
       'gtest-devel',
+      'openssl-devel',
     ],
     compiler: ['gcc-c++'],
     install: (names) => ['dnf', ['install', '-y', ...names]],
   },
   pacman: {
-    packages: ['cmake', 'ninja', 'rocksdb', 'libnghttp2', 'protozero', 'libuv', 'zlib', 'gtest'],
+    packages: [
+      'cmake',
+      'ninja',
+      'rocksdb',
+      'libnghttp2',
+      'protozero',
+      'libuv',
+      'zlib',
+      'gtest',
+      'openssl',
+    ],
     compiler: ['gcc'],
     install: (names) => ['pacman', ['-S', '--needed', ...names]],
   },
@@ -87,7 +111,7 @@ function unknownSystem() {
   return new Error(
     `no known package manager on this system (${name}). Install a C++20 compiler, CMake >= 3.18, ` +
       'ninja or make, and the headers and libraries of RocksDB (>= 7.8), nghttp2, protozero, ' +
-      'libuv, zlib and GoogleTest, then run this again with METASTORE_SKIP_SYSTEM_PACKAGES=1',
+      'libuv, zlib, OpenSSL and GoogleTest, then run this again with METASTORE_SKIP_SYSTEM_PACKAGES=1',
   );
 }
 
