@@ -4,11 +4,14 @@
 // same. Without a real etcd the steps are run for their exit statuses alone.
 
 import t, { type Test } from 'tap';
-import { Cluster } from '../../support/cluster/cluster.js';
+import { Cluster, type MemberStatus } from '../../support/cluster/cluster.js';
 import type { ClusterMember, Program } from '../../support/cluster/member.js';
-import { sleep } from '../../support/wait.js';
+import { sleep, waitFor } from '../../support/wait.js';
 import { run, type Step } from './step.js';
 import { Subject } from './subject.js';
+
+/** Long enough that nobody takes a busy machine for a lost leader. */
+const ELECTION_MS = 3000;
 
 type Role = 'leader' | 'follower' | 'other' | 'learner';
 
@@ -25,13 +28,33 @@ class Side {
 
   static async start(program: Program, etcdctl: string): Promise<Side> {
     const engines = ['memory', 'rocksdb'] as const;
-    const cluster = await Cluster.start({ size: 3, engines, program });
+    const cluster = await Cluster.start({ size: 3, engines, program, electionMs: ELECTION_MS });
     const [{ endpoint = '' } = {}] = cluster.members;
     const side = new Side(cluster, new Subject(program, endpoint, etcdctl));
     const [one] = await cluster.statuses();
     side.#rememberId('cluster', one?.status.header?.cluster_id ?? 0n);
     await side.castRoles();
+    await side.agreed();
     return side;
+  }
+
+  /**
+   * Waits until every member has the version that all can do. A cluster begins with a lower one
+   * when a member was late, and looks again after some seconds.
+   */
+  async agreed(): Promise<void> {
+    await waitFor(
+      'the version of the cluster',
+      async () => {
+        const statuses = await this.cluster.statuses();
+        const has = ({ status }: MemberStatus) => {
+          return majorMinor(status.storageVersion) === majorMinor(status.version);
+        };
+        return statuses.length === this.cluster.running.length && statuses.every(has);
+      },
+      30_000,
+      100,
+    );
   }
 
   /** Looks who leads now. */
@@ -45,6 +68,7 @@ class Side {
 
   async addLearner(): Promise<void> {
     this.#cast('learner', await this.cluster.add(true, 60_000));
+    await this.agreed();
   }
 
   #cast(role: Role, member: ClusterMember): void {
@@ -58,6 +82,10 @@ class Side {
   #rememberId(name: string, id: bigint): void {
     this.subject.remember(name, id.toString(16), true);
   }
+}
+
+function majorMinor(version: string): string {
+  return version.split('.').slice(0, 2).join('.');
 }
 
 function on(role: Role, command: string, rest: Partial<Step> = {}): Step {
