@@ -15,34 +15,46 @@ const wentAway = new Error('the client went away in the middle of a body');
 const SILENCE_MS = 60_000;
 
 /**
- * The whole body, or null once it is larger than the limit; the rest is then left unread. Rejects
- * when the client goes away, or says nothing for too long.
+ * How long the rest of a body that is too large is still taken off the wire: who is answered and
+ * cut off in the middle of sending sees a broken connection instead of the answer.
+ */
+const LINGER_MS = 500;
+
+/**
+ * The whole body, or null once it is larger than the limit and its end has come or does not come
+ * soon; nothing is kept of the rest. Rejects when the client goes away, or is silent for too long.
  */
 export function readBody(request: Readable, limitBytes: number): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const silence = setTimeout(
+    let isTooLarge = false;
+    let timer = setTimeout(
       () => request.destroy(new Error('the client sends nothing of the body that it announced')),
       SILENCE_MS,
     );
     const settle = (act: () => void) => {
-      clearTimeout(silence);
+      clearTimeout(timer);
       act();
     };
     const take = (chunk: Buffer) => {
-      silence.refresh();
+      timer.refresh();
       size += chunk.length;
-      if (size > limitBytes) {
-        request.off('data', take);
-        request.resume();
-        settle(() => resolve(null));
+      if (size <= limitBytes) {
+        chunks.push(chunk);
         return;
       }
-      chunks.push(chunk);
+      isTooLarge = true;
+      chunks.length = 0;
+      request.off('data', take);
+      request.resume();
+      clearTimeout(timer);
+      timer = setTimeout(() => resolve(null), LINGER_MS);
     };
     request.on('data', take);
-    request.once('end', () => settle(() => resolve(Buffer.concat(chunks.map(bytesOf)))));
+    request.once('end', () =>
+      settle(() => resolve(isTooLarge ? null : Buffer.concat(chunks.map(bytesOf)))),
+    );
     request.once('error', (error) => settle(() => reject(error)));
     request.once('close', () => settle(() => reject(wentAway)));
   });

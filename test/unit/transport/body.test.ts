@@ -1,10 +1,11 @@
 // Tests of src/transport/body.ts: an answer in pieces goes no faster than it is taken, leaves off
-// when nobody takes it any more, and keeps nothing of its waits.
+// when nobody takes it any more, and keeps nothing of its waits; a body that is too large is taken
+// off the wire for a little while, so that its sender gets to read the answer.
 
-import { Writable } from 'node:stream';
+import { PassThrough, Writable } from 'node:stream';
 import t from 'tap';
 
-import { sendPieces } from '../../../src/transport/body.js';
+import { readBody, sendPieces } from '../../../src/transport/body.js';
 
 async function* pieces(count: number, made: string[]): AsyncGenerator<string> {
   for (let i = 0; i < count; i += 1) {
@@ -51,4 +52,42 @@ t.test('a client that goes away', async (t) => {
   await sent;
   t.ok(made.length <= 2, `${made.length} pieces were made`);
   t.equal(out.writableEnded, false);
+});
+
+t.test('a body that is too large and ends', async (t) => {
+  const request = new PassThrough({ highWaterMark: 10 });
+  const read = readBody(request, 100);
+  let isRead = false;
+  void read.then(() => {
+    isRead = true;
+  });
+  for (let i = 0; i < 20; i += 1) {
+    if (!request.write(Buffer.alloc(10))) {
+      await new Promise<void>((resolve) => request.once('drain', () => resolve()));
+    }
+    t.equal(isRead, false, `${10 * (i + 1)} bytes: it goes on being taken`);
+  }
+  const startedMs = performance.now();
+  request.end();
+  t.equal(await read, null);
+  t.ok(performance.now() - startedMs < 400, 'the end is all that is waited for');
+});
+
+t.test('a body that is too large and has no end', async (t) => {
+  const request = new PassThrough();
+  const startedMs = performance.now();
+  const read = readBody(request, 100);
+  const timer = setInterval(() => request.write(Buffer.alloc(200)), 20);
+  t.teardown(() => clearInterval(timer));
+  t.equal(await read, null);
+  const tookMs = performance.now() - startedMs;
+  t.ok(tookMs > 400 && tookMs < 5000, `answered all the same, after ${tookMs.toFixed(0)} ms`);
+});
+
+t.test('the sender of a body that is too large goes away', async (t) => {
+  const request = new PassThrough();
+  const read = readBody(request, 100);
+  request.write(Buffer.alloc(200));
+  setImmediate(() => request.destroy());
+  await t.rejects(read, /went away/);
 });

@@ -2,11 +2,14 @@
 // anything. The claims are `username`, `revision` (the auth revision at which the password was
 // right) and `exp`. A member with a public key alone takes tokens but gives none.
 
-import { type CryptoKey, jwtVerify, type KeyObject, SignJWT } from 'jose';
+import type { CryptoKey, KeyObject } from 'jose';
 
 import type { Clock } from '../../../base/clock.js';
 import { MetaStoreError } from '../../../base/errors.js';
 import { type Identity, noKeeper, type TokenProvider } from './types.js';
+
+/** Loaded with the first token: its many files would slow down the start of every member. */
+const library = () => import('jose');
 
 export type JwtKey = CryptoKey | KeyObject | Uint8Array;
 
@@ -48,6 +51,7 @@ export class JwtTokens implements TokenProvider {
       throw MetaStoreError.of('VerifyOnly');
     }
     const expires = Math.floor((this.#clock.unixMs() + ttlMs) / 1000);
+    const { SignJWT } = await library();
     return new SignJWT({ username: userName, revision })
       .setProtectedHeader({ alg: method, typ: 'JWT' })
       .setExpirationTime(expires)
@@ -56,6 +60,7 @@ export class JwtTokens implements TokenProvider {
 
   async identify(token: string): Promise<Identity | null> {
     const { verifyKey, method } = this.#options;
+    const { jwtVerify } = await library();
     try {
       const { payload } = await jwtVerify(token, verifyKey, {
         algorithms: [method],
