@@ -14,8 +14,31 @@ import * as suites from './lib/suites.mjs';
 import { heading, inRoot, main, say, seconds } from './lib/tasks.mjs';
 import { referenceEnvironment } from './reference.mjs';
 
-/** Folders of test/ whose files load the machine: one file at a time. */
-const serialFolders = new Set(['fault']);
+/** Folders of test/ whose files mostly wait for servers: three at a time. */
+const waitingFolders = new Set(['integration', 'conformance']);
+
+/** Files that measure how long things take under load: nothing else runs meanwhile. */
+const aloneFiles = [
+  'crowd/crowd',
+  'crowd/turns',
+  'cluster/kills',
+  'cluster/links',
+  'cluster/pauses',
+];
+
+/** The files that take longest: started first, so that in the end no core waits for one of them. */
+const longFiles = [
+  'sim/double',
+  'integration/cluster/start',
+  'integration/cluster/cluster',
+  'integration/lifecycle/lifecycle',
+  'integration/upkeep/corruption',
+  'integration/upkeep/downgrade',
+  'conformance/compared/flags/flags',
+  'conformance/etcdctl/etcdctl',
+  'conformance/matrix/matrix',
+  'conformance/wire/h2spec',
+];
 
 /** Built with the C++ units. */
 const storeBench = inRoot('build', 'units-plain', 'store_bench');
@@ -45,6 +68,11 @@ function testFolders() {
   return present.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
+/** How the files of a folder of test/ are run, in the words of `suites.tapFiles`. */
+function schedule(folder) {
+  return { jobs: waitingFolders.has(folder) ? 3 : 2, first: longFiles, alone: aloneFiles };
+}
+
 function listSuites(context) {
   const list = [
     { name: 'types', title: 'types', work: () => suites.types() },
@@ -66,8 +94,8 @@ function listSuites(context) {
     list.push({ name: 'fuzz', title: 'fuzz: the session', work: () => fuzz({ runSeconds: 120 }) });
   }
   for (const folder of testFolders()) {
-    const jobs = serialFolders.has(folder) ? 1 : 2;
-    const work = () => suites.tapFiles(suites.testFiles(`test/${folder}`), { jobs, ...context });
+    const how = { ...context, ...schedule(folder) };
+    const work = () => suites.tapFiles(suites.testFiles(`test/${folder}`), how);
     list.push({ name: folder, title: `TypeScript: ${folder}`, work });
   }
   const portable = portableFolders[context.full ? 'full' : 'reduced'].flatMap(suites.testFiles);
@@ -75,7 +103,7 @@ function listSuites(context) {
   list.push({
     name: 'grpc-js',
     title: 'TypeScript: over grpc-js',
-    work: () => suites.tapFiles(portable, { jobs: 2, ...overGrpcJs }),
+    work: () => suites.tapFiles(portable, { ...overGrpcJs, ...schedule('integration') }),
   });
   const benchmarks = suites.testFiles('bench');
   const tiny = { ...context, env: { ...context.env, METASTORE_STORE_BENCH: storeBench } };

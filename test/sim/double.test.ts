@@ -22,4 +22,5 @@ const kept = [
 ];
 
 t.setTimeout(isFull ? 3_600_000 : 900_000);
+t.jobs = 2; // Groups of seeds are threads of their own.
 testSeeds(t, { variant: 'double', kept, first: 1, count: isFull ? 10_000 : 1000, groups: 10 });

@@ -110,6 +110,7 @@ const etcd = process.env.METASTORE_GO_CLIENTS_ETCD === '1' ? process.env.METASTO
 const go = findGo();
 
 t.setTimeout(20 * 60_000);
+t.jobs = 2; // Members of their own, and cases that wait for leases.
 if (go === null) {
   t.test('clientv3', { skip: 'no Go here' }, async () => {});
 } else {

@@ -14,6 +14,7 @@ import { expectSame, fill } from './contents.js';
 import { findTools, run, startRestored, statusOf, succeed, type Tools } from './tools.js';
 
 t.setTimeout(300_000);
+t.jobs = 2; // Members of their own, which mostly wait.
 
 const tools = findTools();
 const engines = ['memory', 'rocksdb'] as const;

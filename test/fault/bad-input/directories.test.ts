@@ -31,6 +31,7 @@ import { names, optionsFor } from './subject.js';
 const refusalTimeoutMs = 20_000;
 
 t.setTimeout(3_600_000);
+t.jobs = 2; // Directories of their own.
 
 /** Writes `count` keys one after the other. */
 async function fill(program: Program, count: number): Promise<void> {

@@ -183,6 +183,7 @@ async function stops(t: Test, subject: HttpSubject): Promise<void> {
 }
 
 t.setTimeout(600_000);
+t.jobs = 2; // Members of their own, which mostly wait.
 for (const engine of engines) {
   t.test(engine, { timeout: 180_000 }, async (t) => {
     const subject = await startSubject(t, engine);

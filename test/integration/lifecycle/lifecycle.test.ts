@@ -18,6 +18,7 @@ import { tempDir } from '../../support/temp-dir.js';
 import { within } from '../../support/wait.js';
 
 t.setTimeout(180_000);
+t.jobs = 2; // Members of their own, which mostly wait.
 
 for (const engine of ['memory', 'rocksdb'] as const) {
   t.test(`${engine}: what survives`, async (t) => {

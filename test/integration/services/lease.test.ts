@@ -10,6 +10,7 @@ import { sleep, waitFor } from '../../support/wait.js';
 
 const NOT_FOUND = { code: 5, details: 'etcdserver: requested lease not found' };
 
+t.jobs = 2; // Leases are waited for, with either engine.
 for (const engine of ['memory', 'rocksdb'] as const) {
   t.test(engine, async (t) => {
     const member = await MemberProcess.start({ engine });

@@ -12,6 +12,7 @@ const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
 const FINISHED = 'finished scheduled compaction';
 const NO_SPACE = { code: 8, details: 'etcdserver: mvcc: database space exceeded' };
 
+t.jobs = 3; // Members of their own, which mostly wait.
 for (const engine of ['memory', 'rocksdb'] as const) {
   t.test(`${engine}: a physical compaction takes as long as it takes`, async (t) => {
     const flags = ['--compaction-batch-limit=1', '--compaction-sleep-interval=1s'];

@@ -9,6 +9,7 @@ import type { ClusterMember, Engine } from '../../support/cluster/member.js';
 import { sleep, waitFor } from '../../support/wait.js';
 
 t.setTimeout(300_000);
+t.jobs = 2; // Clusters of their own, which mostly wait.
 
 const CORRUPT = 2;
 const CORRUPT_ERROR = { code: 15, details: 'etcdserver: corrupt cluster' };

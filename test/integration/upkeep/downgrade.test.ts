@@ -10,6 +10,7 @@ import type { EtcdClient } from '../../support/etcd/client.js';
 import { waitFor } from '../../support/wait.js';
 
 t.setTimeout(300_000);
+t.jobs = 2; // Clusters of their own, which mostly wait.
 
 const view = (buffer: Buffer): Uint8Array => buffer as unknown as Uint8Array;
 const ENABLE = 1;

@@ -24,7 +24,7 @@ export interface Case {
   readonly capture?: Readonly<Record<string, RegExp>>;
   /** Bodies are not compared: their texts are each server's own. */
   readonly statusOnly?: boolean;
-  /** Over WebSocket: the messages; `lines` answers are waited for. */
+  /** Over WebSocket: the messages; `lines` answers to all of them are waited for, 0: none come. */
   readonly messages?: readonly string[];
   readonly protocols?: readonly string[];
 }
@@ -166,15 +166,17 @@ async function overWebSocket(port: number, asked: Case, captured: Captured): Pro
     over = true;
     body += `${error.message.includes('subprotocol') ? 'no subprotocol' : ''}`;
   });
+  let isSent = false;
   socket.once('open', async () => {
     for (const message of asked.messages ?? []) {
       socket.send(filled(message, captured));
       await sleep(betweenPiecesMs);
     }
+    isSent = true;
   });
   const until = performance.now() + timeoutMs;
   const enough = asked.lines ?? Number.POSITIVE_INFINITY;
-  while (!over && performance.now() < until && lineCount(body) < enough) {
+  while (!over && performance.now() < until && !(isSent && lineCount(body) >= enough)) {
     await sleep(10);
   }
   await sleep(over ? 0 : quietMs * 2);
