@@ -8,10 +8,10 @@
 #include <set>
 #include <thread>
 
-#include "engine/memory/key_index.h"
 #include "engine/memory/key_table.h"
 #include "engine/memory/revision_log.h"
 #include "engine/tables/hot_map.h"
+#include "engine/tables/index/key_index.h"
 #include "engine/tables/meta_cache.h"
 #include "engine/tables/row_tree.h"
 
@@ -40,6 +40,11 @@ void ExpectSameKeys(const KeyIndex& index, const Entries& model) {
     cursor.Next();
   }
   EXPECT_FALSE(cursor.Valid());
+  const auto last = index.Last();
+  ASSERT_EQ(last.Valid(), !model.empty());
+  if (last.Valid()) {
+    ASSERT_EQ(last.entry(), model.rbegin()->second.get());
+  }
 }
 
 void ExpectSameBounds(const KeyIndex& index, const Entries& model,
@@ -50,6 +55,11 @@ void ExpectSameBounds(const KeyIndex& index, const Entries& model,
     ASSERT_EQ(cursor.Valid(), wanted != model.end());
     if (cursor.Valid()) {
       ASSERT_EQ(cursor.entry(), wanted->second.get());
+    }
+    const auto below = index.LastBelow(probe);
+    ASSERT_EQ(below.Valid(), wanted != model.begin());
+    if (below.Valid()) {
+      ASSERT_EQ(below.entry(), std::prev(wanted)->second.get());
     }
   }
 }

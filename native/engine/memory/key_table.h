@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "engine/tables/flat_table.h"
+#include "engine/tables/index/indexed_key.h"
 #include "engine/version.h"
 
 namespace metastore {
@@ -24,7 +25,7 @@ namespace metastore {
 ///
 /// Invariant: versions are written by the committing thread under the shard's lock; others read
 /// them under that lock, the committing thread without.
-class KeyEntry {
+class KeyEntry final : public IndexedKey {
  public:
   struct Deleter {
     void operator()(KeyEntry* entry) const;
@@ -35,9 +36,6 @@ class KeyEntry {
   KeyEntry(const KeyEntry&) = delete;
   KeyEntry& operator=(const KeyEntry&) = delete;
 
-  std::string_view key() const {
-    return std::string_view(reinterpret_cast<const char*>(this + 1), key_bytes_);
-  }
   uint64_t hash() const { return hash_; }
   bool empty() const { return !newest_; }
   const VersionRef& newest() const { return newest_; }
@@ -56,14 +54,14 @@ class KeyEntry {
     size_t begin = 0;
   };
 
-  KeyEntry(uint32_t key_bytes, uint64_t hash) : hash_(hash), key_bytes_(key_bytes) {}
+  KeyEntry(uint32_t key_bytes, uint64_t hash)
+      : IndexedKey(key_bytes, sizeof(KeyEntry)), hash_(hash) {}
   ~KeyEntry() = default;
   VersionRef RemoveOlder(Revision rev);
 
   uint64_t hash_;
   VersionRef newest_;
   std::unique_ptr<Older> older_;  // null while the key has one version
-  uint32_t key_bytes_;
 };
 
 class KeyTable {

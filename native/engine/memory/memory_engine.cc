@@ -15,9 +15,9 @@
 #include "base/shared_lock.h"
 #include "codec/key_encoding.h"
 #include "engine/engine.h"
-#include "engine/memory/key_index.h"
 #include "engine/memory/key_table.h"
 #include "engine/memory/revision_log.h"
+#include "engine/tables/index/key_index.h"
 #include "engine/tables/row_tree.h"
 
 namespace metastore {
@@ -250,7 +250,7 @@ bool MemoryEngine::Collect(const KeyRange& range, std::string* from, int64_t at,
   std::shared_lock guard(index_lock_);
   auto cursor = index_.LowerBound(*from);
   for (size_t seen = 0; cursor.Valid(); cursor.Next(), ++seen) {
-    const KeyEntry* entry = cursor.entry();
+    const auto* entry = static_cast<const KeyEntry*>(cursor.entry());
     if (!range.unbounded && entry->key() >= range.end) return false;
     if (seen == limit) {
       from->assign(entry->key());

@@ -11,7 +11,8 @@
 #include <cstdlib>
 
 #include "base/bytes.h"
-#include "engine/rocks/file_system.h"
+#include "engine/rocks/host/file_system.h"
+#include "engine/rocks/memtable/factory.h"
 #include "engine/rocks/rocks_engine.h"
 
 namespace metastore::rocks {
@@ -81,9 +82,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const RocksOptions& options, const Da
   result.max_bytes_for_level_base = std::max<uint64_t>(4 * options.write_buffer_bytes, 64 << 20);
   result.target_file_size_base = std::max<uint64_t>(options.write_buffer_bytes, 16 << 20);
   if (family == kKey) {
-    // The lookup before a write asks for keys that are often new: let the memtables say no quickly.
-    result.memtable_prefix_bloom_size_ratio = 0.05;
-    result.memtable_whole_key_filtering = true;
+    // Most writes replace a version that is there, which a skip list would search for anew.
+    result.memtable_factory = std::make_shared<ChainsFactory>();
   }
   // Compaction of revisions, and clients, delete in runs; a scan must not wade through them.
   result.table_properties_collector_factories.push_back(

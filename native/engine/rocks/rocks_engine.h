@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "engine/engine.h"
-#include "engine/rocks/listener.h"
+#include "engine/rocks/host/listener.h"
 #include "engine/rocks/rows.h"
 #include "engine/tables/hot_map.h"
 #include "engine/tables/meta_cache.h"

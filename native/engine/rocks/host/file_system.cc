@@ -1,5 +1,5 @@
 // Adapts base/file.h's File and FileLayer to rocksdb's writable files; see file_system.h.
-#include "engine/rocks/file_system.h"
+#include "engine/rocks/host/file_system.h"
 
 #include <rocksdb/file_system.h>
 

@@ -1,17 +1,18 @@
-// KeyIndex: the memory engine's keys in byte order, a B+ tree over the entries of key_table.h.
+// KeyIndex: keys in byte order, a B+ tree over entries that somebody else owns. The memory engine
+// has one over all keys, and each of RocksDB's memtables for newest versions one over its own.
 //
-// Not locked: the engine holds its reader-writer lock around every call. A node keeps, beside its
+// Not locked: the owner holds its reader-writer lock around every call. A node keeps, beside its
 // keys, the length of the prefix that they share and the 8 bytes behind it as one number, so that
 // a search compares numbers in one array and touches a key's bytes about once a node.
-#ifndef METASTORE_ENGINE_MEMORY_KEY_INDEX_H_
-#define METASTORE_ENGINE_MEMORY_KEY_INDEX_H_
+#ifndef METASTORE_ENGINE_TABLES_INDEX_KEY_INDEX_H_
+#define METASTORE_ENGINE_TABLES_INDEX_KEY_INDEX_H_
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "engine/memory/key_table.h"
+#include "engine/tables/index/indexed_key.h"
 
 namespace metastore {
 
@@ -25,16 +26,16 @@ class KeyIndex {
   KeyIndex& operator=(const KeyIndex&) = delete;
 
   /// The key must be absent (checked). The entry stays where it is until Erase.
-  void Insert(KeyEntry* entry);
+  void Insert(IndexedKey* entry);
   /// The key must be present (checked).
-  void Erase(KeyEntry* entry);
+  void Erase(IndexedKey* entry);
   size_t size() const { return size_; }
 
   /// Keys in ascending order from some key on. Valid until the index changes.
   class Cursor {
    public:
     bool Valid() const { return leaf_ != nullptr; }
-    const KeyEntry* entry() const;
+    const IndexedKey* entry() const;
     void Next();
 
    private:
@@ -44,6 +45,10 @@ class KeyIndex {
     uint32_t slot_ = 0;
   };
   Cursor LowerBound(std::string_view key) const;
+  /// At the last key below `key`; not valid when there is none.
+  Cursor LastBelow(std::string_view key) const;
+  /// At the last key of all.
+  Cursor Last() const;
 
   /// Walks the whole tree and checks order, separators, links and counts; for tests.
   void CheckInvariants() const;
@@ -64,4 +69,4 @@ class KeyIndex {
 
 }  // namespace metastore
 
-#endif  // METASTORE_ENGINE_MEMORY_KEY_INDEX_H_
+#endif  // METASTORE_ENGINE_TABLES_INDEX_KEY_INDEX_H_

@@ -4,8 +4,8 @@
 // Flushes are atomic over all families, so one sequence number divides what survives a crash from
 // what does not. Every batch with an applied index writes a row of the default family; the largest
 // sequence number that a flush reports for that family therefore names the last such batch in it.
-#ifndef METASTORE_ENGINE_ROCKS_LISTENER_H_
-#define METASTORE_ENGINE_ROCKS_LISTENER_H_
+#ifndef METASTORE_ENGINE_ROCKS_HOST_LISTENER_H_
+#define METASTORE_ENGINE_ROCKS_HOST_LISTENER_H_
 
 #include <rocksdb/listener.h>
 
@@ -106,4 +106,4 @@ class Listener final : public rocksdb::EventListener {
 
 }  // namespace metastore::rocks
 
-#endif  // METASTORE_ENGINE_ROCKS_LISTENER_H_
+#endif  // METASTORE_ENGINE_ROCKS_HOST_LISTENER_H_

@@ -2,8 +2,8 @@
 //
 // With the lossy layer, what rocksdb has not synced is lost when the process is killed, as at a
 // power cut; with a failing one, rocksdb meets full disks and failed syncs.
-#ifndef METASTORE_ENGINE_ROCKS_FILE_SYSTEM_H_
-#define METASTORE_ENGINE_ROCKS_FILE_SYSTEM_H_
+#ifndef METASTORE_ENGINE_ROCKS_HOST_FILE_SYSTEM_H_
+#define METASTORE_ENGINE_ROCKS_HOST_FILE_SYSTEM_H_
 
 #include <rocksdb/env.h>
 
@@ -20,4 +20,4 @@ std::unique_ptr<rocksdb::Env> NewEnvOver(FileLayer* layer);
 
 }  // namespace metastore::rocks
 
-#endif  // METASTORE_ENGINE_ROCKS_FILE_SYSTEM_H_
+#endif  // METASTORE_ENGINE_ROCKS_HOST_FILE_SYSTEM_H_

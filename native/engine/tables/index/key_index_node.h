@@ -1,7 +1,7 @@
 // Nodes of the key index, and the search in one node that leaves and inner nodes share. A search
 // compares 8-byte numbers in one array; a key's own bytes are read when two of them are equal.
-#ifndef METASTORE_ENGINE_MEMORY_KEY_INDEX_NODE_H_
-#define METASTORE_ENGINE_MEMORY_KEY_INDEX_NODE_H_
+#ifndef METASTORE_ENGINE_TABLES_INDEX_KEY_INDEX_NODE_H_
+#define METASTORE_ENGINE_TABLES_INDEX_KEY_INDEX_NODE_H_
 
 #include <algorithm>
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/bytes.h"
-#include "engine/memory/key_index.h"
+#include "engine/tables/index/key_index.h"
 
 namespace metastore {
 
@@ -113,7 +113,7 @@ struct KeyIndexLeaf {
   NodeKeys keys;
   KeyIndexLeaf* previous = nullptr;
   KeyIndexLeaf* next = nullptr;
-  KeyEntry* entries[KeyIndex::kFanout];
+  IndexedKey* entries[KeyIndex::kFanout];
 
   auto KeyAt() const {
     return [this](uint32_t i) { return entries[i]->key(); };
@@ -138,4 +138,4 @@ struct KeyIndexInner {
 
 }  // namespace metastore
 
-#endif  // METASTORE_ENGINE_MEMORY_KEY_INDEX_NODE_H_
+#endif  // METASTORE_ENGINE_TABLES_INDEX_KEY_INDEX_NODE_H_

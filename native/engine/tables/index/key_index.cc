@@ -2,13 +2,13 @@
 //
 // Inner nodes are not rebalanced on removal, only dropped when their last child goes: a tree that
 // shrank stays correct and at most as high as it was.
-#include "engine/memory/key_index.h"
+#include "engine/tables/index/key_index.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "base/check.h"
-#include "engine/memory/key_index_node.h"
+#include "engine/tables/index/key_index_node.h"
 
 namespace metastore {
 namespace {
@@ -46,7 +46,7 @@ struct KeyIndex::Path {
 KeyIndex::KeyIndex() : root_(new Leaf()) {}
 KeyIndex::~KeyIndex() { FreeSubtree(root_, height_); }
 
-const KeyEntry* KeyIndex::Cursor::entry() const { return leaf_->entries[slot_]; }
+const IndexedKey* KeyIndex::Cursor::entry() const { return leaf_->entries[slot_]; }
 
 void KeyIndex::Cursor::SkipEnd() {
   while (leaf_ != nullptr && slot_ >= leaf_->keys.count) {
@@ -83,7 +83,35 @@ KeyIndex::Cursor KeyIndex::LowerBound(std::string_view key) const {
   return cursor;
 }
 
-void KeyIndex::Insert(KeyEntry* entry) {
+KeyIndex::Cursor KeyIndex::LastBelow(std::string_view key) const {
+  Path path;
+  Cursor cursor;
+  cursor.leaf_ = Descend(key, &path);
+  cursor.slot_ = cursor.leaf_->keys.LowerBound(key, cursor.leaf_->KeyAt());
+  if (cursor.slot_ == 0) {
+    // Only the root can be an empty leaf, so the one before has a last key.
+    cursor.leaf_ = cursor.leaf_->previous;
+    if (cursor.leaf_ != nullptr) cursor.slot_ = cursor.leaf_->keys.count;
+  }
+  if (cursor.leaf_ != nullptr) --cursor.slot_;
+  return cursor;
+}
+
+KeyIndex::Cursor KeyIndex::Last() const {
+  const void* node = root_;
+  for (int level = height_; level > 0; --level) {
+    const auto* inner = static_cast<const Inner*>(node);
+    node = inner->children[inner->keys.count];
+  }
+  Cursor cursor;
+  const auto* leaf = static_cast<const Leaf*>(node);
+  if (leaf->keys.count == 0) return cursor;
+  cursor.leaf_ = leaf;
+  cursor.slot_ = leaf->keys.count - 1;
+  return cursor;
+}
+
+void KeyIndex::Insert(IndexedKey* entry) {
   const std::string_view key = entry->key();
   Path path;
   Leaf* leaf = Descend(key, &path);
@@ -160,7 +188,7 @@ void KeyIndex::AddChild(Path* path, std::string separator, void* right) {
   ++height_;
 }
 
-void KeyIndex::Erase(KeyEntry* entry) {
+void KeyIndex::Erase(IndexedKey* entry) {
   const std::string_view key = entry->key();
   Path path;
   Leaf* leaf = Descend(key, &path);
