@@ -328,15 +328,15 @@ export function assemble(given: Given): MemberParts {
   const { raw, storage, reads, errors, membership } = state;
   const { peers, outgoing } = makePeersAndOutgoing(given, state, () => parts);
   const wake = () => loop.wake();
-  const fatal = (message: string) => options.onFatal(message);
   const writes: Writes = new Writes({
     core,
     storage,
     applyIdle: () => loop.applyIdle,
     deliver: (responses) => loop.deliver(responses),
     installed: (_snapshot, installed) => takeOver(parts, installed, given),
+    clock,
     wake,
-    fatal,
+    fatal: (message) => options.onFatal(message),
   });
   const { heartbeatMs: tickMs, batching = defaultBatching } = options;
   const proposals = new Proposals({ core, raw, errors, peers, log, clock, batching, wake });

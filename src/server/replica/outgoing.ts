@@ -46,13 +46,13 @@ export class Outgoing {
 
   send(messages: readonly Message[]): void {
     const { peers, self, term } = this.#parts;
-    for (const message of messages) {
+    for (const [at, message] of messages.entries()) {
       const { type, from } = message;
       // What was forwarded here on behalf of another member is not forwarded again, maybe to where
       // it came from: no member takes it from this one, and whoever asked asks once more.
       const foreign = from !== self && type !== MessageType.TransferLeader;
       const outdated = type === MessageType.App && message.term !== term();
-      if (foreign || outdated) {
+      if (foreign || outdated || isRepeated(messages, at)) {
         continue;
       }
       if (message.type === MessageType.Snap) {
@@ -137,4 +137,23 @@ export class Outgoing {
     }
     this.#waiting.delete(to);
   }
+}
+
+/** Whether an empty append is followed by one that says the same and has entries behind it. */
+function isRepeated(messages: readonly Message[], at: number): boolean {
+  const empty = messages[at];
+  if (empty?.type !== MessageType.App || empty.entries.length > 0) {
+    return false;
+  }
+  const { to, term, index, logTerm, commit } = empty;
+  return messages.some(
+    (later, i) =>
+      i > at &&
+      later.type === MessageType.App &&
+      later.to === to &&
+      later.term === term &&
+      later.index === index &&
+      later.logTerm === logTerm &&
+      later.commit >= commit,
+  );
 }

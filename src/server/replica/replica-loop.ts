@@ -127,6 +127,7 @@ export class ReplicaLoop {
     this.#running = false;
     this.#stopTicks?.();
     this.#stopTicks = null;
+    this.#parts.writes.flush();
   }
 
   /** Runs a turn soon, together with everything else that comes until then. */

@@ -4,6 +4,7 @@
 // duties are those of src/raft/README.md (asynchronous storage writes).
 
 import { assert } from '../../../base/assert.js';
+import type { Clock } from '../../../base/clock.js';
 import { SECONDS } from '../../../base/metrics/definition.js';
 import { Distribution } from '../../../base/metrics/family.js';
 import type { Entry, HardState, Message, Snapshot } from '../../../raft/index.js';
@@ -23,6 +24,9 @@ export interface Write {
   readonly responses: readonly Message[];
 }
 
+/** How long the newest commit index may wait for a write that takes it along. */
+const COMMIT_REST_MS = 5;
+
 export interface WriteParts {
   readonly core: Pick<MemberCore, 'append' | 'installSnapshot' | 'closeImport'>;
   readonly storage: LogStorage;
@@ -31,6 +35,7 @@ export interface WriteParts {
   readonly deliver: (responses: readonly Message[]) => void;
   /** A snapshot has replaced the state; called within a turn of the loop. */
   readonly installed: (snapshot: Snapshot, state: InstalledSnapshot) => void;
+  readonly clock: Clock;
   /** Runs a turn of the loop, as something has changed outside of one. */
   readonly wake: () => void;
   readonly fatal: (message: string) => void;
@@ -40,6 +45,10 @@ export class Writes {
   readonly #parts: WriteParts;
   // What Raft gets when the log write of that sequence number is durable.
   readonly #underWay = new Map<number, readonly Message[]>();
+  // A newer commit index than the log holds. Nothing relies on its being there: it goes along with
+  // the next write, or by itself when none comes.
+  #commit: HardState | null = null;
+  #commitRests = false;
   // Invariant: empty unless the first one's snapshot waits for apply or is being installed.
   #held: Write[] = [];
   // Snapshots that have been received, by index: the number of the native import. Invariant:
@@ -111,11 +120,61 @@ export class Writes {
     }
   }
 
+  /** Hands the newest commit index to the log if nothing else has taken it there. */
+  flush(): void {
+    if (this.#commit !== null && this.#held.length === 0) {
+      this.#hand([], null, false, false, []);
+    }
+  }
+
   #append({ entries, hardState, sync, alone, responses }: Write): void {
+    if (entries.length > 0 || sync) {
+      this.#parts.storage.append(entries);
+      this.#hand(entries, hardState, sync, alone, responses);
+      return;
+    }
+    if (hardState !== null) {
+      this.#commit = hardState;
+      this.#restCommit();
+    }
+    // Everything before it is what the responses wait for, and this itself is no write.
+    const before = this.#underWay.get(this.#sequence);
+    if (before === undefined) {
+      this.#parts.deliver(responses);
+    } else {
+      this.#underWay.set(this.#sequence, [...before, ...responses]);
+    }
+  }
+
+  #hand(
+    entries: readonly Entry[],
+    hardState: HardState | null,
+    sync: boolean,
+    alone: boolean,
+    responses: readonly Message[],
+  ): void {
     const sequence = ++this.#sequence;
-    this.#parts.storage.append(entries);
+    const newest = hardState ?? this.#commit;
+    this.#commit = null;
     this.#underWay.set(sequence, responses);
-    this.#parts.core.append(sequence, appendRuns(entries), hardState, sync, alone);
+    this.#parts.core.append(sequence, appendRuns(entries), newest, sync, alone);
+  }
+
+  #restCommit(): void {
+    if (this.#commitRests) {
+      return;
+    }
+    this.#commitRests = true;
+    const sequence = this.#sequence;
+    this.#parts.clock.after(COMMIT_REST_MS, () => {
+      this.#commitRests = false;
+      if (this.#commit !== null && this.#sequence !== sequence) {
+        // Writes go on: the next one takes it along.
+        this.#restCommit();
+      } else {
+        this.flush();
+      }
+    });
   }
 
   #install(write: Write, snapshot: Snapshot): void {
@@ -123,6 +182,8 @@ export class Writes {
     const importId = this.#imports.get(index);
     assert(importId !== undefined, 'a snapshot is installed after it has been received');
     this.#installing = true;
+    // That of the snapshot takes its place.
+    this.#commit = null;
     const startMs = performance.now();
     const { core, storage, wake, fatal } = this.#parts;
     const stored = write.hardState ?? storage.initialState().hardState;

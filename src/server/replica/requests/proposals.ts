@@ -13,6 +13,7 @@ import { NONE, type NodeId, RaftError, type RawNode } from '../../../raft/index.
 import { NativePayload } from '../../../storage/entry-run.js';
 import type { MemberCore } from '../../../storage/native.js';
 import { type Batching, BatchWait, defaultBatching } from './batching.js';
+import { Pace } from './pace.js';
 
 /** What one turn takes from the queue at most; more waits for the next turn. */
 const TURN_BYTES_MAX = 16 << 20;
@@ -52,6 +53,7 @@ export class Proposals {
   readonly batchOperations = new Distribution(BATCH);
   readonly #parts: ProposalParts;
   readonly #batch: BatchWait;
+  readonly #pace: Pace;
   #wait = false;
   #forwards = 0;
   // The leader refused: nothing is sent to it before the next tick.
@@ -60,6 +62,7 @@ export class Proposals {
   constructor(parts: ProposalParts) {
     this.#parts = parts;
     this.#batch = new BatchWait(parts.batching ?? defaultBatching, parts.clock, parts.wake);
+    this.#pace = new Pace(parts.raw, parts.clock, parts.wake);
   }
 
   /** Something has been put into the queue. */
@@ -93,7 +96,7 @@ export class Proposals {
   #propose(term: number): void {
     const { core, raw, errors, wake } = this.#parts;
     // While leadership is handed over Raft takes nothing; the next leader will.
-    if (raw.raft.leadTransferee !== NONE) {
+    if (raw.raft.leadTransferee !== NONE || this.#pace.holds()) {
       return;
     }
     const { maxOperations } = this.#batch;
@@ -108,6 +111,7 @@ export class Proposals {
       return;
     }
     this.batchOperations.observe(sizes.length);
+    this.#pace.begins();
     const payloads: NativePayload[] = [];
     for (const size of sizes) {
       payloads.push(new NativePayload(size));

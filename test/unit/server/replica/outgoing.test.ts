@@ -116,3 +116,23 @@ t.test('what another member forwarded here is not forwarded again', async (t) =>
   ]);
   t.same(sent, [`3: ${MessageType.ReadIndex} -`, `3: ${MessageType.TransferLeader} -`]);
 });
+
+t.test('a commit index leaves with the entries of the same turn', async (t) => {
+  const { sent, outgoing } = made();
+  const empty = { ...append(2n, 5, 0), commit: 4 };
+  const full = { ...append(2n, 5, 2), commit: 4 };
+  outgoing.send([empty, full]);
+  t.same(sent.splice(0), ['2: 3 5-6'], 'the second says all that the first one does');
+  const others = [
+    { ...full, to: 3n },
+    { ...append(2n, 6, 1), commit: 4 },
+    { ...full, commit: 3 },
+    { ...full, logTerm: 1 },
+  ];
+  for (const other of others) {
+    outgoing.send([empty, other]);
+    t.equal(sent.splice(0).length, 2, 'it is about something else');
+  }
+  outgoing.send([full, empty]);
+  t.equal(sent.length, 2, 'what comes later is news');
+});

@@ -17,6 +17,7 @@ import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
 import { appendRuns, Writes } from '../../../../src/server/replica/disk/writes.js';
 import { NativePayload, ReceivedPayload } from '../../../../src/storage/entry-run.js';
 import type { InstalledSnapshot, Recovered } from '../../../../src/storage/native.js';
+import { ManualClock } from '../../../support/fakes/manual-clock.js';
 
 const run = new Uint8Array(100);
 const otherRun = new Uint8Array(10);
@@ -49,6 +50,7 @@ t.test('entries become as few runs as their origins allow', async (t) => {
 
 function made() {
   const events: string[] = [];
+  const clock = new ManualClock();
   let finish: (state: InstalledSnapshot) => void = () => undefined;
   let idle = false;
   const recovered = { startIndex: 0, startTerm: 0, lastIndex: 0, appliedIndex: 0 } as Recovered;
@@ -75,11 +77,13 @@ function made() {
     applyIdle: () => idle,
     deliver: (responses) => events.push(`deliver ${responses.length}`),
     installed: (snapshot) => events.push(`installed ${snapshot.metadata.index}`),
+    clock,
     wake: () => events.push('wake'),
     fatal: (message) => events.push(message),
   });
   return {
     events,
+    clock,
     storage,
     writes,
     setIdle: () => {
@@ -161,4 +165,42 @@ t.test('a snapshot that comes again while it is installed is left alone', async 
   writes.turn();
   writes.dropUnwanted();
   t.notMatch(events, ['close 5']);
+});
+
+t.test('a commit index alone goes along with the next write', async (t) => {
+  const { events, clock, writes } = made();
+  const light = { ...plain, sync: false };
+  const commit = (index: number) => ({ term: 1, vote: 7n, commit: index });
+  writes.write({ ...light, hardState: commit(1), responses: [response] });
+  t.same(events, ['deliver 1'], 'nothing is under way that the answer would have to wait for');
+  writes.write({ ...plain, entries: [entry(1, 1, null)], responses: [response] });
+  t.equal(events.at(-1), 'append 1: 1 runs, 1/1, true');
+  writes.write({ ...light, hardState: commit(2), responses: [response, response] });
+  t.equal(events.length, 2, 'what was promised waits for the write before it');
+  writes.durable(1);
+  t.equal(events.at(-1), 'deliver 3');
+  writes.write({ ...plain, entries: [entry(2, 1, null)], hardState: commit(3) });
+  t.equal(events.at(-1), 'append 2: 1 runs, 1/3, true', 'the newest one is written');
+  clock.advance(100);
+  t.equal(events.length, 4, 'nothing is left to be written');
+});
+
+t.test('a commit index is written by itself when nothing else is', async (t) => {
+  const { events, clock, writes } = made();
+  const light = { ...plain, sync: false };
+  writes.write({ ...light, hardState: { term: 1, vote: 7n, commit: 1 } });
+  clock.advance(4);
+  t.same(events, ['deliver 0']);
+  writes.write({ ...plain, entries: [entry(1, 1, null)] });
+  writes.write({ ...light, hardState: { term: 1, vote: 7n, commit: 2 } });
+  clock.advance(1);
+  t.equal(events.at(-1), 'append 1: 1 runs, 1/1, true', 'writes go on');
+  clock.advance(5);
+  t.equal(events.at(-1), 'append 2: 0 runs, 1/2, false');
+  writes.write({ ...light, hardState: { term: 1, vote: 7n, commit: 3 } });
+  writes.flush();
+  t.equal(events.at(-1), 'append 3: 0 runs, 1/3, false', 'the member stops');
+  clock.advance(100);
+  writes.flush();
+  t.match(events.at(-1), /append 3/);
 });

@@ -19,11 +19,17 @@ const log = createLogger(
 function made() {
   const events: string[] = [];
   const queue: number[] = [];
-  const raft = { leadTransferee: 0n, refuses: false };
+  const raft = {
+    leadTransferee: 0n,
+    refuses: false,
+    log: { committed: 5, last: 5, lastIndex: () => raft.log.last },
+    tracker: { ids: [1n, 2n, 3n] },
+  };
+  const clock = new ManualClock();
   const answers: ((refusal: SharedErrorCode | null | Error) => void)[] = [];
   const take = () => Uint32Array.from(queue.splice(0));
   const proposals = new Proposals({
-    clock: new ManualClock(),
+    clock,
     core: {
       takeProposals: (_operations, _bytes, term) => {
         const sizes = take();
@@ -65,7 +71,7 @@ function made() {
     queue.push(...sizes);
     proposals.queued();
   };
-  return { events, raft, answers, proposals, put };
+  return { events, clock, raft, answers, proposals, put };
 }
 
 const leading = { lead: 1n, isLeader: true, term: 4 };
@@ -142,4 +148,31 @@ t.test('only so many batches are under way', async (t) => {
   await new Promise(setImmediate);
   proposals.turn(following);
   t.equal(events.at(-1), 'forward 2 to 2 in 4', 'what has waited goes as one');
+});
+
+t.test('the next batch gathers while the last one is on its way to the others', async (t) => {
+  const { events, clock, raft, proposals, put } = made();
+  put(10);
+  proposals.turn(leading);
+  raft.log.last = 6;
+  put(20);
+  proposals.turn(leading);
+  t.same(events, ['take 1 in 4', 'propose 1'], 'a round is under way');
+  put(30);
+  raft.log.committed = 6;
+  proposals.turn(leading);
+  t.same(events.splice(0), ['take 1 in 4', 'propose 1', 'take 2 in 4', 'propose 2']);
+  raft.log.last = 8;
+  put(40);
+  clock.advance(1.5);
+  proposals.turn(leading);
+  t.same(events, []);
+  clock.advance(0.5);
+  proposals.turn(leading);
+  t.same(events.splice(0), ['take 1 in 4', 'propose 1'], 'others that are far away hold nobody up');
+  raft.log.last = 9;
+  raft.tracker.ids = [1n];
+  put(50);
+  proposals.turn(leading);
+  t.same(events, ['take 1 in 4', 'propose 1'], 'nobody else is asked');
 });
