@@ -40,6 +40,9 @@ export interface Surroundings {
   readonly log: Logger;
 }
 
+/** `grpc`: as members of versions without raw streams do, which need not be. */
+const STREAMS_VARIABLE = 'METASTORE_PEER_STREAMS';
+
 /** How long another member may take to say its version. */
 const VERSION_TIMEOUT_MS = 2000;
 
@@ -63,6 +66,7 @@ function peersFactory(
       requestTimeoutMs,
       snapshotBytesPerSecond: config.member.snapshotTransferBytesPerSecond,
       dialler,
+      rawStreams: process.env[STREAMS_VARIABLE] !== 'grpc',
       transfers: transferEvents(metrics),
     };
     const heard = withRoundTrips(metrics, events);

@@ -51,5 +51,7 @@ export function peerServices(peers: Peers | null, http1: HttpHandler, log: Logge
       splitStreams(http2, (stream, headers) => json.serve(stream, headers));
     }
   });
-  return { grpc, shared: grpc, json: (socket) => json.accept(socket), http1 };
+  const upgrade: HttpUpgrade = (request, socket, head) =>
+    peers?.grpcServer.upgrade(request, socket, head) ?? false;
+  return { grpc, shared: grpc, json: (socket) => json.accept(socket), http1, upgrade };
 }

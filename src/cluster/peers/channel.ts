@@ -75,10 +75,19 @@ function noTls(url: string): string {
 }
 
 /** Connects under TLS; `over` is a connection that is there already. @throws as the dialler does */
-function dialTls({ address, secure }: Place, over?: Socket): TLSSocket {
-  const options = secure?.dialler.options(secure.host, ['h2']) ?? {};
+function dialTls(
+  { address, secure }: Place,
+  protocols: readonly string[],
+  over?: Socket,
+): TLSSocket {
+  const options = secure?.dialler.options(secure.host, protocols) ?? {};
   // The address comes last: the host among the options is the one that the certificate is for.
   return connectTls(over === undefined ? { ...options, ...address } : { ...options, socket: over });
+}
+
+/** Begins to connect, for the protocols where TLS asks. @throws as the dialler does */
+export function dial(place: Place, protocols: readonly string[]): Socket {
+  return place.secure === null ? connect(place.address) : dialTls(place, protocols);
 }
 
 /** Options of channels and of the server alike. */
@@ -177,7 +186,7 @@ export class PeerChannel {
 type SecureConnector = ReturnType<grpc.ChannelCredentials['_createSecureConnector']>;
 
 async function encrypt(place: Place, raw: Socket) {
-  const socket = dialTls(place, raw);
+  const socket = dialTls(place, ['h2'], raw);
   await new Promise<void>((resolve, reject) => {
     socket.once('secureConnect', resolve);
     socket.once('error', reject);
@@ -221,7 +230,7 @@ export function probe(
 ): () => void {
   let socket: Socket;
   try {
-    socket = place.secure === null ? connect(place.address) : dialTls(place);
+    socket = dial(place, ['h2']);
   } catch (error) {
     const { message } = error as Error;
     return clock.after(0, () => done({ kind: 'unreachable', error: message }));

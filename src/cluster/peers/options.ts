@@ -13,6 +13,8 @@ export interface PeersOptions extends Identity {
   readonly snapshotBytesPerSecond: number;
   /** How connections are encrypted; without one there are only plain ones. */
   readonly dialler?: SecureDialler;
+  /** False: as members of versions that know no raw streams, which need not be. */
+  readonly rawStreams?: boolean;
   /** Bounds that tests make smaller. */
   readonly limits?: Partial<PeerLimits>;
   /** Counts snapshots. */

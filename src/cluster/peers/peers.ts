@@ -20,21 +20,15 @@ import { Outgoing } from './snapshots/outgoing.js';
 import { Pace } from './snapshots/progress.js';
 import type { PeerAddress, PeerCore, PeerEvents, PeerTraffic, PeerTransport } from './types.js';
 import { greet, type Identity, refusalNameOf } from './wire/handshake.js';
-import { forwardRequest, forwardResponse, safeNumber } from './wire/payloads.js';
+import {
+  forwardError,
+  forwardOutcome,
+  forwardRequest,
+  forwardResponse,
+  safeNumber,
+} from './wire/payloads.js';
 
 const FORWARD_PATH = '/metastore.peer.v1.Peer/Forward';
-
-/** Reasons that another member may give for not queueing proposals. */
-const forwardErrors: ReadonlySet<string> = new Set<SharedErrorCode>([
-  'NotLeader',
-  'NoLeader',
-  'LeaderChanged',
-  'ProposalDropped',
-  'TooManyRequests',
-  'Unmarshal',
-  'Stopped',
-  'Internal',
-]);
 
 /** How long native code may take to give up an export when the member stops. */
 const STOP_GRACE_MS = 150;
@@ -54,7 +48,7 @@ interface Peer {
 
 export class Peers implements PeerTransport {
   /** Takes the HTTP/2 connections of the peer port. */
-  readonly grpcServer: Pick<PeerServer, 'accept' | 'customize'>;
+  readonly grpcServer: Pick<PeerServer, 'accept' | 'customize' | 'upgrade'>;
   readonly #options: PeersOptions;
   readonly #events: PeerEvents;
   readonly #clock: Clock;
@@ -92,6 +86,7 @@ export class Peers implements PeerTransport {
       log: this.#quiet,
       timing,
       receive: (message) => events.receive(message),
+      forwarded: (term, forwards) => events.forwarded(term, forwards),
       changed: (from) => this.#inboundChanged(from),
     });
     const limits = { ...defaultLimits, ...options.limits };
@@ -160,7 +155,12 @@ export class Peers implements PeerTransport {
   }
 
   forward(to: bigint, term: number, forwards: Uint8Array): Promise<SharedErrorCode | null> {
-    const channel = this.#peers.get(to)?.remote.bulkChannel ?? null;
+    const remote = this.#peers.get(to)?.remote;
+    const asked = remote?.forward(term, forwards, this.#options.requestTimeoutMs) ?? null;
+    if (asked !== null) {
+      return asked.then(forwardOutcome);
+    }
+    const channel = remote?.bulkChannel ?? null;
     if (channel === null || this.#stopped) {
       return Promise.resolve('ProposalDropped');
     }
@@ -179,7 +179,7 @@ export class Peers implements PeerTransport {
         (error: grpc.ServiceError | null, reply?: Buffer) => {
           if (error === null && reply !== undefined) {
             // What does not decode is thrown, and rejects.
-            resolve(Promise.resolve(reply).then(forwardOutcome));
+            resolve(Promise.resolve(reply).then(forwardError).then(forwardOutcome));
           } else if (refusalNameOf(error?.metadata) !== null) {
             resolve('ProposalDropped');
           } else {
@@ -232,6 +232,10 @@ export class Peers implements PeerTransport {
     await exportsClosed;
   }
 
+  get #rawStreams(): boolean {
+    return this.#options.rawStreams ?? true;
+  }
+
   #newServer(): PeerServer {
     const known = {
       isMember: (id: bigint) => this.#peers.has(id),
@@ -244,7 +248,7 @@ export class Peers implements PeerTransport {
       forward: async (_greeting: unknown, request: Buffer) => this.#forwarded(request),
       offer: this.#incoming.offer.bind(this.#incoming),
     };
-    return new PeerServer(this.#options, known, service, this.#quiet);
+    return new PeerServer(this.#options, known, service, this.#quiet, this.#rawStreams);
   }
 
   #dial(address: PeerAddress): Remote {
@@ -256,6 +260,7 @@ export class Peers implements PeerTransport {
       clock: this.#clock,
       log: this.#quiet,
       dialler: this.#options.dialler ?? null,
+      rawStreams: this.#rawStreams,
     };
     return new Remote(address, context, {
       changed: () => this.#refresh(id),
@@ -387,12 +392,4 @@ export class Peers implements PeerTransport {
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-function forwardOutcome(reply: Buffer): SharedErrorCode | null {
-  const { error } = forwardResponse.decode(bytesOf(reply));
-  if (error === '') {
-    return null;
-  }
-  return forwardErrors.has(error) ? (error as SharedErrorCode) : 'ProposalDropped';
 }

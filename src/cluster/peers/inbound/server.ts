@@ -2,7 +2,9 @@
 // checks the handshake of every call, and hands on what passes. Made by Peers; decides nothing
 // about what is said.
 
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import grpc from '@grpc/grpc-js';
 
 import { hexId } from '../../../base/bytes.js';
@@ -18,13 +20,15 @@ import {
   refusalOf,
   refusalStatus,
 } from '../wire/handshake.js';
-import type { InboundCall, StreamKind } from './streams.js';
+import { metadataOf, RAW_PROTOCOL } from '../wire/raw.js';
+import { RawInbound, refuseUpgrade } from './raw-stream.js';
+import { CallStream, type InboundCall, type InboundStream, type StreamKind } from './stream.js';
 
 /** A request whose sender is known, answered with bytes; a rejection ends the call. */
 export type UnaryHandler = (greeting: Greeting, request: Buffer) => Promise<Buffer>;
 
 export interface PeerService {
-  stream(call: InboundCall, kind: StreamKind, greeting: Greeting): void;
+  stream(stream: InboundStream, kind: StreamKind, greeting: Greeting): void;
   chunks(call: InboundCall, greeting: Greeting): void;
   readonly forward: UnaryHandler;
   readonly offer: UnaryHandler;
@@ -35,6 +39,11 @@ const PATH = '/metastore.peer.v1.Peer/';
 const KEEPALIVE_MS = 10_000;
 /** A member has a handful of calls at a time on each of its connections. */
 const CALLS_PER_CONNECTION_MAX = 128;
+
+const streamNames: readonly (readonly [name: string, kind: StreamKind])[] = [
+  ['Control', 'control'],
+  ['Bulk', 'bulk'],
+];
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 
@@ -51,23 +60,35 @@ export class PeerServer {
   readonly #self: Identity;
   readonly #known: Acquaintance;
   readonly #log: LogLimit;
+  readonly #service: PeerService;
+  readonly #rawStreams: boolean;
   readonly #server: grpc.Server;
   readonly #injector: ReturnType<grpc.Server['createConnectionInjector']>;
   readonly #sockets = new Set<Socket>();
   #stopped = false;
 
-  constructor(self: Identity, known: Acquaintance, service: PeerService, log: LogLimit) {
+  /** @param rawStreams whether requests for raw streams are known */
+  constructor(
+    self: Identity,
+    known: Acquaintance,
+    service: PeerService,
+    log: LogLimit,
+    rawStreams: boolean,
+  ) {
     this.#self = self;
     this.#known = known;
     this.#log = log;
+    this.#service = service;
+    this.#rawStreams = rawStreams;
     this.#server = new grpc.Server({
       ...messageLimits,
       'grpc.max_concurrent_streams': CALLS_PER_CONNECTION_MAX,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_MS,
     });
-    this.#bidi('Control', (call, greeting) => service.stream(call, 'control', greeting));
-    this.#bidi('Bulk', (call, greeting) => service.stream(call, 'bulk', greeting));
+    for (const [name, kind] of streamNames) {
+      this.#bidi(name, (call, greeting) => service.stream(new CallStream(call), kind, greeting));
+    }
     this.#bidi('SendSnapshot', (call, greeting) => service.chunks(call, greeting));
     this.#unary('Forward', service.forward);
     this.#unary('OfferSnapshot', service.offer);
@@ -86,11 +107,34 @@ export class PeerServer {
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
-    // Whoever sends garbage or goes away mid-frame must not end the process.
-    socket.on('error', () => socket.destroy());
-    socket.once('close', () => this.#sockets.delete(socket));
+    this.#note(socket);
     this.#injector.injectConnection(socket);
+  }
+
+  /**
+   * Takes over a connection that asks, by HTTP/1.1, to become a raw stream. False when it asks for
+   * something else: it is to be answered as if it had not asked.
+   */
+  upgrade(request: IncomingMessage, duplex: Duplex, head: Buffer): boolean {
+    const name = (request.url ?? '').startsWith(PATH) ? request.url?.slice(PATH.length) : '';
+    const kind = streamNames.find(([known]) => known === name)?.[1];
+    const isAsked = request.headers.upgrade === RAW_PROTOCOL && request.method === 'GET';
+    if (!this.#rawStreams || !isAsked || kind === undefined) {
+      return false;
+    }
+    // What the ports hand on are sockets, encrypted or not.
+    const socket = duplex as Socket;
+    this.#note(socket);
+    socket.setTimeout(0);
+    socket.setNoDelay(true);
+    const address = `${socket.remoteAddress ?? ''}:${socket.remotePort ?? ''}`;
+    const [greeting, refusal] = this.#check(metadataOf(request.headers), address);
+    if (greeting === null) {
+      refuseUpgrade(socket, refusal);
+    } else {
+      this.#service.stream(new RawInbound(socket, head), kind, greeting);
+    }
+    return true;
   }
 
   /** Ends every connection at once. */
@@ -104,6 +148,13 @@ export class PeerServer {
       socket.destroy();
     }
     this.#sockets.clear();
+  }
+
+  #note(socket: Socket): void {
+    this.#sockets.add(socket);
+    // Whoever sends garbage or goes away mid-frame must not end the process.
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.#sockets.delete(socket));
   }
 
   #bidi(name: string, serve: (call: InboundCall, greeting: Greeting) => void): void {

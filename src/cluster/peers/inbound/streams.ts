@@ -2,15 +2,14 @@
 // every message checked before anybody sees it; whoever breaks the rules loses the stream. Called
 // by server.ts with streams whose handshake was accepted.
 
-import type grpc from '@grpc/grpc-js';
-
 import { hexId } from '../../../base/bytes.js';
+import type { SharedErrorCode } from '../../../base/errors.js';
 import { checkPeerMessage, type Message, MessageType } from '../../../raft/index.js';
 import { decodeRun } from '../../../storage/entry-run.js';
 import type { LogLimit } from '../log-limit.js';
 import { SILENT_TICKS, type Timing, timingOf } from '../options.js';
 import type { PeerCore } from '../types.js';
-import { decodeFrame, encodeReply, type Inbound, isTravelling } from '../wire/frame.js';
+import { decodeFrame, type Inbound, isTravelling } from '../wire/frame.js';
 import {
   type Greeting,
   greet,
@@ -18,9 +17,8 @@ import {
   type RefusalName,
   refusalStatus,
 } from '../wire/handshake.js';
-
-export type StreamKind = 'control' | 'bulk';
-export type InboundCall = grpc.ServerDuplexStream<Buffer, Buffer>;
+import type { Forward } from '../wire/raw.js';
+import type { InboundStream, StreamKind } from './stream.js';
 
 export interface StreamsContext {
   readonly self: Identity;
@@ -28,6 +26,8 @@ export interface StreamsContext {
   readonly log: LogLimit;
   readonly timing: Timing;
   receive(message: Message): void;
+  /** Proposals of the member; null when they have been queued. */
+  forwarded(term: number, forwards: Uint8Array): SharedErrorCode | null;
   /** A stream of the member was opened or ended. */
   changed(from: bigint): void;
 }
@@ -35,13 +35,13 @@ export interface StreamsContext {
 interface OpenStream {
   readonly from: bigint;
   readonly kind: StreamKind;
-  readonly call: InboundCall;
+  readonly carrier: InboundStream;
   /** Ticks of this member without a frame after which the stream counts as dead. */
   readonly silentTicksMax: number;
   idleTicks: number;
 }
 
-/** Pongs that may wait for a member that does not read them; more are left out. */
+/** Pongs and answers that may wait for a member that does not read them; more are left out. */
 const PONG_BYTES_MAX = 64 << 10;
 
 const keyOf = (from: bigint, kind: StreamKind): string => `${kind} ${from}`;
@@ -72,26 +72,22 @@ export class InboundStreams {
   }
 
   /** Serves a stream until it ends; an older one of the same kind and member ends now. */
-  serve(call: InboundCall, kind: StreamKind, greeting: Greeting): void {
+  serve(carrier: InboundStream, kind: StreamKind, greeting: Greeting): void {
     const from = greeting.identity.memberId;
     const silentTicksMax = this.#silentTicks(kind, greeting);
-    const stream: OpenStream = { from, kind, call, silentTicksMax, idleTicks: 0 };
+    const stream: OpenStream = { from, kind, carrier, silentTicksMax, idleTicks: 0 };
     const key = keyOf(from, kind);
     const older = this.#open.get(key);
     this.#open.set(key, stream);
     if (older !== undefined) {
       this.#refuse(older, 'replaced');
     }
-    const ended = (): void => this.#ended(stream);
-    call.on('cancelled', ended);
-    call.on('error', ended);
-    call.on('close', ended);
-    call.on('end', () => {
-      ended();
-      call.end();
+    carrier.open(greet(this.#context.self, from), {
+      frame: (bytes) => this.#frame(stream, bytes),
+      forward: (forward) => this.#forward(stream, forward),
+      broken: (error) => this.#violation(stream, error),
+      ended: () => this.#ended(stream),
     });
-    call.on('data', (bytes: Buffer) => this.#frame(stream, bytes));
-    call.sendMetadata(greet(this.#context.self, from));
     this.#context.changed(from);
   }
 
@@ -132,11 +128,9 @@ export class InboundStreams {
   }
 
   #frame(stream: OpenStream, bytes: Buffer): void {
-    if (this.#open.get(keyOf(stream.from, stream.kind)) !== stream) {
+    if (!this.#heard(stream, bytes.length)) {
       return;
     }
-    stream.idleTicks = 0;
-    this.#receivedBytes.set(stream.from, this.receivedBytes(stream.from) + bytes.length);
     const messages: Message[] = [];
     let ping = 0;
     try {
@@ -149,11 +143,32 @@ export class InboundStreams {
       this.#violation(stream, error);
       return;
     }
-    if (ping !== 0 && stream.call.writableLength < PONG_BYTES_MAX) {
-      stream.call.write(encodeReply(ping));
+    if (ping !== 0 && stream.carrier.pendingBytes < PONG_BYTES_MAX) {
+      stream.carrier.pong(ping);
     }
     for (const message of messages) {
       this.#context.receive(message);
+    }
+  }
+
+  /** A sign of life; false when the stream is over. */
+  #heard(stream: OpenStream, bytes: number): boolean {
+    if (this.#open.get(keyOf(stream.from, stream.kind)) !== stream) {
+      return false;
+    }
+    stream.idleTicks = 0;
+    this.#receivedBytes.set(stream.from, this.receivedBytes(stream.from) + bytes);
+    return true;
+  }
+
+  #forward(stream: OpenStream, { number, term, forwards }: Forward): void {
+    if (!this.#heard(stream, forwards.length)) {
+      return;
+    }
+    const error = this.#context.forwarded(term, forwards);
+    // Without an answer the sender knows nothing, which it bears.
+    if (stream.carrier.pendingBytes < PONG_BYTES_MAX) {
+      stream.carrier.answer(number, error ?? '');
     }
   }
 
@@ -199,7 +214,7 @@ export class InboundStreams {
   }
 
   #refuse(stream: OpenStream, reason: RefusalName, detail = ''): void {
-    stream.call.emit('error', refusalStatus(this.#context.self, stream.from, reason, detail));
+    stream.carrier.refuse(refusalStatus(this.#context.self, stream.from, reason, detail));
   }
 
   #ended(stream: OpenStream): void {

@@ -4,10 +4,11 @@
 
 import type grpc from '@grpc/grpc-js';
 
-import type { Clock } from '../../../base/clock.js';
+import type { Cancel, Clock } from '../../../base/clock.js';
 import type { PeerChannel } from '../channel.js';
-import { decodeReply, encodeFrame, type Outbound } from '../wire/frame.js';
+import type { Outbound } from '../wire/frame.js';
 import { type Greeting, type RefusalName, readGreeting, refusalNameOf } from '../wire/handshake.js';
+import type { MessageStream, StreamEvents } from './stream.js';
 
 export interface LinkLimits {
   /** Bytes that may wait, or be written and not yet taken by the connection. */
@@ -41,31 +42,38 @@ export interface LinkEvents {
 /** A frame is closed once it has this size; a single message may be larger. */
 const FRAME_BYTES = 1 << 20;
 
-/** In gRPC's path form. */
-export type LinkPath = '/metastore.peer.v1.Peer/Control' | '/metastore.peer.v1.Peer/Bulk';
-
-const asIs = (bytes: Buffer): Buffer => bytes;
+/** Proposals that were handed over and are not answered yet. */
+interface Asked {
+  readonly resolve: (error: string) => void;
+  readonly reject: (error: Error) => void;
+  readonly cancelTimer: Cancel;
+}
 
 export class Link {
   readonly channel: PeerChannel;
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
   readonly #events: LinkEvents;
-  readonly #call: grpc.ClientDuplexStream<Buffer, Buffer>;
+  readonly #stream: MessageStream;
+  readonly #asked = new Map<number, Asked>();
+  #lastAsked = 0;
   #state: 'opening' | 'up' | 'closed' = 'opening';
   #waiting: Outbound[] = [];
-  // Invariant: the sizes of what waits and of what is written but not yet taken.
-  #queuedBytes = 0;
+  // Invariant: the sizes of what waits.
+  #waitingBytes = 0;
   #sentBytes = 0;
   #bytesSincePing = 0;
   #pingDue = false;
   #pingsOwed = 0;
   #idleTicks = 0;
 
+  /**
+   * @param channel for calls beside the stream; ends with it
+   * @param open begins the stream; @throws as it does
+   */
   constructor(
     channel: PeerChannel,
-    path: LinkPath,
-    metadata: grpc.Metadata,
+    open: (events: StreamEvents) => MessageStream,
     limits: LinkLimits,
     clock: Clock,
     events: LinkEvents,
@@ -74,13 +82,12 @@ export class Link {
     this.#limits = limits;
     this.#clock = clock;
     this.#events = events;
-    this.#call = channel.client.makeBidiStreamRequest(path, asIs, asIs, metadata);
-    this.#call.on('metadata', (answer) => this.#accepted(answer));
-    this.#call.on('data', (reply: Buffer) => this.#replied(reply));
-    this.#call.on('error', (error: grpc.ServiceError) => {
-      this.#end(error.details || error.message, error.metadata);
+    this.#stream = open({
+      accepted: (answer) => this.#accepted(answer),
+      pong: (value) => this.#replied(value),
+      answered: (number, error) => this.#answered(number, error),
+      ended: (details, metadata) => this.#end(details, metadata),
     });
-    this.#call.on('status', (status) => this.#end(status.details || 'closed', status.metadata));
   }
 
   get isUp(): boolean {
@@ -97,14 +104,42 @@ export class Link {
     if (this.#state !== 'up') {
       return false;
     }
-    const after = this.#queuedBytes + one.size;
-    // A message that exceeds the bound alone could otherwise never leave.
-    if (after > this.#limits.queuedBytesMax && this.#queuedBytes > 0) {
+    if (!this.#hasRoom(one.size)) {
       return false;
     }
-    this.#queuedBytes = after;
+    this.#waitingBytes += one.size;
     this.#waiting.push(one);
     return true;
+  }
+
+  /** Whether proposals may be handed over within the stream. */
+  get takesForwards(): boolean {
+    return this.#state === 'up' && this.#stream.takesForwards;
+  }
+
+  /**
+   * Hands proposals over, behind all that was flushed: '' when they are queued there, or the name
+   * of an error. Null when they were not sent; rejects when nobody knows.
+   */
+  forward(term: number, forwards: Uint8Array, timeoutMs: number): Promise<string> | null {
+    if (!this.takesForwards || !this.#hasRoom(forwards.length)) {
+      return null;
+    }
+    const number = ++this.#lastAsked % 2 ** 32;
+    this.#sentBytes += this.#stream.forward(number, term, forwards);
+    return new Promise((resolve, reject) => {
+      const cancelTimer = this.#clock.after(timeoutMs, () => {
+        this.#asked.delete(number);
+        reject(new Error('no answer in time'));
+      });
+      this.#asked.set(number, { resolve, reject, cancelTimer });
+    });
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const queued = this.#waitingBytes + this.#stream.pendingBytes;
+    // A message that exceeds the bound alone could otherwise never leave.
+    return queued === 0 || queued + bytes <= this.#limits.queuedBytesMax;
   }
 
   /** Hands what waits to the connection. */
@@ -113,7 +148,10 @@ export class Link {
       return;
     }
     const waiting = this.#waiting;
-    this.#waiting = [];
+    if (waiting.length > 0) {
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+    }
     let from = 0;
     let bytes = 0;
     for (let i = 0; i < waiting.length; i++) {
@@ -156,8 +194,13 @@ export class Link {
     if (this.#state !== 'closed') {
       this.#state = 'closed';
       this.#waiting = [];
-      this.#call.cancel();
+      this.#stream.close();
       this.channel.close();
+      for (const { reject, cancelTimer } of this.#asked.values()) {
+        cancelTimer();
+        reject(new Error('the stream has ended'));
+      }
+      this.#asked.clear();
     }
   }
 
@@ -170,11 +213,7 @@ export class Link {
       this.#bytesSincePing = 0;
       this.#pingsOwed++;
     }
-    const frame = encodeFrame(messages, ping);
-    this.#sentBytes += frame.length;
-    this.#call.write(frame, () => {
-      this.#queuedBytes -= bytes;
-    });
+    this.#sentBytes += this.#stream.write(messages, ping);
   }
 
   #accepted(answer: grpc.Metadata): void {
@@ -191,15 +230,8 @@ export class Link {
     this.#events.up(greeting);
   }
 
-  #replied(reply: Buffer): void {
+  #replied(pong: number): void {
     if (this.#state !== 'up') {
-      return;
-    }
-    let pong: number;
-    try {
-      pong = decodeReply(reply);
-    } catch (error) {
-      this.#end(error instanceof Error ? error.message : String(error));
       return;
     }
     if (pong === 0 || this.#pingsOwed === 0) {
@@ -208,6 +240,13 @@ export class Link {
     this.#pingsOwed--;
     this.#idleTicks = 0;
     this.#events.roundTrip(Math.max(0, this.#clock.nowMs() - (pong - 1) / 1000));
+  }
+
+  #answered(number: number, error: string): void {
+    const asked = this.#asked.get(number);
+    this.#asked.delete(number);
+    asked?.cancelTimer();
+    asked?.resolve(error);
   }
 
   #end(details: string, metadata?: grpc.Metadata): void {

@@ -12,8 +12,11 @@ import { type PeerLimits, SILENT_TICKS, type Timing } from '../options.js';
 import type { PeerAddress } from '../types.js';
 import { outbound } from '../wire/frame.js';
 import { type Greeting, greet, type Identity } from '../wire/handshake.js';
-import { Link, type LinkEnd, type LinkPath } from './link.js';
+import { GrpcStream } from './grpc-stream.js';
+import { Link, type LinkEnd } from './link.js';
 import { LossReport } from './loss-report.js';
+import { NegotiatedStream } from './negotiated.js';
+import type { LinkPath, StreamEvents } from './stream.js';
 
 export interface RemoteEvents {
   /** The streams to the member came up or broke. */
@@ -34,6 +37,8 @@ export interface RemoteContext {
   readonly clock: Clock;
   readonly log: LogLimit;
   readonly dialler: SecureDialler | null;
+  /** Whether raw streams are asked for, or gRPC calls at once. */
+  readonly rawStreams: boolean;
 }
 
 const BACKOFF_MIN_MS = 50;
@@ -138,6 +143,11 @@ export class Remote {
     }
   }
 
+  /** Hands proposals over where the stream of entries takes them; null where it does not. */
+  forward(term: number, forwards: Uint8Array, timeoutMs: number): Promise<string> | null {
+    return this.#bulk?.forward(term, forwards, timeoutMs) ?? null;
+  }
+
   flush(): void {
     this.#control?.flush();
     this.#bulk?.flush();
@@ -228,7 +238,13 @@ export class Remote {
       silentTicksMax: isControl ? SILENT_TICKS : timing.bulkSilentTicks,
       bytesPerPing: isControl ? CONTROL_BYTES_PER_PING : BULK_BYTES_PER_PING,
     };
-    return new Link(new PeerChannel(place), path, greet(self, this.id), linkLimits, clock, {
+    const channel = new PeerChannel(place);
+    const greeting = greet(self, this.id);
+    const open = (told: StreamEvents) =>
+      this.#context.rawStreams
+        ? new NegotiatedStream(place, channel, path, greeting, told)
+        : new GrpcStream(channel, path, greeting, told);
+    return new Link(channel, open, linkLimits, clock, {
       ...events,
       roundTrip: (milliseconds) => {
         if (isControl) {

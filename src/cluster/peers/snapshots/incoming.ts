@@ -15,7 +15,7 @@ import {
 } from '../../../raft/index.js';
 import type { SnapshotKind } from '../../../storage/native.js';
 import { isConfState } from '../../conf-state.js';
-import type { InboundCall } from '../inbound/streams.js';
+import type { InboundCall } from '../inbound/stream.js';
 import type { PeerLimits } from '../options.js';
 import type { PeerCore, TransferEvents } from '../types.js';
 import { type Greeting, greet, type Identity, refusalStatus } from '../wire/handshake.js';

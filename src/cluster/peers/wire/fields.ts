@@ -46,11 +46,15 @@ export function bytesSize(length: number): number {
 export class FieldWriter {
   readonly #buffer: Buffer;
   // Invariant: 0 <= #at <= #buffer.length.
-  #at = 0;
+  #at: number;
 
-  /** @param size exactly the bytes that will be written */
-  constructor(size: number) {
-    this.#buffer = Buffer.allocUnsafe(size);
+  /**
+   * @param size exactly the bytes that will be written
+   * @param leadBytes room in front of them
+   */
+  constructor(size: number, leadBytes = 0) {
+    this.#buffer = Buffer.allocUnsafe(leadBytes + size);
+    this.#at = leadBytes;
   }
 
   /** Writes a number's field unless it is 0. */

@@ -109,13 +109,16 @@ function writeMessage(writer: FieldWriter, one: Outbound): void {
   }
 }
 
-/** Encodes messages, in order, and a ping (0 for none) as one Frame. */
-export function encodeFrame(messages: readonly Outbound[], ping: number): Buffer {
+/**
+ * Encodes messages, in order, and a ping (0 for none) as one Frame, behind so many bytes that the
+ * caller fills in.
+ */
+export function encodeFrame(messages: readonly Outbound[], ping: number, leadBytes = 0): Buffer {
   let size = numberSize(ping);
   for (const one of messages) {
     size += bytesSize(one.size);
   }
-  const writer = new FieldWriter(size);
+  const writer = new FieldWriter(size, leadBytes);
   for (const one of messages) {
     writer.head(1, one.size);
     writeMessage(writer, one);

@@ -2,6 +2,8 @@
 // proposals and snapshots, by reflection over proto/metastore/peer.proto. Used by both directions
 // of the transport.
 
+import { bytesOf } from '../../../base/bytes.js';
+import type { SharedErrorCode } from '../../../base/errors.js';
 import { Codec } from '../../../base/proto/codec.js';
 
 const peer = <T>(name: string): Codec<T> => new Codec<T>(`metastore.peer.v1.${name}`);
@@ -16,6 +18,31 @@ export interface ForwardResponse {
 
 export const forwardRequest = peer<ForwardRequest>('ForwardRequest');
 export const forwardResponse = peer<ForwardResponse>('ForwardResponse');
+
+/** Reasons that another member may give for not queueing proposals. */
+const forwardErrors: ReadonlySet<string> = new Set<SharedErrorCode>([
+  'NotLeader',
+  'NoLeader',
+  'LeaderChanged',
+  'ProposalDropped',
+  'TooManyRequests',
+  'Unmarshal',
+  'Stopped',
+  'Internal',
+]);
+
+/** What a ForwardResponse says. @throws MetaStoreError Unmarshal */
+export function forwardError(reply: Buffer): string {
+  return forwardResponse.decode(bytesOf(reply)).error;
+}
+
+/** What became of proposals that were handed over; '' says that they are queued. */
+export function forwardOutcome(error: string): SharedErrorCode | null {
+  if (error === '') {
+    return null;
+  }
+  return forwardErrors.has(error) ? (error as SharedErrorCode) : 'ProposalDropped';
+}
 
 export interface ConfStateMessage {
   readonly voters: readonly bigint[];

@@ -1,7 +1,7 @@
 // One end of the peer transport in a test: real sockets on 127.0.0.1, a core in memory, and events
 // and log lines that are kept to be looked at. Several of them make a cluster without Raft.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { systemClock } from '../../../../../src/base/clock.js';
 import type { SharedErrorCode } from '../../../../../src/base/errors.js';
 import type { LogFields, Logger } from '../../../../../src/base/log/logger.js';
@@ -9,6 +9,7 @@ import type { PeersOptions } from '../../../../../src/cluster/peers/options.js';
 import { Peers } from '../../../../../src/cluster/peers/peers.js';
 import type { PeerAddress, PeerEvents } from '../../../../../src/cluster/peers/types.js';
 import type { Message } from '../../../../../src/raft/index.js';
+import { SharedPort } from '../../../../../src/transport/port.js';
 import { freePorts } from '../../../../support/ports.js';
 import { FakePeerCore } from './fake-peer-core.js';
 
@@ -97,7 +98,7 @@ export class TestMember {
   readonly peers: Peers;
   /** Where connections have come from. */
   readonly remoteAddresses: string[] = [];
-  readonly #server: Server;
+  readonly #server: SharedPort;
   readonly #sockets = new Set<Socket>();
 
   private constructor(id: bigint, port: number, options: Partial<PeersOptions>) {
@@ -114,6 +115,7 @@ export class TestMember {
         electionMs: 300,
         requestTimeoutMs: 2000,
         snapshotBytesPerSecond: 0,
+        rawStreams: process.env.METASTORE_PEER_STREAMS !== 'grpc',
         ...options,
       },
       this.core,
@@ -121,12 +123,25 @@ export class TestMember {
       systemClock,
       this.log,
     );
-    this.#server = createServer({ noDelay: true }, (socket) => {
+    const note = (socket: Socket) => {
       this.#sockets.add(socket);
       this.remoteAddresses.push(socket.remoteAddress ?? '');
       socket.once('close', () => this.#sockets.delete(socket));
-      this.peers.grpcServer.accept(socket);
-    });
+    };
+    this.#server = new SharedPort(
+      {
+        http2: (socket) => {
+          note(socket);
+          this.peers.grpcServer.accept(socket);
+        },
+        http1: async () => ({ status: 404, headers: {}, body: '' }),
+        upgrade: (request, socket, head) => {
+          note(socket as Socket);
+          return this.peers.grpcServer.upgrade(request, socket, head);
+        },
+      },
+      this.log,
+    );
   }
 
   static async start(
@@ -136,10 +151,8 @@ export class TestMember {
   ): Promise<TestMember> {
     const [free] = await freePorts(1);
     const member = new TestMember(id, port ?? (free as number), options);
-    await new Promise<void>((resolve, reject) => {
-      member.#server.once('error', reject);
-      member.#server.listen(member.port, '127.0.0.1', resolve);
-    });
+    await member.#server.listen({ host: '127.0.0.1', port: member.port });
+    member.#server.serve();
     return member;
   }
 
@@ -164,7 +177,7 @@ export class TestMember {
     for (const socket of this.#sockets) {
       socket.destroy();
     }
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    await this.#server.close();
   }
 }
 
