@@ -64,22 +64,23 @@ for (const engine of ['memory', 'rocksdb'] as const) {
     });
 
     t.test('keep-alive holds a lease beyond its time; then it ends with its keys', async (t) => {
-      const { ID } = await client.leaseGrant(2n);
+      const { ID } = await client.leaseGrant(3n);
       await client.put('kept', '1', { lease: ID });
       const stream = client.stream('/etcdserverpb.Lease/LeaseKeepAlive');
-      for (let i = 0; i < 4; i++) {
+      let since = 0;
+      for (let i = 0; i < 5; i++) {
         await sleep(800);
+        since = performance.now();
         stream.send(rpc.leaseKeepAliveRequest.encode({ ID }));
         const answer = rpc.leaseKeepAliveResponse.decode(
           (await stream.next()) as unknown as Uint8Array,
         );
-        t.match(answer, { ID, TTL: 2n });
+        t.match(answer, { ID, TTL: 3n });
       }
       t.ok(await client.get('kept'));
-      const since = performance.now();
       await waitFor('expiry', async () => (await client.get('kept')) === undefined, 6000, 50);
       const tookMs = performance.now() - since;
-      t.ok(tookMs > 1500 && tookMs < 4000, `${tookMs} ms`);
+      t.ok(tookMs > 2900, `${tookMs} ms`);
       stream.send(rpc.leaseKeepAliveRequest.encode({ ID }));
       const late = await stream.next();
       t.equal(rpc.leaseKeepAliveResponse.decode(late as unknown as Uint8Array).TTL, 0n);
