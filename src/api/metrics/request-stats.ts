@@ -23,7 +23,14 @@ interface Sizes {
 
 type Measure = (request: Buffer, reply: Buffer | null) => Sizes;
 
+/** Up to here a transaction is told of in full; the text of a larger one would hold up others. */
+const TOLD_MAX_BYTES = 64 * 1024;
+
 function txnSizes(request: Buffer, reply: Buffer | null): Sizes {
+  if (request.length > TOLD_MAX_BYTES) {
+    const content = `a transaction of ${request.length} bytes`;
+    return { requests: 0, requestBytes: request.length, responses: 0, content };
+  }
   const content = messageText('etcdserverpb.TxnRequest', request);
   if (reply === null) {
     return { requests: 0, requestBytes: 0, responses: 0, content };

@@ -231,6 +231,13 @@ t.test('slow calls are warned of, without the values', async (t) => {
     'response size': -1,
     'request content': '',
   });
+  const txn = { path: '/etcdserverpb.KV/Txn', requestStream: false, responseStream: false };
+  const large = unaryOf(calls.inside({ kind: 'unary', handle: async () => reply }, txn));
+  await large(context, Buffer.alloc(70_000));
+  t.match(JSON.parse(lines[2] as string), {
+    'request size': 70_000,
+    'request content': 'a transaction of 70000 bytes',
+  });
 });
 
 t.test('quick calls are told of at debug level only', async (t) => {
