@@ -9,7 +9,6 @@ import * as rpc from '../../base/proto/kv-messages.js';
 import { callUnary, statusOf } from './gateway/calls.js';
 import { GatewayCall } from './gateway/context.js';
 import type { Gateway } from './gateway/gateway.js';
-import { encodeJsonPieces, inTurns, PIECE_BYTES } from './gateway/json/encode.js';
 import { JsonProblem } from './gateway/json/scanner.js';
 import { callHeaders } from './gateway/metadata.js';
 import { tooLarge } from './gateway/requests.js';
@@ -126,11 +125,11 @@ export class KeyEndpoint {
       switch (request.method) {
         case 'GET':
         case 'HEAD':
-          return await this.#get(call, keys, query);
+          return await this.#get(call, keys, query, request.signal);
         case 'PUT':
           return await this.#put(call, keys, query, request);
         case 'DELETE':
-          return await this.#delete(call, keys);
+          return await this.#delete(call, keys, request.signal);
         default:
           return refusal(405, 'Method Not Allowed', { allow: METHODS });
       }
@@ -141,7 +140,12 @@ export class KeyEndpoint {
     }
   }
 
-  async #get(call: GatewayCall, keys: Keys, query: Query): Promise<HttpResponse> {
+  async #get(
+    call: GatewayCall,
+    keys: Keys,
+    query: Query,
+    gone: AbortSignal,
+  ): Promise<HttpResponse> {
     const message = rpc.rangeRequest.encode({
       ...keys,
       revision: integer(query, 'rev'),
@@ -151,7 +155,7 @@ export class KeyEndpoint {
     const route = this.#route('/v3/kv/range');
     const reply = await callUnary(this.#gateway.backend, route, call, message);
     if (keys.range_end.length > 0) {
-      return json(route, reply);
+      return this.#json(route, reply, gone);
     }
     const { header, kvs } = rpc.rangeResponse.decode(bytesOf(reply));
     const [kv] = kvs;
@@ -191,14 +195,16 @@ export class KeyEndpoint {
     const message = rpc.putRequest.encode({ key, value: bytesOf(value), lease });
     const route = this.#route('/v3/kv/put');
     const reply = await callUnary(this.#gateway.backend, route, call, message);
-    return json(route, reply, rpc.putResponse.decode(bytesOf(reply)).header);
+    const { header } = rpc.putResponse.decode(bytesOf(reply));
+    return this.#json(route, reply, request.signal, header);
   }
 
-  async #delete(call: GatewayCall, keys: Keys): Promise<HttpResponse> {
+  async #delete(call: GatewayCall, keys: Keys, gone: AbortSignal): Promise<HttpResponse> {
     const message = rpc.deleteRangeRequest.encode(keys);
     const route = this.#route('/v3/kv/deleterange');
     const reply = await callUnary(this.#gateway.backend, route, call, message);
-    return json(route, reply, rpc.deleteRangeResponse.decode(bytesOf(reply)).header);
+    const { header } = rpc.deleteRangeResponse.decode(bytesOf(reply));
+    return this.#json(route, reply, gone, header);
   }
 
   #route(path: string): Route {
@@ -208,19 +214,18 @@ export class KeyEndpoint {
     }
     return route;
   }
-}
 
-/** An answer in the gateway's form. */
-function json(
-  route: Route,
-  reply: Buffer,
-  header: rpc.RangeResponse['header'] = null,
-): HttpResponse {
-  const headers = {
-    'content-type': 'application/json',
-    ...(header === null ? {} : revisionHeader(header)),
-  };
-  const pieces = encodeJsonPieces(route.response, reply);
-  const body = reply.length > PIECE_BYTES ? inTurns(pieces) : [...pieces].join('');
-  return { status: 200, headers, body };
+  /** An answer in the gateway's form. */
+  async #json(
+    route: Route,
+    reply: Buffer,
+    gone: AbortSignal,
+    header: rpc.RangeResponse['header'] = null,
+  ): Promise<HttpResponse> {
+    const headers = {
+      'content-type': 'application/json',
+      ...(header === null ? {} : revisionHeader(header)),
+    };
+    return { status: 200, headers, body: await this.#gateway.codec.answer(route, reply, gone) };
+  }
 }

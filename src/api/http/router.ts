@@ -52,6 +52,8 @@ export interface HttpParts extends Omit<HealthParts, 'member'> {
 export interface HttpSide {
   readonly handler: HttpHandler;
   readonly upgrade: HttpUpgrade;
+  /** Ends what works for it in the background; resolves when that has ended. */
+  stop(): Promise<void>;
 }
 
 const nameIgnored =
@@ -78,7 +80,7 @@ class Router {
     this.#parts = parts;
     this.#access = new AccessControl(options);
     const backend = { handlers, errors: member.errors };
-    this.#gateway = new Gateway(backend, options.maxReceiveBytes);
+    this.#gateway = new Gateway(backend, options.maxReceiveBytes, parts.log);
     this.#keys = new KeyEndpoint(this.#gateway);
     this.#sockets = new GatewaySockets(this.#gateway);
   }
@@ -111,6 +113,10 @@ class Router {
     }
     this.#sockets.accept(request, socket, head, path);
     return true;
+  }
+
+  stop(): Promise<void> {
+    return this.#gateway.codec.stop();
   }
 
   /** What is refused whatever it asks for. */
@@ -235,6 +241,7 @@ export function httpRouter(parts: HttpParts): HttpSide {
   return {
     handler: (request) => router.answer(request),
     upgrade: (request, socket, head) => router.upgrade(request, socket, head),
+    stop: () => router.stop(),
   };
 }
 

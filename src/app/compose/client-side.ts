@@ -107,6 +107,7 @@ export async function openClientSide(
       stopPolling();
       streams.stop();
       await drained;
+      await http.stop();
       await tracing.stop();
     },
   };

@@ -4,7 +4,7 @@
 import type { HandlerTable, ServerStream, StreamHandler } from '../../../base/call.js';
 import { type ErrorTable, MetaStoreError, type WireStatus } from '../../../base/errors.js';
 import type { GatewayCall } from './context.js';
-import { encodeJson } from './json/encode.js';
+import { escaped } from './json/lines.js';
 import { JsonProblem } from './json/scanner.js';
 import type { Route } from './routes.js';
 import { Code, statusJson } from './status.js';
@@ -40,18 +40,6 @@ export async function callUnary(
     return call.expired;
   }
   return Promise.race([handler.handle(call, message), call.expired]);
-}
-
-/** What browsers could take for markup is escaped in lines, wherever they are shown. */
-function escaped(json: string): string {
-  return json.replace(
-    /[<>&\u2028\u2029]/g,
-    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-}
-
-export function resultLine(route: Route, message: Buffer): string {
-  return `{"result":${escaped(encodeJson(route.response, message))}}`;
 }
 
 export function errorLine(status: WireStatus): string {

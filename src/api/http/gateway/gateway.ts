@@ -3,25 +3,12 @@
 
 import type { HttpRequest, HttpResponse } from '../../../base/call.js';
 import { MetaStoreError } from '../../../base/errors.js';
-import {
-  type Backend,
-  callUnary,
-  errorLine,
-  GatewayStream,
-  resultLine,
-  statusOf,
-} from './calls.js';
+import type { Logger } from '../../../base/log/logger.js';
+import { inPieces, JsonCodec } from '../transcoder/codec.js';
+import { type Backend, callUnary, errorLine, GatewayStream, statusOf } from './calls.js';
 import { GatewayCall } from './context.js';
-import { encodeJson, encodeJsonPieces, inTurns, PIECE_BYTES } from './json/encode.js';
 import { callHeaders } from './metadata.js';
-import {
-  type BodyLimits,
-  bodyLimits,
-  checkSize,
-  firstMessage,
-  MessageSource,
-  tooLarge,
-} from './requests.js';
+import { type BodyLimits, bodyLimits, checkSize, MessageSource, tooLarge } from './requests.js';
 import { gatewayRoutes, type Route } from './routes.js';
 import { Code, errorReply, httpStatus } from './status.js';
 
@@ -33,12 +20,14 @@ const succeeded = {
 export class Gateway {
   readonly backend: Backend;
   readonly limits: BodyLimits;
+  readonly codec: JsonCodec;
   readonly #routes = gatewayRoutes();
 
   /** @param maxReceiveBytes largest request message, as for gRPC */
-  constructor(backend: Backend, maxReceiveBytes: number) {
+  constructor(backend: Backend, maxReceiveBytes: number, log: Logger) {
     this.backend = backend;
     this.limits = bodyLimits(maxReceiveBytes);
+    this.codec = new JsonCodec(this.limits, log);
   }
 
   route(path: string): Route | undefined {
@@ -63,18 +52,15 @@ export class Gateway {
     try {
       if (route.requestStream) {
         const chunks = request.chunks();
-        const source = new MessageSource(route.request, chunks, this.limits);
-        return await this.#stream(
-          route,
-          call,
-          () => source.next(),
-          () => void source.discard(),
-        );
+        const decode = (text: string) => this.codec.value(route, text, request.signal);
+        const source = new MessageSource(decode, chunks, this.limits);
+        const requests = { receive: () => source.next(), done: () => void source.discard() };
+        return await this.#stream(route, call, requests, request.signal);
       }
       const message = await this.#message(route, request);
       return route.responseStream
-        ? await this.#stream(route, call, onlyOne(message), () => undefined)
-        : await this.#unary(route, call, message);
+        ? await this.#stream(route, call, onlyOne(message), request.signal)
+        : await this.#unary(route, call, message, request.signal);
     } catch (error) {
       call.finish();
       return errorReply(statusOf(this.backend.errors, error));
@@ -96,16 +82,18 @@ export class Gateway {
     }
     // A form that names its method is no message.
     const text = overriddenMethod(request) === null ? body : Buffer.alloc(0);
-    return checkSize(await firstMessage(route.request, text), this.limits);
+    return checkSize(await this.codec.request(route, text, request.signal), this.limits);
   }
 
-  async #unary(route: Route, call: GatewayCall, message: Buffer): Promise<HttpResponse> {
+  async #unary(
+    route: Route,
+    call: GatewayCall,
+    message: Buffer,
+    gone: AbortSignal,
+  ): Promise<HttpResponse> {
     const reply = await callUnary(this.backend, route, call, message);
     call.finish();
-    const body =
-      reply.length > PIECE_BYTES
-        ? inTurns(encodeJsonPieces(route.response, reply))
-        : encodeJson(route.response, reply);
+    const body = await this.codec.answer(route, reply, gone);
     return { status: 200, headers: succeeded, body };
   }
 
@@ -113,8 +101,8 @@ export class Gateway {
   async #stream(
     route: Route,
     call: GatewayCall,
-    receive: () => Promise<Buffer | null>,
-    done: () => void,
+    { receive, done }: Requests,
+    gone: AbortSignal,
   ): Promise<HttpResponse> {
     const handler = this.backend.handlers.get(route.method);
     if (handler?.kind !== 'stream') {
@@ -128,7 +116,8 @@ export class Gateway {
     await stream.ready();
     const { outcome } = stream;
     if (outcome === null) {
-      return { status: 200, headers: succeeded, body: lines(route, stream, call) };
+      const line = (message: Buffer) => this.codec.line(route, message, gone);
+      return { status: 200, headers: succeeded, body: lines(line, stream, call) };
     }
     if (outcome.error === null) {
       return { status: 200, headers: {}, body: '' };
@@ -150,28 +139,42 @@ function overriddenMethod({ method, headers }: HttpRequest): string | null {
     : null;
 }
 
+/** What a stream of requests comes from. */
+interface Requests {
+  readonly receive: () => Promise<Buffer | null>;
+  /** The call is over. */
+  readonly done: () => void;
+}
+
 /** A stream of requests that has one. */
-function onlyOne(message: Buffer): () => Promise<Buffer | null> {
+function onlyOne(message: Buffer): Requests {
   let left: Buffer | null = message;
-  return async () => {
+  const receive = async () => {
     const next = left;
     left = null;
     return next;
   };
+  return { receive, done: () => undefined };
 }
 
 /** The lines of an answer; ends with the call, and ends the call when nobody reads on. */
 async function* lines(
-  route: Route,
+  lineOf: (message: Buffer) => Promise<string | Buffer>,
   stream: GatewayStream,
   call: GatewayCall,
-): AsyncGenerator<string> {
+): AsyncGenerator<string | Buffer> {
   try {
     for (;;) {
       await stream.ready();
       const next = stream.pull();
       if (next !== null) {
-        yield `${resultLine(route, next.message)}\n`;
+        const line = await lineOf(next.message);
+        if (typeof line === 'string') {
+          yield `${line}\n`;
+        } else {
+          yield* inPieces(line);
+          yield '\n';
+        }
         next.taken?.();
         continue;
       }

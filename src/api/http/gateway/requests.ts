@@ -1,14 +1,15 @@
 // Requests of the gateway out of bodies: the first JSON value of a whole body, or one value after
-// the other of a body that goes on. Both are bounded before anything is parsed, and give way to
-// other work between pieces of a large body.
+// the other of a body that goes on. Both are bounded before anything is parsed; the latter gives
+// way to other work between pieces.
 
 import { MetaStoreError } from '../../../base/errors.js';
 import { decodeJson } from './json/decode.js';
 import { JsonProblem, JsonScanner, UNEXPECTED_END } from './json/scanner.js';
 import type { Shape } from './json/shape.js';
 
-/** How much is looked at in one turn. */
-const TURN_CHARACTERS = 128 * 1024;
+/** How much of a stream's body is looked at in one turn, and how many messages come of it. */
+const TURN_BYTES = 64 * 1024;
+const TURN_MESSAGES = 256;
 /** What a request may have besides its message: names, blanks, values that nobody knows. */
 const SLACK_BYTES = 1 << 20;
 /** What is read and thrown away of a body that nobody wants, so that its connection may go on. */
@@ -45,17 +46,12 @@ export function checkSize(message: Buffer, limits: BodyLimits): Buffer {
  *
  * @throws JsonProblem
  */
-export async function firstMessage(shape: Shape, body: Buffer): Promise<Buffer> {
+export function firstMessage(shape: Shape, body: Buffer): Buffer {
   const scanner = new JsonScanner();
   const text = body.toString('latin1');
-  for (let from = 0; from < text.length; from += TURN_CHARACTERS) {
-    if (from > 0) {
-      await new Promise<void>((resolve) => setImmediate(resolve));
-    }
-    const end = scanner.scan(text.slice(from, from + TURN_CHARACTERS), 0);
-    if (end >= 0) {
-      return decodeJson(shape, text.slice(0, from + end).trimStart());
-    }
+  const end = scanner.scan(text, 0);
+  if (end >= 0) {
+    return decodeJson(shape, text.slice(0, end).trimStart());
   }
   if (!scanner.begun) {
     return Buffer.alloc(0);
@@ -66,20 +62,32 @@ export async function firstMessage(shape: Shape, body: Buffer): Promise<Buffer> 
   return decodeJson(shape, text.trimStart());
 }
 
+/** What makes a message of a JSON value, one character for each byte. @throws JsonProblem */
+export type DecodeValue = (text: string) => Buffer | Promise<Buffer>;
+
+/** Lets other work have its turn. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 /** The messages of a body that may go on for as long as the call does. */
 export class MessageSource {
-  readonly #shape: Shape;
+  readonly #decode: DecodeValue;
   readonly #chunks: AsyncIterator<Buffer>;
   readonly #limits: BodyLimits;
   readonly #scanner = new JsonScanner();
   // The value that is being read, as far as it has been looked at, and what follows.
   #value = '';
   #rest = '';
+  /** What has arrived and has not been looked at. */
+  #chunk: Buffer = Buffer.alloc(0);
+  /** Messages since other work had its turn. */
+  #messages = 0;
   #ended = false;
 
   /** @param chunks the body as it arrives; closed by `discard` alone, since closing cuts it off */
-  constructor(shape: Shape, chunks: AsyncIterable<Buffer>, limits: BodyLimits) {
-    this.#shape = shape;
+  constructor(decode: DecodeValue, chunks: AsyncIterable<Buffer>, limits: BodyLimits) {
+    this.#decode = decode;
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.#limits = limits;
   }
@@ -109,7 +117,12 @@ export class MessageSource {
       this.#ended = true;
       return null;
     }
-    return checkSize(decodeJson(this.#shape, text), this.#limits);
+    this.#messages += 1;
+    if (this.#messages >= TURN_MESSAGES) {
+      this.#messages = 0;
+      await turn();
+    }
+    return checkSize(await this.#decode(text), this.#limits);
   }
 
   /** Takes what is left of the body, so far as it is little, and cuts it off otherwise. */
@@ -146,11 +159,25 @@ export class MessageSource {
       if (this.#value.length > this.#limits.textBytes) {
         throw tooLarge(this.#value.length, this.#limits.messageBytes);
       }
-      const { done, value } = await this.#chunks.next();
-      if (done === true) {
+      if (!(await this.#read())) {
         return this.#scanner.atEnd() ? this.#value.trimStart() : null;
       }
-      this.#rest = value.toString('latin1');
     }
+  }
+
+  /** Takes on the next piece of the body; false at its end. */
+  async #read(): Promise<boolean> {
+    if (this.#chunk.length > 0) {
+      await turn();
+    } else {
+      const { done, value } = await this.#chunks.next();
+      if (done === true) {
+        return false;
+      }
+      this.#chunk = value;
+    }
+    this.#rest = this.#chunk.toString('latin1', 0, TURN_BYTES);
+    this.#chunk = this.#chunk.subarray(TURN_BYTES);
+    return true;
   }
 }

@@ -7,10 +7,9 @@ import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 
 import { MetaStoreError } from '../../../base/errors.js';
-import { callUnary, errorLine, GatewayStream, resultLine, statusOf } from './calls.js';
+import { callUnary, errorLine, GatewayStream, statusOf } from './calls.js';
 import { GatewayCall } from './context.js';
 import type { Gateway } from './gateway.js';
-import { encodeJson } from './json/encode.js';
 import { callHeaders, type Headers } from './metadata.js';
 import { MessageSource } from './requests.js';
 import type { Route } from './routes.js';
@@ -93,6 +92,16 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 }
 
+/** A call over a WebSocket. */
+interface Served {
+  readonly socket: WebSocket;
+  readonly route: Route;
+  readonly call: GatewayCall;
+  readonly source: MessageSource;
+  /** Aborts when the client has gone. */
+  readonly gone: AbortSignal;
+}
+
 export class GatewaySockets {
   readonly #gateway: Gateway;
   readonly #server: WebSocketServer;
@@ -135,10 +144,12 @@ export class GatewaySockets {
         await send(socket, statusJson({ code: Code.NotFound, text: 'Not Found' }));
         return;
       }
-      const source = new MessageSource(route.request, inbox, this.#gateway.limits);
+      const { codec, limits } = this.#gateway;
+      const decode = (text: string) => codec.value(route, text, gone.signal);
+      const source = new MessageSource(decode, inbox, limits);
       await (route.responseStream
-        ? this.#stream(socket, route, call, source)
-        : this.#unary(socket, route, call, source));
+        ? this.#stream({ socket, route, call, source, gone: gone.signal })
+        : this.#unary({ socket, route, call, source, gone: gone.signal }));
     } catch (error) {
       // Nothing has been sent yet.
       await send(socket, statusJson(statusOf(this.#gateway.backend.errors, error)));
@@ -148,29 +159,19 @@ export class GatewaySockets {
     }
   }
 
-  async #unary(
-    socket: WebSocket,
-    route: Route,
-    call: GatewayCall,
-    source: MessageSource,
-  ): Promise<void> {
-    const { backend } = this.#gateway;
+  async #unary({ socket, route, call, source, gone }: Served): Promise<void> {
+    const { backend, codec } = this.#gateway;
     try {
       const message = (await source.first()) ?? Buffer.alloc(0);
       const reply = await callUnary(backend, route, call, message);
-      await send(socket, encodeJson(route.response, reply));
+      await send(socket, await codec.whole(route, reply, gone));
     } catch (error) {
       await send(socket, statusJson(statusOf(backend.errors, error)));
     }
   }
 
-  async #stream(
-    socket: WebSocket,
-    route: Route,
-    call: GatewayCall,
-    source: MessageSource,
-  ): Promise<void> {
-    const { backend } = this.#gateway;
+  async #stream({ socket, route, call, source, gone }: Served): Promise<void> {
+    const { backend, codec } = this.#gateway;
     const handler = backend.handlers.get(route.method);
     if (handler?.kind !== 'stream') {
       throw MetaStoreError.of('NotImplemented');
@@ -187,7 +188,7 @@ export class GatewaySockets {
         if (next === null) {
           break;
         }
-        await send(socket, resultLine(route, next.message));
+        await send(socket, await codec.line(route, next.message, gone));
         next.taken?.();
       }
       const error = stream.outcome?.error ?? null;
@@ -202,7 +203,7 @@ export class GatewaySockets {
 }
 
 /** Sends a text and waits until the connection has taken it. Never rejects. */
-function send(socket: WebSocket, text: string): Promise<void> {
+function send(socket: WebSocket, text: string | Buffer): Promise<void> {
   return new Promise((resolve) => {
     socket.send(text, { binary: false }, () => resolve());
   });

@@ -3,11 +3,7 @@
 
 import t from 'tap';
 
-import {
-  encodeJson,
-  encodeJsonPieces,
-  inTurns,
-} from '../../../../src/api/http/gateway/json/encode.js';
+import { encodeJson, encodeJsonPieces } from '../../../../src/api/http/gateway/json/encode.js';
 import { shapeOf } from '../../../../src/api/http/gateway/json/shape.js';
 import { methodTypes } from '../../../../src/base/proto/codec.js';
 
@@ -87,13 +83,4 @@ t.test('pieces are the whole', async (t) => {
   t.ok(pieces.length > 50, `${pieces.length} pieces`);
   t.equal(pieces.join(''), whole);
   t.equal(JSON.parse(whole).kvs.length, 500);
-  let turns = 0;
-  const timer = setInterval(() => {
-    turns += 1;
-  }, 0);
-  let text = '';
-  for await (const piece of inTurns(pieces)) text += piece;
-  clearInterval(timer);
-  t.equal(text, whole);
-  t.ok(turns > 0, 'others had their turns');
 });

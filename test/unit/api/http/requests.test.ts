@@ -5,6 +5,7 @@ import t from 'tap';
 
 import { GatewayStream } from '../../../../src/api/http/gateway/calls.js';
 import { GatewayCall } from '../../../../src/api/http/gateway/context.js';
+import { decodeJson } from '../../../../src/api/http/gateway/json/decode.js';
 import { shapeOf } from '../../../../src/api/http/gateway/json/shape.js';
 import {
   bodyLimits,
@@ -23,7 +24,8 @@ async function ids(text: string, size: number, limit = 1000): Promise<string[]> 
     const bytes = Buffer.from(text);
     for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
   }
-  const source = new MessageSource(shape, chunks(), bodyLimits(limit));
+  const decode = (value: string) => decodeJson(shape, value);
+  const source = new MessageSource(decode, chunks(), bodyLimits(limit));
   const found: string[] = [];
   for (;;) {
     const message = await source.next();
@@ -64,13 +66,23 @@ t.test('what is too large is refused before it is kept', async (t) => {
   t.same(await ids(`${blanks}{"ID":1}`, 65_536), ['1'], 'blanks are not kept');
 });
 
+t.test('others have their turns while a long body is looked at', async (t) => {
+  let turns = 0;
+  const timer = setInterval(() => {
+    turns += 1;
+  }, 0);
+  const found = await ids(`{"x":"${'y'.repeat(900_000)}"}${'{}'.repeat(2_000)}`, 2_000_000, 9e5);
+  clearInterval(timer);
+  t.equal(found.length, 2_001);
+  t.ok(turns >= 8, `${turns} turns`);
+});
+
 t.test('the first message of a body', async (t) => {
-  const hex = async (text: string) =>
-    (await firstMessage(shape, Buffer.from(text))).toString('hex');
+  const hex = async (text: string) => firstMessage(shape, Buffer.from(text)).toString('hex');
   t.equal(await hex(''), '');
   t.equal(await hex(' \n '), '');
   t.equal(await hex('{"ID":1} and more'), '0801');
-  t.equal(await hex(`{"x":"${'y'.repeat(400_000)}","ID":2}`), '0802', 'in several turns');
+  t.equal(await hex(`{"x":"${'y'.repeat(400_000)}","ID":2}`), '0802', 'behind a long value');
   for (const text of ['{', '{"ID":', '"x', '-', 'tru']) {
     await t.rejects(hex(text), { message: 'unexpected EOF' }, text);
   }

@@ -63,14 +63,6 @@ export function* encodeJsonPieces(
   yield `${piece}}`;
 }
 
-/** The pieces with other work between them. */
-export async function* inTurns(pieces: Iterable<string>): AsyncGenerator<string> {
-  for (const piece of pieces) {
-    yield piece;
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
-}
-
 /** A text as JSON, with nothing escaped that need not be. */
 export function jsonString(text: string): string {
   return JSON.stringify(text);
