@@ -7,21 +7,24 @@ import type { Cluster } from '../../test/support/cluster/cluster.js';
 import type { ClusterMember } from '../../test/support/cluster/member.js';
 import { sleep } from '../../test/support/wait.js';
 import { runWorkload, type Workload } from '../load/measure/generator.js';
+import { type GatewayWork, loadGateway } from './gateway.js';
 import type { Beat, Order, Probed } from './probe.js';
 
 export interface Phase extends Order {
   readonly name: string;
   readonly isUnderPuts: boolean;
+  readonly gateway: readonly GatewayWork[];
 }
 
-const quiet = { isParsing: false, isHashing: false, isUnderPuts: false };
+const quiet = { isHashing: false, isUnderPuts: false, gateway: [] };
 
 export const phases: readonly Phase[] = [
   { ...quiet, name: 'idle' },
   { ...quiet, name: 'puts', isUnderPuts: true },
-  { ...quiet, name: 'JSON documents of 5 MiB', isParsing: true },
+  { ...quiet, name: 'gateway: bodies of 5 MB', gateway: ['bodies'] },
+  { ...quiet, name: 'gateway: answers of 5 MB', gateway: ['answers'] },
   { ...quiet, name: 'password hashing', isHashing: true },
-  { name: 'all of these', isParsing: true, isHashing: true, isUnderPuts: true },
+  { name: 'all of these', isHashing: true, isUnderPuts: true, gateway: ['bodies', 'answers'] },
 ];
 
 export interface PhaseResult {
@@ -32,8 +35,11 @@ export interface PhaseResult {
   readonly receivedMs: readonly number[];
   /** The longest time that the leader's event loop was late by. */
   readonly stallMs: number;
+  /** The longest that it worked in one go, in processor time. */
+  readonly workMs: number;
   readonly putsPerSecond: number;
-  readonly parsedPerSecond: number;
+  /** Answers of the gateway. */
+  readonly answersPerSecond: number;
   readonly hashedPerSecond: number;
   /** Changes of the term meanwhile: elections. */
   readonly elections: number;
@@ -95,7 +101,9 @@ export async function runPhase(run: PhaseRun, phase: Phase): Promise<PhaseResult
   const load = phase.isUnderPuts
     ? runWorkload([leader.endpoint], put, seconds).then((result) => result.requests.per_second)
     : sleep(seconds * 1000).then(() => 0);
+  const answering = phase.gateway.map((work) => loadGateway(leader, work, load));
   const putsPerSecond = await load;
+  const answers = await Promise.all(answering);
   const tookSeconds = (performance.now() - started) / 1000;
   const atLeader = await tell(folder, leader, quiet);
   const atFollowers = await Promise.all(followers.map((one) => tell(folder, one, quiet)));
@@ -104,8 +112,9 @@ export async function runPhase(run: PhaseRun, phase: Phase): Promise<PhaseResult
     sentMs: intervalsMs(atLeader.sent),
     receivedMs: atFollowers.flatMap(({ received }) => anyIntervalsMs(received)),
     stallMs: atLeader.stallMs,
+    workMs: atLeader.workMs,
     putsPerSecond,
-    parsedPerSecond: atLeader.parsed / tookSeconds,
+    answersPerSecond: answers.reduce((sum, one) => sum + one, 0) / tookSeconds,
     hashedPerSecond: atLeader.hashed / tookSeconds,
     elections: (await termOf(cluster)) - termBefore,
   };

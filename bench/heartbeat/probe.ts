@@ -1,9 +1,11 @@
 // Loaded into a member's process before its own program (`node --import`), by the benchmark only:
-// notes when Raft hands out and takes in heartbeats, and disturbs the process on request as a
-// gateway and password checks would. Spoken to over a socket below METASTORE_PROBE_FOLDER.
+// notes when Raft hands out and takes in heartbeats, and disturbs the process on request as checks
+// of passwords would. Spoken to over a socket below METASTORE_PROBE_FOLDER.
 
 import { pbkdf2 } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { type Message, MessageType, RawNode, type Ready } from '../../src/raft/index.js';
@@ -14,28 +16,26 @@ export type Beat = readonly [peer: string, ns: string];
 export interface Probed {
   readonly sent: readonly Beat[];
   readonly received: readonly Beat[];
-  readonly parsed: number;
   readonly hashed: number;
   /** The longest time that the event loop was late by. */
   readonly stallMs: number;
+  /** The longest that it worked in one go, in time of its processor; 0 where that is not known. */
+  readonly workMs: number;
 }
 
 export interface Order {
-  readonly isParsing: boolean;
   readonly isHashing: boolean;
 }
 
-const documentBytes = 5 * 2 ** 20;
 /** About what bcrypt with cost 10 takes: 60 ms of a core. */
 const hashRounds = 360_000;
-/** As many as libuv has threads by default, so that its pool is always full. */
-const hashesAtOnce = 4;
+/** As many at once as a member hashes: one processor is left to everything else. */
+const hashesAtOnce = Math.max(1, Math.min(2, availableParallelism() - 1));
 
 let sent: Beat[] = [];
 let received: Beat[] = [];
-let parsed = 0;
 let hashed = 0;
-let order: Order = { isParsing: false, isHashing: false };
+let order: Order = { isHashing: false };
 
 function watchHeartbeats(): void {
   const { ready, step } = RawNode.prototype;
@@ -56,29 +56,25 @@ function watchHeartbeats(): void {
   };
 }
 
-/** A transaction of many small puts in JSON, as the gateway takes it. */
-function makeDocument(): string {
-  const operations: unknown[] = [];
-  const value = Buffer.alloc(64, 'v').toString('base64');
-  let bytes = 0;
-  for (let index = 0; bytes < documentBytes; index += 1) {
-    const key = Buffer.from(`key/${String(index).padStart(8, '0')}`).toString('base64');
-    const operation = { requestPut: { key, value, lease: String(index) } };
-    operations.push(operation);
-    bytes += JSON.stringify(operation).length + 1;
-  }
-  return JSON.stringify({ compare: [], success: operations, failure: [] });
-}
-
-let document = '';
 const delay = monitorEventLoopDelay({ resolution: 10 });
 
-/** One document after the other, with a turn of the event loop between them. */
-function parseOn(): void {
-  if (!order.isParsing) return;
-  JSON.parse(document);
-  parsed += 1;
-  setImmediate(parseOn);
+/** Processor time of this thread; the main thread of a process has its number. */
+function workedMs(): number {
+  try {
+    const text = readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8');
+    return Number(text.split(' ')[0]) / 1e6;
+  } catch {
+    return 0;
+  }
+}
+
+let workMs = 0;
+let workedBefore = 0;
+
+function watchWork(): void {
+  const worked = workedMs();
+  workMs = Math.max(workMs, worked - workedBefore);
+  workedBefore = worked;
 }
 
 function hashOn(): void {
@@ -92,7 +88,6 @@ function hashOn(): void {
 function obey(next: Order): void {
   const before = order;
   order = next;
-  if (next.isParsing && !before.isParsing) setImmediate(parseOn);
   if (next.isHashing && !before.isHashing) {
     for (let index = 0; index < hashesAtOnce; index += 1) hashOn();
   }
@@ -100,12 +95,13 @@ function obey(next: Order): void {
 
 /** What was noted since the last order. */
 function take(): Probed {
-  const taken = { sent, received, parsed, hashed, stallMs: delay.max / 1e6 };
+  const taken = { sent, received, hashed, stallMs: delay.max / 1e6, workMs };
   delay.reset();
   sent = [];
   received = [];
-  parsed = 0;
   hashed = 0;
+  workMs = 0;
+  workedBefore = workedMs();
   return taken;
 }
 
@@ -128,9 +124,8 @@ function listen(folder: string): void {
 
 const folder = process.env.METASTORE_PROBE_FOLDER;
 if (folder !== undefined) {
-  // Before the member serves: making it takes a while.
-  document = makeDocument();
   delay.enable();
+  setInterval(watchWork, 1).unref();
   watchHeartbeats();
   listen(folder);
 }

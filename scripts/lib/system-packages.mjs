@@ -111,7 +111,8 @@ function unknownSystem() {
   return new Error(
     `no known package manager on this system (${name}). Install a C++20 compiler, CMake >= 3.18, ` +
       'ninja or make, and the headers and libraries of RocksDB (>= 7.8), nghttp2, protozero, ' +
-      'libuv, zlib, OpenSSL and GoogleTest, then run this again with METASTORE_SKIP_SYSTEM_PACKAGES=1',
+      'libuv, zlib, OpenSSL and GoogleTest, then run this again with ' +
+      'METASTORE_SKIP_SYSTEM_PACKAGES=1',
   );
 }
 
