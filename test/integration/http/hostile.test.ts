@@ -8,8 +8,8 @@ import type { Socket } from 'node:net';
 import t, { type Test } from 'tap';
 
 import { gatewayRoutes } from '../../../src/api/http/gateway/routes.js';
-import { waitedMs } from '../../support/main-thread.js';
 import { sleep, within } from '../../support/wait.js';
+import { waitedMs } from './main-thread.js';
 import { base64, type HttpSubject, startSubject } from './support.js';
 
 async function serves(t: Test, subject: HttpSubject, after: string): Promise<void> {
