@@ -16,7 +16,7 @@ import { AuthRun } from './run.js';
 
 const isFull = process.env.METASTORE_TEST_FULL === '1';
 const seed = Number(process.env.METASTORE_AUTH_SEED ?? 20_261_121);
-const steps = Number(process.env.METASTORE_AUTH_STEPS ?? (isFull ? 10_000 : 1500));
+const steps = Number(process.env.METASTORE_AUTH_STEPS ?? (isFull ? 10_000 : 1000));
 const secret = Buffer.from('the secret of both servers, long enough') as unknown as Uint8Array;
 
 t.setTimeout(3_600_000);

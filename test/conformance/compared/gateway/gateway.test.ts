@@ -61,7 +61,7 @@ function options(kind: string, index: number, flags: readonly string[]): Program
   const common = {
     name: `${kind}-${index}`,
     dataDir: `${scratchDirectory('gateway')}/data`,
-    flags: ['--unsafe-no-fsync=true', ...flags],
+    flags: ['--unsafe-no-fsync=true', '--bcrypt-cost=4', ...flags],
   };
   return kind === 'etcd'
     ? { kind: 'etcd', ...common }
