@@ -41,6 +41,9 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value ReleaseReads(const Info& info);
   Napi::Value FailReads(const Info& info);
   Napi::Value Append(const Info& info);
+  Napi::Value GrantProposals(const Info& info);
+  Napi::Value GrantedEntries(const Info& info);
+  Napi::Value RevokeGrant(const Info& info);
   Napi::Value EntryInfos(const Info& info);
   Napi::Value CachedEntries(const Info& info);
   Napi::Value ReadEntries(const Info& info);

@@ -18,17 +18,24 @@ Applier::Applier(const ApplierOptions& options, ApplierParts parts, uint64_t app
       runner_(parts_.store, parts_.tickets),
       meter_(options_.meter) {}
 
-void Applier::ApplyTo(uint64_t index) {
-  asked_.Begin();
+bool Applier::Ask(uint64_t index) {
   uint64_t known = target_.load();
-  while (known < index && !target_.compare_exchange_weak(known, index)) {
+  while (known < index) {
+    asked_.Begin();
+    if (target_.compare_exchange_weak(known, index)) return true;
   }
-  Schedule();
+  return false;
 }
 
-void Applier::ApplyCommitted(uint64_t index) {
+void Applier::ApplyTo(uint64_t index) {
+  if (Ask(index)) Schedule();
+}
+
+void Applier::ApplyCommitted(uint64_t index, bool here) {
   quiet_to_.store(index);
-  ApplyTo(index);
+  if (!Ask(index)) return;
+  if (here && parts_.executor->TryRun([this] { Step(); })) return;
+  Schedule();
 }
 
 void Applier::Schedule() {

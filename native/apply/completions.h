@@ -162,6 +162,8 @@ class CompletionQueue {
   /// written behind it: they wake nobody by themselves, but with its end, all together.
   void WriteBegins() { writes_.fetch_add(1); }
   void WriteEnds();
+  /// TypeScript is to take a turn although no record waits for it.
+  void Nudge() { Wake(); }
   /// The sink's results of so many bytes have reached their calls. Any thread.
   void Delivered(size_t bytes);
   /// Tells of a failure of disk or engine, once; later calls are ignored.

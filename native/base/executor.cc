@@ -1,4 +1,4 @@
-// The two executors of executor.h.
+// The executors of executor.h.
 #include "base/executor.h"
 
 #include <pthread.h>
@@ -52,6 +52,33 @@ void ThreadExecutor::Run() {
     for (auto& task : batch) task();
     batch.clear();
   }
+}
+
+bool SharedExecutor::Post(std::function<void()> task) {
+  waiting_.fetch_add(1);
+  const bool posted = inner_->Post([this, task = std::move(task)] {
+    std::lock_guard<std::mutex> turn(turn_);
+    task();
+    waiting_.fetch_sub(1);
+  });
+  if (!posted) waiting_.fetch_sub(1);
+  return posted;
+}
+
+void SharedExecutor::Stop() {
+  {
+    std::lock_guard<std::mutex> turn(turn_);
+    stopped_ = true;
+  }
+  inner_->Stop();
+}
+
+bool SharedExecutor::TryRun(const std::function<void()>& task) {
+  if (waiting_.load() != 0) return false;
+  std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+  if (!turn.owns_lock() || stopped_) return false;
+  task();
+  return true;
 }
 
 bool ManualExecutor::Post(std::function<void()> task) {

@@ -118,6 +118,10 @@ class ProposalQueue {
   /// reported them as failed.
   std::vector<uint32_t> Take(uint64_t max_operations, uint64_t max_bytes, uint64_t term,
                              uint64_t at_least = 0);
+  /// The same for whoever appends them at once: the entries' payloads, which are named thereby.
+  std::vector<Payload> TakeOut(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
+  /// Whether there is something to take.
+  bool empty() const;
   /// Removes the oldest of this member's proposals, within the limits as Take, to be handed over to
   /// the leader of `term`; their tickets stay. Other members' that stand between are forgotten.
   std::vector<Payload> TakeForwards(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
@@ -162,6 +166,9 @@ class ProposalQueue {
   Proposal PopQueued();
   /// Forgets other members' of another term in front of the queue; false when nothing is left.
   bool SkipForeign(uint64_t term);
+  /// Calls `take(Entry)` for each entry of a Take; mutex_ held. How many operations they hold.
+  template <typename TakeEntry>
+  uint64_t TakeEach(uint64_t max_operations, uint64_t max_bytes, uint64_t term, TakeEntry take);
   /// The next entry: the oldest proposal, and those behind it that may share its entry.
   Entry NextEntry(uint64_t max_operations, uint64_t max_bytes, uint64_t term,
                   std::vector<uint64_t>* own);

@@ -20,6 +20,12 @@ void MemberCore::SetHeader(const HeaderInfo& header) {
   hub_->SetHeader(header);
 }
 
+void MemberCore::SetCommitted(uint64_t index) {
+  uint64_t known = committed_.load();
+  while (known < index && !committed_.compare_exchange_weak(known, index)) {
+  }
+}
+
 void MemberCore::RouteStreams(watch::StreamSink* plane) { watch_sink_->Route(plane); }
 
 uint64_t MemberCore::Backlog() const {
@@ -44,6 +50,7 @@ Result<intake::Route> MemberCore::Submit(intake::Ticket ticket, intake::Method m
   intake::ReadBatch reads;
   auto route = Submit(ticket, method, request, caller, false, &reads);
   readers_->Serve(std::move(reads));
+  if (route.ok() && *route == intake::Route::kProposed) Proposed(plane::IsOfPlane(ticket));
   return route;
 }
 
@@ -89,13 +96,19 @@ Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::str
   if (refusing()) return Code::kStopped;
   auto admitted = admission_->AdmitInternal(request, caller, Backlog());
   if (!admitted.ok()) return admitted.status().code();
-  return Queue(ticket, std::move(*admitted));
+  auto route = Queue(ticket, std::move(*admitted));
+  if (route.ok()) Proposed(plane::IsOfPlane(ticket));
+  return route;
+}
+
+void MemberCore::Proposed(bool of_plane) {
+  // TypeScript knows of its own.
+  if (!grant_->Kick() && of_plane) completions_.Want(apply::kDemandProposals);
 }
 
 Result<intake::Route> MemberCore::Queue(intake::Ticket ticket, intake::Admitted admitted) {
   const Code code = proposals_.Add(ticket, admitted.request_id, std::move(admitted.payload));
   if (code != Code::kOk) return code;
-  if (plane::IsOfPlane(ticket)) completions_.Want(apply::kDemandProposals);
   return intake::Route::kProposed;
 }
 
@@ -166,10 +179,18 @@ void MemberCore::ReleaseReads(uint32_t batch, uint64_t read_index) {
 
 void MemberCore::FailReads(uint32_t batch, Code code) { FailRead(reads_.Remove(batch), code); }
 
+Status MemberCore::GrantProposals(const GrantTerms& terms) {
+  if (refusing()) return Code::kStopped;
+  return grant_->Give(terms);
+}
+
 Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
                           const wal::HardState* hard_state, bool sync, bool alone) {
   std::vector<wal::Entry> entries;
   bool proposals = false;
+  if (!runs.empty() && grant_->holds()) {
+    return Status(Code::kInternal, "append: entries while proposals are granted");
+  }
   for (const AppendRun& run : runs) proposals |= run.kind == AppendRun::Kind::kQueued;
   for (AppendRun& run : runs) METASTORE_RETURN_IF_ERROR(CollectRun(&run, &entries));
   for (size_t i = 1; i < entries.size(); ++i) {
@@ -182,7 +203,7 @@ Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
   if (waited >= 0) metrics_->Passed(Stage::kPropose, waited);
   const int64_t begun_ns = entries.empty() ? 0 : MonotonicNs();
   if (proposals) completions_.WriteBegins();
-  const auto done = [this, sequence, committed, begun_ns, proposals](Status status) {
+  const auto done = [this, sequence, alone, committed, begun_ns, proposals](Status status) {
     if (!status.ok()) return OnFailure(status);
     if (begun_ns != 0) {
       metrics_->Passed(Stage::kLog, static_cast<double>(MonotonicNs() - begun_ns) * 1e-9);
@@ -190,12 +211,12 @@ Status MemberCore::Append(uint64_t sequence, std::vector<AppendRun> runs,
     }
     apply::CompletionBatch batch;
     batch.Durable(sequence);
-    if (committed == 0) {
+    if (!alone) {
       completions_.Append(&batch);
     } else {
       // In front of what apply has to say: TypeScript hears of things in their order.
       completions_.AppendQuietly(&batch);
-      applier_->ApplyCommitted(committed);
+      if (committed != 0) applier_->ApplyCommitted(committed);
     }
     if (proposals) completions_.WriteEnds();
   };
@@ -328,6 +349,7 @@ Status MemberCore::Close() {
     if (hub_ != nullptr) hub_->Stop();
     return log_ != nullptr ? log_->Close() : Status::Ok();
   }
+  (void)grant_->Revoke();
   FailAll(Code::kStopped);
   transfers_->Stop();
   backups_->Stop();

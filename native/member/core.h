@@ -28,6 +28,7 @@
 #include "intake/queues.h"
 #include "member/backup/backups.h"
 #include "member/disk/directory.h"
+#include "member/entries/grant.h"
 #include "member/options.h"
 #include "member/transfer/transfers.h"
 #include "member/work/readers.h"
@@ -70,17 +71,21 @@ class MemberCore {
   void ResultsDelivered(size_t bytes) { completions_.Delivered(bytes); }
 
   void SetHeader(const HeaderInfo& header);
-  void SetCommitted(uint64_t index) { committed_.store(index); }
+  /// A lower index than before says nothing: what is granted is committed unasked.
+  void SetCommitted(uint64_t index);
 
   /// Any thread. The result comes as a completion unless this fails. What is queued for a call of
   /// the data plane is told of by a `demand` completion; TypeScript knows of its own.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller);
-  /// As Submit, for many at once: what is to be served is added to *reads instead, for Serve. A
-  /// read that is `confirmed` (ResidentReads) waits for no round.
+  /// As Submit, for many at once: what is to be served is added to *reads instead, for Serve, and
+  /// behind the last that is proposed Proposed() is called. A read that is `confirmed`
+  /// (ResidentReads) waits for no round.
   Result<intake::Route> Submit(intake::Ticket ticket, intake::Method method,
                                std::string_view request, const intake::Caller& caller,
                                bool confirmed, intake::ReadBatch* reads);
+  /// Any thread. Something has been proposed, by a call of the data plane or not.
+  void Proposed(bool of_plane);
   /// Any thread. Each read ends with one result.
   void Serve(intake::ReadBatch reads) { readers_->Serve(std::move(reads)); }
   /// For one thread; the core outlives it.
@@ -126,11 +131,19 @@ class MemberCore {
   void FailReads(uint32_t batch, Code code);
 
   /// Completion 'durable' with the sequence follows. kInternal when the runs name proposals that
-  /// are not taken. `alone`: this member decides alone, so what is durable here is committed. The
-  /// entries are then applied as soon as they are durable, before TypeScript has heard of it, and
-  /// neither wakes it.
+  /// are not taken. `alone`: this member decides alone, so what is durable here is committed.
+  /// Entries are then applied as soon as they are durable, before TypeScript has heard of it, and
+  /// neither wakes it, nor does a hard state.
   Status Append(uint64_t sequence, std::vector<AppendRun> runs, const wal::HardState* hard_state,
                 bool sync, bool alone = false);
+  /// From now on what is proposed is appended unasked, until RevokeGrant: this member is the whole
+  /// cluster, leads in the term, and has appended all that it had to itself (Grant). kInternal when
+  /// the log does not end in front of the first index, or a grant holds. Entries cannot be appended
+  /// meanwhile.
+  Status GrantProposals(const GrantTerms& terms);
+  /// What has been appended so, since the last such call.
+  Given Granted() { return grant_->Tell(); }
+  Given RevokeGrant() { return grant_->Revoke(); }
   Status EntryInfos(uint64_t from, uint64_t to, std::vector<wal::EntryInfo>* infos);
   /// Any thread; may read the disk.
   Status EntryData(uint64_t index, std::shared_ptr<const std::string>* data);
@@ -237,10 +250,11 @@ class MemberCore {
   std::unique_ptr<intake::Admission> admission_;
   std::vector<std::unique_ptr<Executor>> own_executors_;
   std::unique_ptr<SteppedExecutors> stepped_;  // null in production
-  Executor* apply_executor_ = nullptr;
+  std::unique_ptr<SharedExecutor> apply_executor_;
   Executor* upkeep_executor_ = nullptr;
   std::vector<Executor*> read_executors_;
   std::unique_ptr<apply::Applier> applier_;
+  std::unique_ptr<Grant> grant_;
   std::unique_ptr<Readers> readers_;
   std::unique_ptr<Upkeep> upkeep_;
   std::unique_ptr<transfer::Transfers> transfers_;

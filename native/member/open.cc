@@ -197,7 +197,7 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
                        uint64_t image_index) {
   const auto on_failure = [this](const Status& status) { OnFailure(status); };
   admission_ = std::make_unique<intake::Admission>(options.limits, &stores_, &ids_, &tables_);
-  apply_executor_ = Own(options.executors.apply, "apply");
+  apply_executor_ = std::make_unique<SharedExecutor>(Own(options.executors.apply, "apply"));
   upkeep_executor_ = Own(options.executors.upkeep, "upkeep");
   read_executors_ = options.executors.readers;
   for (size_t i = 0; options.executors.readers.empty() && i < kOwnReaders; ++i) {
@@ -215,13 +215,25 @@ void MemberCore::Start(const MemberOptions& options, const RecoveredState& recov
   parts.completions = &completions_;
   parts.header = &header_;
   parts.tables = &tables_;
-  parts.executor = apply_executor_;
-  parts.on_applied = [this](uint64_t index) { readers_->Serve(reads_.TakeReady(index)); };
+  parts.executor = apply_executor_.get();
+  parts.on_applied = [this](uint64_t index) {
+    grant_->Applied();
+    readers_->Serve(reads_.TakeReady(index));
+  };
   parts.on_compacted = [this] { upkeep_->ScheduleCompaction(); };
   parts.on_failure = on_failure;
   apply::ApplierOptions applier = options.applier;
   applier.meter = meter;
   applier_ = std::make_unique<apply::Applier>(applier, std::move(parts), recovered.applied_index);
+  GrantParts grant;
+  grant.proposals = &proposals_;
+  grant.log = log_.get();
+  grant.applier = applier_.get();
+  grant.completions = &completions_;
+  grant.metrics = metrics_.get();
+  grant.committed = [this](uint64_t index) { SetCommitted(index); };
+  grant.on_failure = on_failure;
+  grant_ = std::make_unique<Grant>(std::move(grant));
   UpkeepParts upkeep;
   upkeep.stores = &stores_;
   upkeep.applier = applier_.get();
@@ -255,7 +267,7 @@ void MemberCore::StartTransfers(const MemberOptions& options) {
   parts.applier = applier_.get();
   parts.upkeep = upkeep_.get();
   parts.committed = &committed_;
-  parts.apply_executor = apply_executor_;
+  parts.apply_executor = apply_executor_.get();
   parts.upkeep_executor = upkeep_executor_;
   parts.readers = read_executors_;
   parts.on_failure = [this](const Status& status) { OnFailure(status); };

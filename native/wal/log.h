@@ -29,6 +29,7 @@ class Log final : public Wal {
 
   void Append(std::vector<Entry> entries, const HardState* hard_state, bool sync,
               std::function<void(Status)> done) override;
+  void Post(std::function<void()> task) override;
   Status Read(uint64_t from, uint64_t to, uint64_t max_bytes, std::vector<Entry>* entries) override;
   bool ReadCached(uint64_t from, uint64_t to, std::vector<Entry>* entries) override;
   Status Infos(uint64_t from, uint64_t to, std::vector<EntryInfo>* infos) override;

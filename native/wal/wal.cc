@@ -57,6 +57,13 @@ void Log::Append(std::vector<Entry> entries, const HardState* hard_state, bool s
   Queue(std::move(operation));
 }
 
+void Log::Post(std::function<void()> task) {
+  executor_->Post([anchor = anchor_, task = std::move(task)] {
+    std::lock_guard<std::mutex> lock(anchor->mutex);
+    if (anchor->log != nullptr) task();
+  });
+}
+
 void Log::Truncate(uint64_t index, uint64_t term, std::function<void(Status)> done) {
   std::lock_guard<std::mutex> lock(mutex_);
   METASTORE_CHECK(index <= queued_.last_index, "only entries that exist are forgotten");

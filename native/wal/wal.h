@@ -105,9 +105,13 @@ class Wal {
   /// Queues entries (contiguous; the first may overwrite a conflicting tail) and, if not null, a
   /// hard state. Returns at once. `done` runs on the writer thread after the write is durable (or
   /// merely written when `sync` is false), in call order; a failure is final and the caller ends
-  /// the process. Called from one thread.
+  /// the process. Any thread; who appends entries sees to it that nobody else does meanwhile.
   virtual void Append(std::vector<Entry> entries, const HardState* hard_state, bool sync,
                       std::function<void(Status)> done) = 0;
+
+  /// Runs the task on the writer thread between its steps; not at all after Close. Any thread. A
+  /// task may call everything here but Close.
+  virtual void Post(std::function<void()> task) = 0;
 
   /// Payloads of [from, to], stopping after max_bytes but never before one entry. From memory or
   /// disk; any thread. kInternal when outside the log.

@@ -16,7 +16,6 @@ import { AuthState } from '../state/auth/auth-state.js';
 import { AuthCommands } from '../state/auth/commands.js';
 import { noKeeper } from '../state/auth/tokens/types.js';
 import { Lessor } from '../state/lease/lessor.js';
-import { CompletionDecoder } from '../storage/completions.js';
 import type {
   Addon,
   InstalledSnapshot,
@@ -30,16 +29,18 @@ import { Leadership } from './election/leadership.js';
 import { Prng } from './election/prng.js';
 
 import type { MemberOptions } from './options.js';
-import { MemberCompletions } from './replica/completions.js';
+import { drainInto, MemberCompletions } from './replica/completions.js';
 import { ControlEntries } from './replica/control/control.js';
 import { Checkpoints } from './replica/disk/checkpoints.js';
+import { Grant } from './replica/disk/grant.js';
 import { LogHold } from './replica/disk/log-hold.js';
 import { LogStorage } from './replica/disk/log-storage.js';
+import { QuietProgress } from './replica/disk/quiet-progress.js';
 import { Writes } from './replica/disk/writes.js';
 import { Outgoing } from './replica/outgoing.js';
 import { PeerLink } from './replica/peer-link.js';
 import { ReplicaLoop } from './replica/replica-loop.js';
-import { type Batching, defaultBatching, entryBatch } from './replica/requests/batching.js';
+import { defaultBatching, followEntryFormat } from './replica/requests/batching.js';
 import { Proposals } from './replica/requests/proposals.js';
 import { ReadIndexRounds } from './replica/requests/read-index.js';
 import { Tickets } from './replica/requests/tickets.js';
@@ -100,19 +101,6 @@ export interface Given {
   readonly log: Logger;
   readonly makePeers: PeersFactory;
   readonly events: MemberEvents;
-}
-
-function drainInto(core: MemberCore, addon: Addon, completions: () => MemberCompletions) {
-  const decoder = new CompletionDecoder(addon.completions);
-  return () => {
-    for (;;) {
-      const records = core.drain();
-      if (records === null) {
-        return;
-      }
-      decoder.decode(records, completions());
-    }
-  };
 }
 
 /** Parts that know nothing of the loop and of peers. */
@@ -309,14 +297,24 @@ export function reportOpened(recovered: Recovered, { core }: MemberOptions, log:
   }
 }
 
-/** Entries hold several operations as soon as every member reads such entries. */
-function followEntryFormat(core: MemberCore, membership: Membership, batching: Batching): void {
-  if (batching.entryOperations === 1) {
-    return;
-  }
-  const follow = () => core.batchEntries(...entryBatch(batching, membership.entryFormat));
-  membership.onChange(follow);
-  follow();
+function makeGrant(
+  core: MemberCore,
+  { raw, storage }: State,
+  writes: Writes,
+  proposals: Proposals,
+  quiet: QuietProgress,
+): Grant {
+  const { batchOperations, runOperations } = proposals;
+  return new Grant({
+    core,
+    raw,
+    storage,
+    quiet,
+    batchOperations,
+    runOperations,
+    installing: () => writes.installing,
+    revoked: () => proposals.demanded(),
+  });
 }
 
 /** Builds the parts of a member; nothing runs yet. */
@@ -339,12 +337,16 @@ export function assemble(given: Given): MemberParts {
     fatal: (message) => options.onFatal(message),
   });
   const { heartbeatMs: tickMs, batching = defaultBatching } = options;
-  const proposals = new Proposals({ core, raw, errors, peers, log, clock, batching, wake });
+  const isGranted = () => grant.holds;
+  const handed = { core, raw, errors, peers, log, clock, batching, wake, isGranted };
+  const proposals = new Proposals(handed);
   followEntryFormat(core, membership, batching);
+  const quiet = new QuietProgress(clock, () => loop.wakeNow());
+  const grant: Grant = makeGrant(core, state, writes, proposals, quiet);
   const loop: ReplicaLoop = new ReplicaLoop(
-    { core, raw, storage, writes, proposals, reads, clock, log, tickMs },
+    { core, raw, storage, writes, grant, quiet, proposals, reads, clock, log, tickMs },
     {
-      drainCompletions: drainInto(core, addon, () => completions),
+      drainCompletions: drainInto(core, addon, grant, () => completions),
       termChanged: (term) => core.setHeader(clusterId, memberId, term),
       leadershipChanged: (lead, isLeader) => {
         state.heartbeats.reset();

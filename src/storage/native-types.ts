@@ -2,6 +2,59 @@
 // it found, what is handed to the log, rows that TypeScript stores, snapshots on their way between
 // members, figures.
 
+/** Rows of native/base/errors.def in code order: the position is the code. */
+export interface ErrorRow {
+  readonly name: string;
+  readonly grpc: number;
+  readonly text: string;
+}
+
+/** Requests that the native side understands; values are exported by the addon. */
+export interface Methods {
+  readonly Range: number;
+  readonly Put: number;
+  readonly DeleteRange: number;
+  readonly Txn: number;
+  readonly Compact: number;
+  readonly LeaseGrant: number;
+  readonly LeaseRevoke: number;
+  readonly LeaseCheckpoint: number;
+  readonly Alarm: number;
+  readonly Hash: number;
+  readonly HashKv: number;
+  readonly Defragment: number;
+}
+
+/** What submit() did with a request that it accepted. */
+export interface Routes {
+  /** Waits in the proposal queue: call takeProposals() in this turn's batch. */
+  readonly Proposed: number;
+  /** A linearizable read waits: run a ReadIndex round, then releaseReads(). */
+  readonly ReadWaits: number;
+  /** Being served from the local state. */
+  readonly Serving: number;
+}
+
+/** Kinds of completion records (layouts: src/storage/completions.ts). */
+export interface CompletionKinds {
+  readonly durable: number;
+  readonly applied: number;
+  readonly result: number;
+  readonly control: number;
+  readonly lease: number;
+  readonly leaseCheckpoint: number;
+  readonly watch: number;
+  readonly checkpoint: number;
+  readonly truncated: number;
+  readonly log: number;
+  readonly alarm: number;
+  readonly quotaExceeded: number;
+  readonly fatal: number;
+  readonly held: number;
+  readonly slow: number;
+  readonly demand: number;
+}
+
 /**
  * What append() takes: a run from the proposal queue, entries that another member sent (`offset` is
  * where the first one's record begins in an entry run, see entry-run.ts), or a single entry with

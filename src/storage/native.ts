@@ -17,72 +17,23 @@ import type {
   AppendRun,
   Backup,
   BackupFiles,
+  CompletionKinds,
   CoreStatus,
+  ErrorRow,
   HardStateRecord,
   InstalledSnapshot,
   MetaRow,
+  Methods,
   MetricRow,
   OpenOptions,
   Recovered,
+  Routes,
   SnapshotExport,
   SnapshotKind,
   StepExecutor,
 } from './native-types.js';
 
 export type * from './native-types.js';
-
-/** Rows of native/base/errors.def in code order: the position is the code. */
-export interface ErrorRow {
-  readonly name: string;
-  readonly grpc: number;
-  readonly text: string;
-}
-
-/** Requests that the native side understands; values are exported by the addon. */
-export interface Methods {
-  readonly Range: number;
-  readonly Put: number;
-  readonly DeleteRange: number;
-  readonly Txn: number;
-  readonly Compact: number;
-  readonly LeaseGrant: number;
-  readonly LeaseRevoke: number;
-  readonly LeaseCheckpoint: number;
-  readonly Alarm: number;
-  readonly Hash: number;
-  readonly HashKv: number;
-  readonly Defragment: number;
-}
-
-/** What submit() did with a request that it accepted. */
-export interface Routes {
-  /** Waits in the proposal queue: call takeProposals() in this turn's batch. */
-  readonly Proposed: number;
-  /** A linearizable read waits: run a ReadIndex round, then releaseReads(). */
-  readonly ReadWaits: number;
-  /** Being served from the local state. */
-  readonly Serving: number;
-}
-
-/** Kinds of completion records (layouts: src/storage/completions.ts). */
-export interface CompletionKinds {
-  readonly durable: number;
-  readonly applied: number;
-  readonly result: number;
-  readonly control: number;
-  readonly lease: number;
-  readonly leaseCheckpoint: number;
-  readonly watch: number;
-  readonly checkpoint: number;
-  readonly truncated: number;
-  readonly log: number;
-  readonly alarm: number;
-  readonly quotaExceeded: number;
-  readonly fatal: number;
-  readonly held: number;
-  readonly slow: number;
-  readonly demand: number;
-}
 
 export interface Addon {
   readonly errors: readonly ErrorRow[];
@@ -135,7 +86,7 @@ export interface OpenedCore {
 export interface MemberCore {
   /** Fields of response headers; the term changes with elections. */
   setHeader(clusterId: bigint, memberId: bigint, raftTerm: number): void;
-  /** Highest committed index, for the backlog check. */
+  /** Highest committed index, for the backlog check; a lower one than before says nothing. */
   setCommitted(index: number): void;
 
   /**
@@ -246,8 +197,8 @@ export interface MemberCore {
    * the entry format byte (see Addon.entryFormat); conf changes are as Raft encodes them; null is
    * an entry without data. Completion 'durable' with `sequence` when it is durable (merely written
    * when `sync` is false). `alone`: this member alone decides, so what is durable is committed:
-   * the entries are applied at once, and neither that nor their durability wakes anybody. Drain
-   * within a few milliseconds.
+   * entries are applied at once, and neither that nor durability, of a hard state either, wakes
+   * anybody. Drain within a few milliseconds.
    */
   append(
     sequence: number,
@@ -256,6 +207,31 @@ export interface MemberCore {
     sync: boolean,
     alone: boolean,
   ): void;
+  /**
+   * From now on what is proposed is appended without being taken: this member is the whole cluster,
+   * leads in the term, and has appended everything before `firstIndex`, which is where the log must
+   * end (else Error, Internal). Entries are applied when they are durable, and nobody is woken for
+   * that but once, after grantedEntries() had nothing to tell. At most `runOperations` and
+   * `runBytes` are taken together, and nothing while `aheadEntries` or `aheadBytes` of it are not
+   * applied. append() takes no entries meanwhile. False: it cannot be granted, go on as before.
+   */
+  grantProposals(
+    term: number,
+    firstIndex: number,
+    runOperations: number,
+    runBytes: number,
+    aheadEntries: number,
+    aheadBytes: number,
+  ): boolean;
+  /**
+   * What has been appended so since the last call: the index up to which all of it is durable (0:
+   * none yet), the index of the first entry told of, the number of runs, the entries in each run,
+   * the size of each entry. Empty when there is nothing new. Drain first: what records tell of is
+   * told of here.
+   */
+  grantedEntries(): Float64Array;
+  /** Ends the grant, at once: nothing more is appended so. The rest as grantedEntries(). */
+  revokeGrant(): Float64Array;
   /** Bookkeeping of entries [from, to] for the Raft core: [term, type, sizeBytes | -1] triples. */
   entryInfos(from: number, to: number): Float64Array;
   /** Entries [from, to] as a run (entry-run.ts), or null when one of them is not in memory. */

@@ -90,33 +90,55 @@ ProposalQueue::Entry ProposalQueue::NextEntry(uint64_t max_operations, uint64_t 
   return entry;
 }
 
-std::vector<uint32_t> ProposalQueue::Take(uint64_t max_operations, uint64_t max_bytes,
-                                          uint64_t term, uint64_t at_least) {
-  std::vector<uint32_t> sizes;
+template <typename TakeEntry>
+uint64_t ProposalQueue::TakeEach(uint64_t max_operations, uint64_t max_bytes, uint64_t term,
+                                 TakeEntry take) {
   std::vector<uint64_t> own;
   uint64_t bytes = 0;
   uint64_t operations = 0;
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (queued_.size() < at_least) return sizes;
   while (operations < max_operations && SkipForeign(term)) {
     const uint64_t next_bytes = queued_.front().payload->size();
-    if (!sizes.empty() && bytes + next_bytes > max_bytes) break;
+    if (operations != 0 && bytes + next_bytes > max_bytes) break;
     const uint64_t room = std::max(max_bytes - std::min(bytes, max_bytes), next_bytes);
     Entry entry = NextEntry(max_operations - operations, room, term, &own);
     bytes += entry.payload->size();
-    bytes_ += entry.payload->size();
     operations += entry.operations;
-    sizes.push_back(static_cast<uint32_t>(entry.payload->size()));
-    taken_.push_back(std::move(entry));
+    take(std::move(entry));
   }
-  taken_operations_ += operations;
   if (operations != 0) {
     const double waited = waiting_.End();
     if (waited >= 0) metrics_->Passed(Stage::kQueue, waited);
     if (!queued_.empty()) waiting_.Begin();
   }
   tickets_->HandOver(own, term);
+  return operations;
+}
+
+std::vector<uint32_t> ProposalQueue::Take(uint64_t max_operations, uint64_t max_bytes,
+                                          uint64_t term, uint64_t at_least) {
+  std::vector<uint32_t> sizes;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (queued_.size() < at_least) return sizes;
+  taken_operations_ += TakeEach(max_operations, max_bytes, term, [&](Entry entry) {
+    bytes_ += entry.payload->size();
+    sizes.push_back(static_cast<uint32_t>(entry.payload->size()));
+    taken_.push_back(std::move(entry));
+  });
   return sizes;
+}
+
+std::vector<Payload> ProposalQueue::TakeOut(uint64_t max_operations, uint64_t max_bytes,
+                                            uint64_t term) {
+  std::vector<Payload> payloads;
+  std::lock_guard<std::mutex> lock(mutex_);
+  TakeEach(max_operations, max_bytes, term,
+           [&](Entry entry) { payloads.push_back(std::move(entry.payload)); });
+  return payloads;
+}
+
+bool ProposalQueue::empty() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return queued_.empty();
 }
 
 std::vector<Payload> ProposalQueue::TakeForwards(uint64_t max_operations, uint64_t max_bytes,

@@ -42,6 +42,7 @@ Result<uint64_t> MemberCore::EnqueueForwarded(std::string_view forwards) {
   const uint64_t count = payloads.size();
   const Code code = proposals_.AddForwarded(std::move(payloads), decoded.term);
   if (code != Code::kOk) return code;
+  Proposed(false);
   return count;
 }
 

@@ -79,6 +79,7 @@ void HotCall::Submit(const HotLane::Ordinary& ordinary) {
   counts.waiting.Add();
   if (*route == intake::Route::kProposed) {
     state_ = State::kProposed;
+    lane_->proposed_ = true;
     counts.proposals.Add();
   } else if (*route == intake::Route::kReadWaits) {
     state_ = State::kReadWaits;

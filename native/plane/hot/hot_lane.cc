@@ -60,6 +60,7 @@ std::unique_ptr<Call> HotLane::Make(CallId id, Wire* wire) {
 }
 
 void HotLane::OnTurnEnd() {
+  if (std::exchange(proposed_, false)) core()->Proposed(true);
   if (!reads_.empty()) core()->Serve(std::exchange(reads_, {}));
   resident_->Rest();
 }

@@ -28,7 +28,8 @@ class HotLane final : public Service {
   /// Null for other methods, and while the gate is closed.
   std::unique_ptr<Call> Make(CallId id, Wire* wire) override;
   void OnTurnBegin(int64_t now_ns) override { now_ns_ = now_ns; }
-  /// Hands what the turn has gathered for the readers to them, and lets go of the state.
+  /// Tells of what the turn has proposed, hands what it has gathered for the readers to them, and
+  /// lets go of the state.
   void OnTurnEnd() override;
 
   void Expire(const HotExpiry& expiry, CallTable* calls);
@@ -62,6 +63,7 @@ class HotLane final : public Service {
   int64_t now_ns_ = 0;
   /// Reads of this turn that go to the readers.
   intake::ReadBatch reads_;
+  bool proposed_ = false;  // something in this turn
   std::string reply_;  // scratch
   auth::HeldCaller caller_;
   /// Calls that may run out of time, in the order in which they began.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <condition_variable>
@@ -150,11 +151,39 @@ class TinyVoter {
     Propose();
     const uint32_t batch = core_->FreezeReads();
     if (batch != 0) core_->ReleaseReads(batch, committed_);
-    for (Record& record : ParseRecords(core_->Drain())) Handle(std::move(record));
+    auto records = ParseRecords(core_->Drain());
+    if (ever_granted_) TakeOver(core_->Granted());
+    for (Record& record : records) Handle(std::move(record));
+  }
+
+  /// From now on the core takes and appends what is submitted; until Revoke.
+  void Grant(uint64_t run_operations = 512, uint64_t ahead_entries = 4096) {
+    const member::GrantTerms terms{term_, last_ + 1, run_operations, 1 << 20, ahead_entries,
+                                   64 << 20};
+    ASSERT_TRUE(core_->GrantProposals(terms).ok());
+    granted = ever_granted_ = true;
+  }
+  void Revoke() {
+    granted = false;
+    TakeOver(core_->RevokeGrant());
+  }
+  void TakeOver(const member::Given& given) {
+    if (!given.is_news) return;
+    ASSERT_EQ(given.first_index, last_ + 1) << "every entry is told of once";
+    uint64_t entries = 0;
+    for (const uint32_t run : given.runs) entries += run;
+    ASSERT_EQ(entries, given.sizes.size());
+    last_ += given.sizes.size();
+    ASSERT_LE(given.durable, last_);
+    ASSERT_GE(given.durable, durable);
+    durable = given.durable;
+    committed_ = std::max(committed_, durable);
+    runs.insert(runs.end(), given.runs.begin(), given.runs.end());
   }
 
   /// Takes what waits and appends it.
   void Propose() {
+    if (granted) return;
     const auto sizes = core_->TakeProposals(512, 1 << 20, term_);
     if (sizes.empty()) return;
     member::AppendRun run;
@@ -183,6 +212,9 @@ class TinyVoter {
   std::vector<Record> controls;  // answered by `answer_controls`
   bool answer_controls = true;
   bool alone = false;  // appends need nobody else to be committed
+  bool granted = false;
+  uint64_t durable = 0;        // of what has been granted
+  std::vector<uint32_t> runs;  // of what has been granted
   std::string fatal;
 
  private:
@@ -191,13 +223,14 @@ class TinyVoter {
       case apply::Kind::kDemand:  // every turn looks
         break;
       case apply::Kind::kDurable:
-        committed_ = by_sequence_[record.NumberAt(0)];
+        committed_ = std::max(committed_, by_sequence_[record.NumberAt(0)]);
         core_->SetCommitted(committed_);
         core_->Apply(committed_);
         break;
       case apply::Kind::kApplied:
         EXPECT_GT(record.NumberAt(0), applied_);
         applied_ = record.NumberAt(0);
+        EXPECT_LE(applied_, last_) << "applied, and never told of";
         break;
       case apply::Kind::kResult: {
         const auto code = static_cast<Code>(static_cast<uint8_t>(record.body[8]) |
@@ -240,6 +273,7 @@ class TinyVoter {
   uint64_t applied_ = 0;
   uint64_t sequence_ = 0;
   uint64_t next_ticket_ = 1;
+  bool ever_granted_ = false;
   std::map<uint64_t, uint64_t> by_sequence_;
   std::unique_ptr<MemberCore> core_;  // last: its threads call Wake
 };

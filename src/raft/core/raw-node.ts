@@ -37,6 +37,7 @@ import { applyConfChange } from './membership.js';
 import { Raft } from './raft.js';
 import type { Reported } from './ready.js';
 import { appliesUnstable, composeReady, hasReady, stepsOnAdvance } from './ready.js';
+import { adoptEntries } from './replication.js';
 import { step, tick } from './step.js';
 
 /** A first member of a new cluster. */
@@ -112,6 +113,43 @@ export class RawNode {
         ? makeEntry(EntryType.ConfChangeV2, 0, 0, encodeConfChangeV2(change))
         : makeEntry(EntryType.ConfChange, 0, 0, encodeConfChange(change));
     this.#mustStep(makeMessage(MessageType.Prop, NONE, { entries: [entry] }));
+  }
+
+  /**
+   * Takes over normal entries that storage has appended in the name of this leader, which is the
+   * whole cluster (`isAlone`) and has handed out all its own (`isHandedOut`). They lie directly
+   * behind those and are of its term; storage tells of them already. When they are durable
+   * `adopted` says so, and commits them.
+   */
+  adopt(entries: readonly Entry[]): void {
+    adoptEntries(this.raft, entries);
+  }
+
+  /**
+   * Tells that everything up to the index is durable, which storage has appended in the name of
+   * this leader of the term. Without effect when the term is over.
+   */
+  adopted(term: number, index: number): void {
+    const { raft } = this;
+    const response = { from: raft.id, term, index };
+    step(raft, makeMessage(MessageType.AppResp, raft.id, response));
+  }
+
+  /** Whether this leader is the whole cluster and nothing of it is about to change. */
+  get isAlone(): boolean {
+    const { raft } = this;
+    return raft.decidesAlone && raft.tracker.ids.length === 1 && raft.leadTransferee === NONE;
+  }
+
+  /** Whether storage has been handed everything that was appended. */
+  get isHandedOut(): boolean {
+    const { unstable } = this.raft.log;
+    return !unstable.hasNextEntries() && unstable.snapshot === null;
+  }
+
+  /** The index of the last entry of the log. */
+  get lastIndex(): number {
+    return this.raft.log.lastIndex();
   }
 
   /**

@@ -5,7 +5,7 @@
 import { assert, panic } from '../base/assert.js';
 import { RaftStorageError } from '../base/errors.js';
 import type { Entry, NodeId, Snapshot } from '../base/types.js';
-import { MessageType, StateType } from '../base/types.js';
+import { EntryType, MessageType, StateType } from '../base/types.js';
 import type { Progress } from '../tracker/progress.js';
 import { ProgressState } from '../tracker/progress.js';
 import { makeEntry, makeMessage, payloadsSize } from '../wire/messages.js';
@@ -51,6 +51,30 @@ export function appendOwnEntries(r: Raft, entries: readonly Entry[]): boolean {
   assert(last === first + entries.length - 1, 'the log ends with what was appended');
   send(r, makeMessage(MessageType.AppResp, r.id, { index: last }));
   return true;
+}
+
+/**
+ * Takes over normal entries that storage has appended in this leader's name, behind all that it has
+ * handed out itself, and that storage tells of already. Only the whole cluster may let storage do
+ * that: nobody has to be told of them. They are never unstable here: what is durable is what the
+ * acknowledgements say by which they are committed.
+ */
+export function adoptEntries(r: Raft, entries: readonly Entry[]): void {
+  const { log } = r;
+  const first = entries[0];
+  const last = entries.at(-1);
+  assert(first !== undefined && last !== undefined, 'something is taken over');
+  assert(r.state === StateType.Leader, 'storage appends for a leader');
+  assert(r.decidesAlone && r.tracker.ids.length === 1, 'storage appends for the whole cluster');
+  assert(
+    first.term === r.term && last.term === r.term,
+    'the entries are of the term that it leads',
+  );
+  assert(first.type === EntryType.Normal, 'no change of the membership comes this way');
+  assert(last.index - first.index === entries.length - 1, 'the entries have no gap');
+  assert(log.storage.lastIndex() === last.index, 'storage has them');
+  r.uncommittedBytes += payloadsSize(entries);
+  log.adopt(first.index, last.index);
 }
 
 /** Commits what a quorum has acknowledged, if it is of the current term (§5.4.2). */

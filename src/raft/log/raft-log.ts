@@ -261,6 +261,12 @@ export class RaftLog {
     this.unstable.stableTo(index, term);
   }
 
+  /** Storage has appended entries by itself, behind all that it was handed. */
+  adopt(first: number, last: number): void {
+    assert(first > this.committed, 'what is committed is never replaced');
+    this.unstable.adopt(first, last);
+  }
+
   restore(snapshot: Snapshot): void {
     const { index, term } = snapshot.metadata;
     this.#logger.info(

@@ -91,6 +91,19 @@ export class Unstable {
     this.#check();
   }
 
+  /**
+   * Storage holds entries from `first` to `last` that it has appended behind these. All of it is
+   * storage's now: reports of writes that are still to come find nothing to do.
+   */
+  adopt(first: number, last: number): void {
+    const end = this.offset + this.entries.length;
+    assert(this.offsetInProgress === end && this.snapshot === null, 'all was handed out before');
+    assert(first === end && last >= first, 'the log has no gap');
+    this.entries = [];
+    this.offset = last + 1;
+    this.offsetInProgress = this.offset;
+  }
+
   stableSnapshotTo(index: number): void {
     if (this.snapshot !== null && this.snapshot.metadata.index === index) {
       this.snapshot = null;

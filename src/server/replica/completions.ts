@@ -4,13 +4,19 @@
 import type { Logger } from '../../base/log/logger.js';
 import type { Alarms } from '../../state/alarms.js';
 import type { Lessor } from '../../state/lease/lessor.js';
-import type { CompletionHandler, SlowRequest } from '../../storage/completions.js';
+import {
+  CompletionDecoder,
+  type CompletionHandler,
+  type SlowRequest,
+} from '../../storage/completions.js';
+import type { Addon, MemberCore } from '../../storage/native.js';
 import type { ControlTimes } from '../serving/control-times.js';
 import type { PlaneGate } from '../serving/plane/gate.js';
 import type { SlowRequests } from '../serving/slow-requests.js';
 import type { WatchStreams } from '../serving/watch-streams.js';
 import type { ControlEntries } from './control/control.js';
 import type { Checkpoints } from './disk/checkpoints.js';
+import type { Grant } from './disk/grant.js';
 import type { Writes } from './disk/writes.js';
 import type { ReplicaLoop } from './replica-loop.js';
 import type { Proposals } from './requests/proposals.js';
@@ -128,4 +134,27 @@ export class MemberCompletions implements CompletionHandler {
   fatal(message: string): void {
     this.#parts.fatal(message);
   }
+}
+
+/** Hands all that has been completed to its receivers, and Raft what has been appended. */
+export function drainInto(
+  core: Pick<MemberCore, 'drain'>,
+  addon: Pick<Addon, 'completions'>,
+  grant: Pick<Grant, 'takeOver'>,
+  completions: () => MemberCompletions,
+): () => void {
+  const decoder = new CompletionDecoder(addon.completions);
+  return () => {
+    for (let isFirst = true; ; isFirst = false) {
+      const records = core.drain();
+      // Where there is nothing to decode one look will do: a second one would ask to be woken.
+      if (records !== null || isFirst) {
+        grant.takeOver();
+      }
+      if (records === null) {
+        return;
+      }
+      decoder.decode(records, completions());
+    }
+  };
 }

@@ -33,6 +33,11 @@ export class Inbox {
     return state === StateType.Leader && pendingConfIndex > log.applied;
   }
 
+  /** Whether `take` may have something to give. */
+  get hasReceived(): boolean {
+    return this.#received.length > 0 || this.#held.length > 0;
+  }
+
   push(received: Received): void {
     this.#received.push(received);
   }

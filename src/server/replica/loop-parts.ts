@@ -3,9 +3,17 @@
 
 import type { Clock } from '../../base/clock.js';
 import type { Logger } from '../../base/log/logger.js';
-import type { Message, NodeId, RawNode } from '../../raft/index.js';
+import {
+  type Message,
+  MessageType,
+  type NodeId,
+  type RawNode,
+  StateType,
+} from '../../raft/index.js';
 import type { MemberCore } from '../../storage/native.js';
+import type { Grant } from './disk/grant.js';
 import type { LogStorage } from './disk/log-storage.js';
+import type { QuietProgress } from './disk/quiet-progress.js';
 import type { Writes } from './disk/writes.js';
 import type { Proposals } from './requests/proposals.js';
 import type { ReadIndexRounds } from './requests/read-index.js';
@@ -15,6 +23,8 @@ export interface LoopParts {
   readonly raw: RawNode;
   readonly storage: LogStorage;
   readonly writes: Writes;
+  readonly grant: Grant;
+  readonly quiet: QuietProgress;
   readonly proposals: Proposals;
   readonly reads: ReadIndexRounds;
   readonly clock: Clock;
@@ -24,7 +34,10 @@ export interface LoopParts {
 
 /** What the rest of the member wants to know, called within a turn. */
 export interface LoopEvents {
-  /** Hands completions to their receivers; called at the start of each turn. */
+  /**
+   * Hands completions to their receivers; called at the start of each turn. In front of each batch
+   * Raft takes over what native code has appended, of which completions may tell.
+   */
   drainCompletions(): void;
   termChanged(term: number): void;
   leadershipChanged(lead: NodeId, isLeader: boolean): void;
@@ -39,4 +52,22 @@ export interface LoopEvents {
 export interface PendingApply {
   readonly index: number;
   readonly responses: readonly Message[];
+}
+
+/** Whether Raft knows of a leader or term that the loop has not been told of. */
+export function isLeadershipNews(
+  { raft }: RawNode,
+  { lead, term, isLeader }: { lead: NodeId; term: number; isLeader: boolean },
+): boolean {
+  return raft.lead !== lead || raft.term !== term || (raft.state === StateType.Leader) !== isLeader;
+}
+
+/** Each write reports the newest entry; of several done together all but one say it again. */
+export function isOldNews(raw: RawNode, { type, index, snapshot }: Message): boolean {
+  return (
+    type === MessageType.StorageAppendResp &&
+    index !== 0 &&
+    snapshot === null &&
+    raw.isStable(index)
+  );
 }

@@ -22,9 +22,14 @@ import {
   StateType,
 } from '../../raft/index.js';
 import type { InstalledSnapshot } from '../../storage/native.js';
-import { QuietProgress } from './disk/quiet-progress.js';
 import { Inbox } from './inbox.js';
-import type { LoopEvents, LoopParts, PendingApply } from './loop-parts.js';
+import {
+  isLeadershipNews,
+  isOldNews,
+  type LoopEvents,
+  type LoopParts,
+  type PendingApply,
+} from './loop-parts.js';
 
 /** Bookkeeping of entries kept at hand behind the applied index. */
 const RECENT_ENTRIES = 10_000;
@@ -33,7 +38,6 @@ export class ReplicaLoop {
   readonly #parts: LoopParts;
   readonly #events: LoopEvents;
   readonly #inbox: Inbox;
-  readonly #quiet: QuietProgress;
   #applies: PendingApply[] = [];
   #reports: ((raw: RawNode) => void)[] = [];
   #tickDue = false;
@@ -55,7 +59,6 @@ export class ReplicaLoop {
     this.#parts = parts;
     this.#events = events;
     this.#inbox = new Inbox(parts.raw.raft);
-    this.#quiet = new QuietProgress(parts.clock, () => this.wakeNow());
     const { hardState, applied } = parts.raw.basicStatus();
     this.#term = hardState.term;
     this.#committed = hardState.commit;
@@ -165,6 +168,7 @@ export class ReplicaLoop {
     if (this.#inbox.isChanging) {
       throw new RaftError('proposal-dropped');
     }
+    this.#parts.grant.revoke();
     this.#parts.raw.proposeConfChange(change);
     this.wake();
   }
@@ -174,7 +178,7 @@ export class ReplicaLoop {
     const self = this.#parts.raw.raft.id;
     const remote: Message[] = [];
     for (const response of responses) {
-      if (this.#isOldNews(response)) {
+      if (isOldNews(this.#parts.raw, response)) {
         continue;
       }
       if (response.to === self) {
@@ -229,7 +233,7 @@ export class ReplicaLoop {
   }
 
   #turn(): void {
-    const { raw, writes, proposals, reads, clock } = this.#parts;
+    const { raw, writes, proposals, reads, clock, grant, quiet } = this.#parts;
     this.#scheduled = false;
     this.#turns++;
     const beginMs = clock.nowMs();
@@ -239,6 +243,10 @@ export class ReplicaLoop {
     const nowMs = clock.nowMs();
     this.#lastTurnMs = nowMs;
     writes.turn();
+    if (this.#inbox.hasReceived || this.#reports.length > 0) {
+      // Whatever it is, Raft is to answer as the only one that appends.
+      grant.revoke();
+    }
     this.#takeInbox();
     for (const report of this.#reports.splice(0)) {
       report(raw);
@@ -251,7 +259,7 @@ export class ReplicaLoop {
     }
     // Commits and new proposals make one Ready, and so one write, unless it first has to be known
     // who leads.
-    if (this.#isLeadershipNews()) {
+    if (isLeadershipNews(raw, this)) {
       this.#handReady();
     }
     proposals.turn(this);
@@ -261,16 +269,9 @@ export class ReplicaLoop {
     if (reads.waiting) {
       this.wake();
     }
-    this.#quiet.turned(this.#applied);
+    grant.renew();
+    quiet.turned(this.#applied);
     this.turnSeconds.observe((clock.nowMs() - beginMs) / 1000);
-  }
-
-  /** Whether Raft knows of a leader or term that the loop has not been told of. */
-  #isLeadershipNews(): boolean {
-    const { lead, state, term } = this.#parts.raw.raft;
-    return (
-      lead !== this.#lead || term !== this.#term || (state === StateType.Leader) !== this.#isLeader
-    );
   }
 
   #takeInbox(): void {
@@ -303,17 +304,6 @@ export class ReplicaLoop {
       }
       this.#parts.log.debug('dropped a raft message', { reason: error.message });
     }
-  }
-
-  /** Each write reports the newest entry; of several done together all but one say it again. */
-  #isOldNews({ type, index, snapshot }: Message): boolean {
-    const { raw } = this.#parts;
-    return (
-      type === MessageType.StorageAppendResp &&
-      index !== 0 &&
-      snapshot === null &&
-      raw.isStable(index)
-    );
   }
 
   #handle(ready: Ready): void {
@@ -379,9 +369,9 @@ export class ReplicaLoop {
     const due = votes.length > 0 ? [...votes, ...responses] : responses;
     const last = entries.at(-1);
     // Decided for the whole write: a change of the membership that is proposed later stands behind.
-    const alone = last !== undefined && this.#parts.raw.raft.decidesAlone;
-    if (alone) {
-      this.#quiet.expect(last.index);
+    const alone = votes.length === 0 && this.#parts.raw.raft.decidesAlone;
+    if (alone && last !== undefined) {
+      this.#parts.quiet.expect(last.index);
     }
     this.#parts.writes.write({ entries, hardState, snapshot, sync, alone, responses: due });
   }

@@ -14,6 +14,16 @@ export class FakeCoreBase {
   /** Tables of permissions in the order given. */
   readonly authTables: Buffer[] = [];
 
+  /** Nothing is granted here: whoever proposes takes. */
+  grantProposals(): boolean {
+    return false;
+  }
+  grantedEntries(): Float64Array {
+    return new Float64Array();
+  }
+  revokeGrant(): Float64Array {
+    return new Float64Array();
+  }
   setAuth(table: Uint8Array): void {
     this.authTables.push(Buffer.from(table));
   }

@@ -23,13 +23,9 @@ function answerRead(r: Raft, request: Message, index: number): void {
 
 /** Takes a read request, from this replica or forwarded by another. */
 export function startRead(r: Raft, request: Message): void {
-  if (r.tracker.isSingleton && r.tracker.config.voters.has(r.id)) {
-    // Nobody else can have been elected.
-    answerRead(r, request, r.log.committed);
-    return;
-  }
   if (!hasCommittedInTerm(r)) {
-    // What earlier terms committed is not fully known before the first own commit.
+    // What earlier terms committed is not fully known before the first own commit; not by a sole
+    // voter either, whose commit index may have been behind when it stopped.
     r.pendingReadIndexMessages.push(request);
     return;
   }
@@ -38,6 +34,11 @@ export function startRead(r: Raft, request: Message): void {
 
 function confirmRead(r: Raft, request: Message): void {
   assert(hasCommittedInTerm(r), 'the commit index is up to date');
+  if (r.tracker.isSingleton && r.tracker.config.voters.has(r.id)) {
+    // Nobody else can have been elected.
+    answerRead(r, request, r.log.committed);
+    return;
+  }
   if (r.config.readOnlyOption === ReadOnlyOption.LeaseBased) {
     answerRead(r, request, r.log.committed);
     return;

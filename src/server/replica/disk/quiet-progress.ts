@@ -1,10 +1,10 @@
-// What a member has decided alone is applied without a word (MemberCore.append): the loop hears of
-// it with whatever wakes it next, and where nothing does, it looks by itself a moment later. Used
-// by the replica loop alone.
+// What a member has decided alone is applied without a word (MemberCore.append, grantProposals):
+// the loop hears of it with whatever wakes it next, and where nothing does, it looks by itself a
+// moment later. Used by the replica loop alone.
 
 import type { Clock } from '../../../base/clock.js';
 
-/** How long the loop waits to be woken before it looks how far apply has come. */
+/** How long the loop waits to be woken before it looks how far things have come. */
 const LOOK_MS = 3;
 
 export class QuietProgress {
@@ -12,6 +12,7 @@ export class QuietProgress {
   readonly #look: () => void;
   // Entries up to here are applied quietly.
   #to = 0;
+  #news = false;
   #looks = false;
 
   /** @param look runs a turn of the loop */
@@ -25,9 +26,16 @@ export class QuietProgress {
     this.#to = index;
   }
 
+  /** Something was learnt that nobody was woken for: there may be more soon. */
+  news(): void {
+    this.#news = true;
+  }
+
   /** A turn ends with so much applied. */
   turned(applied: number): void {
-    if (this.#to > applied && !this.#looks) {
+    const isDue = this.#news || this.#to > applied;
+    this.#news = false;
+    if (isDue && !this.#looks) {
       this.#looks = true;
       this.#clock.after(LOOK_MS, () => {
         this.#looks = false;

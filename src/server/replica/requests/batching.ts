@@ -3,7 +3,9 @@
 // is what has come while the one before was being written, which needs no timer.
 
 import type { Clock } from '../../../base/clock.js';
+import type { Membership } from '../../../cluster/membership.js';
 import { BATCH_ENTRY_FORMAT } from '../../../storage/entry-run.js';
+import type { MemberCore } from '../../../storage/native.js';
 
 /** What one turn takes from the queue at most; more waits for the next turn. */
 const TURN_OPERATIONS_MAX = 8192;
@@ -56,6 +58,11 @@ export class BatchWait {
     this.#wake = wake;
   }
 
+  /** Whether proposals may have to wait for others. */
+  get waits(): boolean {
+    return this.#maxWaitMs > 0;
+  }
+
   /** Proposals that have to wait before a batch is taken in this turn; 0: any number will do. */
   atLeast(): number {
     if (this.#maxWaitMs === 0) {
@@ -73,4 +80,18 @@ export class BatchWait {
   taken(): void {
     this.#dueMs = null;
   }
+}
+
+/** Entries hold several operations as soon as every member reads such entries. */
+export function followEntryFormat(
+  core: Pick<MemberCore, 'batchEntries'>,
+  membership: Membership,
+  batching: Batching,
+): void {
+  if (batching.entryOperations === 1) {
+    return;
+  }
+  const follow = () => core.batchEntries(...entryBatch(batching, membership.entryFormat));
+  membership.onChange(follow);
+  follow();
 }

@@ -37,6 +37,8 @@ export interface ProposalParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly batching?: Batching | undefined;
+  /** Whether native code takes what this member leads to have. */
+  readonly isGranted: () => boolean;
   /** Runs a turn soon. */
   readonly wake: () => void;
 }
@@ -76,6 +78,11 @@ export class Proposals {
     this.#wait = true;
   }
 
+  /** What may go into the log together while nobody waits for more; 0: somebody may have to. */
+  get runOperations(): number {
+    return this.#batch.waits ? 0 : this.#batch.maxOperations;
+  }
+
   /** A tick, or another leader: what was refused may be tried again. */
   retry(): void {
     this.#refused = false;
@@ -83,7 +90,8 @@ export class Proposals {
 
   /** Takes what waits to where it belongs; once per turn of the loop. */
   turn({ lead, isLeader, term }: Leadership): void {
-    if (!this.#wait || lead === NONE) {
+    // What is granted is taken by native code; of what it leaves when that ends, it gives word.
+    if (!this.#wait || lead === NONE || this.#parts.isGranted()) {
       return;
     }
     if (isLeader) {

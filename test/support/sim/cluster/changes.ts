@@ -40,11 +40,16 @@ export class Changes {
     if (learner !== undefined && kind < 2) {
       const { id, peerUrls } = learner;
       this.#propose(asked, ConfChangeType.AddNode, id, { isPromote: true, peerUrls });
-    } else if (members.length >= MEMBERS_MAX || (kind === 3 && members.length > 2)) {
+    } else if (members.length >= MEMBERS_MAX || (kind === 3 && members.length > this.#least)) {
       this.#propose(asked, ConfChangeType.RemoveNode, random.pick(members).id, {});
     } else if (nodes.length + this.#added.size < NODES_MAX) {
       this.#add(asked, random.chance(0.6));
     }
+  }
+
+  /** Members that are left in any case: a cluster that began with one may come back to that. */
+  get #least(): number {
+    return Math.min(2, this.#cluster.options.members);
   }
 
   /** Starts whatever has been added without anybody hearing of it. */

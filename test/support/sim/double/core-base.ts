@@ -40,6 +40,16 @@ export class CoreBase {
     return new Float64Array(0);
   }
   async close(): Promise<void> {}
+  /** Nothing is granted here: whoever proposes takes. */
+  grantProposals(): boolean {
+    return false;
+  }
+  grantedEntries(): Float64Array {
+    return new Float64Array();
+  }
+  revokeGrant(): Float64Array {
+    return new Float64Array();
+  }
   setHeader(): void {}
   leaseKeys(): void {}
   setAuth(): void {}

@@ -40,6 +40,8 @@ const idleCalls: ReadonlySet<string> = new Set([
   'setCommitted',
   'takeProposals',
   'takeForwards',
+  'grantedEntries',
+  'revokeGrant',
   'freezeReads',
   'entryInfos',
   'cachedEntries',
@@ -66,6 +68,9 @@ export class SteppedCore implements LogView {
   // Hard states on their way, by the number of their write, and whether that is synced.
   readonly #states = new Map<number, HardStateRecord>();
   #wakes = false;
+  // Whether the core appends what is proposed by itself, and ever has.
+  #granted = false;
+  #decides = false;
   applyTarget: number;
 
   constructor({ core, recovered }: OpenedCore, parts: SteppedParts) {
@@ -129,6 +134,11 @@ export class SteppedCore implements LogView {
   #note(name: string, args: readonly unknown[], result: unknown): void {
     if (name === 'append') {
       this.#appended(...(args as Parameters<MemberCore['append']>));
+    } else if (name === 'grantProposals') {
+      this.#granted = result === true;
+      this.#decides ||= this.#granted;
+    } else if (name === 'revokeGrant') {
+      this.#granted = false;
     } else if (name === 'apply') {
       this.applyTarget = Math.max(this.applyTarget, args[0] as number);
     } else if (name === 'truncateLog') {
@@ -151,14 +161,7 @@ export class SteppedCore implements LogView {
   #appended(...[sequence, runs, state, sync]: Parameters<MemberCore['append']>): void {
     for (const run of runs) {
       const [first, count] = run.kind === 'inline' ? [run.index, 1] : [run.firstIndex, run.count];
-      const infos = this.#core.entryInfos(first, first + count - 1);
-      for (let i = 0; i < count; i++) {
-        const index = first + i;
-        const [term = 0, type = 0] = infos.subarray(i * INFO_FIELDS, (i + 1) * INFO_FIELDS);
-        const entry = { index, term, type, data: this.#core.entryData(index) };
-        this.#parts.observer.wrote(entry, this.#image.termAt(index - 1) ?? 0);
-        this.#image.apply({ kind: 'entry', entry: { ...entry, data: null } });
-      }
+      this.#wrote(first, count);
     }
     if (state !== null) {
       this.#image.state = state;
@@ -166,6 +169,27 @@ export class SteppedCore implements LogView {
     if (sync) {
       this.#states.set(sequence, this.#image.state);
     }
+  }
+
+  #wrote(first: number, count: number): void {
+    const infos = this.#core.entryInfos(first, first + count - 1);
+    for (let i = 0; i < count; i++) {
+      const index = first + i;
+      const [term = 0, type = 0] = infos.subarray(i * INFO_FIELDS, (i + 1) * INFO_FIELDS);
+      const entry = { index, term, type, data: this.#core.entryData(index) };
+      this.#parts.observer.wrote(entry, this.#image.termAt(index - 1) ?? 0);
+      this.#image.apply({ kind: 'entry', entry: { ...entry, data: null } });
+    }
+  }
+
+  /** What native code has appended and applied by itself. */
+  #noteDecided(): void {
+    const { lastIndex } = this.#image;
+    const { logLastIndex, appliedIndex } = this.#core.status();
+    if (this.#granted && logLastIndex > lastIndex) {
+      this.#wrote(lastIndex + 1, logLastIndex - lastIndex);
+    }
+    this.applyTarget = Math.max(this.applyTarget, appliedIndex);
   }
 
   /** Notes what has become durable. */
@@ -198,6 +222,9 @@ export class SteppedCore implements LogView {
     scheduler.after(random.range(...pace[span]), owner, () => {
       this.#busy.delete(executor);
       if (this.#core.step(executor)) {
+        if (this.#decides && (executor === 'log' || executor === 'apply')) {
+          this.#noteDecided();
+        }
         this.#kick();
         this.#wake();
       }

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly log: Logger;
   /** Simulated time during which things go wrong. */
   readonly chaosMs: number;
+  /** Members that a cluster begins with, of which the seed picks. */
+  readonly sizes?: readonly number[];
 }
 
 export interface RunResult {
@@ -188,7 +190,7 @@ export async function runSeed(seed: number, options: RunOptions): Promise<RunRes
   const profile = random.chance(0.5) ? light : heavy;
   const cluster = new Cluster({
     seed: random.fork(),
-    members: random.pick([3, 3, 5]),
+    members: random.pick(options.sizes ?? [3, 3, 5]),
     settings: settingsOf(random),
     skew: random.pick([0, 0.01, 0.1]),
     pace: normalPace,

@@ -12,7 +12,7 @@ import { NativeDialect } from '../native/native-dialect.js';
 import { type Engine, NativeStore } from '../native/native-store.js';
 import { type RunResult, runSeed } from './run.js';
 
-export type VariantName = 'double' | 'native';
+export type VariantName = 'double' | 'native' | 'sole';
 
 /** What the members of a native cluster store their state in; each seed has the next line. */
 const engines: readonly (readonly Engine[])[] = [['memory'], ['rocksdb'], ['memory', 'rocksdb']];
@@ -26,7 +26,7 @@ function runDouble(seed: number, log: Logger): Promise<RunResult> {
   });
 }
 
-async function runNative(seed: number, log: Logger): Promise<RunResult> {
+async function runNative(seed: number, log: Logger, sizes?: readonly number[]): Promise<RunResult> {
   const directory = mkdtempSync(join(tmpdir(), 'metastore-sim-'));
   const mixed = engines[seed % engines.length] ?? ['memory'];
   let members = 0;
@@ -39,13 +39,23 @@ async function runNative(seed: number, log: Logger): Promise<RunResult> {
       makeDialect: () => new NativeDialect(),
       log,
       chaosMs: 6000,
+      ...(sizes === undefined ? {} : { sizes }),
     });
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-const variants = { double: runDouble, native: runNative };
+/** Clusters that begin with one member, gain others and may shrink to one again. */
+function runSole(seed: number, log: Logger): Promise<RunResult> {
+  return runNative(seed, log, [1]);
+}
+
+const variants = {
+  double: runDouble,
+  native: (seed: number, log: Logger) => runNative(seed, log),
+  sole: runSole,
+};
 
 /** Runs one seed. Throws a Violation. */
 export function runVariant(name: VariantName, seed: number, log: Logger): Promise<RunResult> {

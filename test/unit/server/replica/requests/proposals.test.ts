@@ -22,6 +22,7 @@ function made() {
   const raft = {
     leadTransferee: 0n,
     refuses: false,
+    granted: false,
     log: { committed: 5, last: 5, lastIndex: () => raft.log.last },
     tracker: { ids: [1n, 2n, 3n] },
   };
@@ -65,6 +66,7 @@ function made() {
       },
     },
     log,
+    isGranted: () => raft.granted,
     wake: () => undefined,
   });
   const put = (...sizes: number[]) => {
