@@ -160,6 +160,7 @@ function makeCheckpoints(given: Given, state: State, peers: () => PeerTransport)
   const store = {
     checkpoint: () => core.checkpoint(),
     status: () => core.status(),
+    knownApplied: () => state.raw.raft.log.applied,
     truncateLog: (index: number) => {
       state.storage.truncate(index);
       core.truncateLog(index);

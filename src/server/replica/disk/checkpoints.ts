@@ -18,13 +18,22 @@ export interface CheckpointPolicy {
   readonly maxAgeMs: number;
 }
 
+/** What is used of the native core, and of Raft. */
+export interface CheckpointStore extends Pick<MemberCore, 'checkpoint' | 'truncateLog' | 'status'> {
+  /**
+   * Raft knows that entries up to here are applied: it may still read those that follow, which
+   * native code can be done with before Raft has heard that they are committed.
+   */
+  knownApplied(): number;
+}
+
 /** Pause after a checkpoint, in multiples of the time that it took. */
 const PAUSE_FACTOR = 9;
 /** The shortest pause, so that a small --snapshot-count does not write without end. */
 const PAUSE_MIN_MS = 200;
 
 export class Checkpoints {
-  readonly #core: Pick<MemberCore, 'checkpoint' | 'truncateLog' | 'status'>;
+  readonly #core: CheckpointStore;
   readonly #policy: CheckpointPolicy;
   readonly #log: Logger;
   readonly #held: () => boolean;
@@ -40,7 +49,7 @@ export class Checkpoints {
 
   /** @param held whether a peer is being brought up to date and needs the log as it is */
   constructor(
-    core: Pick<MemberCore, 'checkpoint' | 'truncateLog' | 'status'>,
+    core: CheckpointStore,
     policy: CheckpointPolicy,
     log: Logger,
     recovered: { readonly appliedIndex: number; readonly startIndex: number },
@@ -113,7 +122,7 @@ export class Checkpoints {
     if (cutTo <= this.#startIndex || this.#truncating) {
       return;
     }
-    this.#postponed = this.#held();
+    this.#postponed = this.#core.knownApplied() < cutTo || this.#held();
     if (!this.#postponed) {
       this.#truncating = true;
       this.#core.truncateLog(cutTo);

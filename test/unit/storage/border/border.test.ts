@@ -188,6 +188,9 @@ t.test('misuse is a TypeError', async (test) => {
     ['append', 1, [], {}, true, false],
     ['append', 1, [], null, 'yes', false],
     ['append', 1, [], null, true, 'yes'],
+    ['grantProposals', 1, 1, 1, 1, 1],
+    ['grantProposals', 1, 1, 1, 1, 1, -1],
+    ['grantProposals', 1n, 1, 1, 1, 1, 1],
     ['controlDone', 1, [{ key: 1, value: null }], 0, null],
     ['controlDone', 1, [], 9999, null],
     ['controlDone', 1, [], 0, null],
@@ -225,6 +228,9 @@ t.test('misuse is a TypeError', async (test) => {
   test.throws(() => core.returnForwards(bytes, 0), { code: 'Internal' });
   test.throws(() => call('dropProposals', 1, 1), { code: 'Internal' });
   test.throws(() => call('truncateLog', 5), { code: 'Internal' });
+  test.throws(() => call('grantProposals', 1, 5, 1, 1, 1, 1), { code: 'Internal' }, 'a gap');
+  test.equal(core.grantedEntries().length, 0);
+  test.equal(core.revokeGrant().length, 0);
   test.throws(() => call('entryData', 5), { code: 'Internal' });
   await core.close();
   test.throws(() => core.status(), { code: 'Stopped' });
@@ -233,6 +239,9 @@ t.test('misuse is a TypeError', async (test) => {
   test.equal(core.freezeReads(), 0);
   test.equal(core.takeProposals(1, 1, 0).length, 0);
   core.batchEntries(2, 100);
+  test.equal(core.grantProposals(1, 1, 1, 1, 1, 1), false);
+  test.equal(core.grantedEntries().length, 0);
+  test.equal(core.revokeGrant().length, 0);
   test.equal(core.takeForwards(1, 1, 1), null);
   core.returnForwards(bytes, 0);
   core.failHandedOver(5, 1);
