@@ -1,5 +1,5 @@
-// Entries that storage appends by itself in the name of a leader that is the whole cluster: they are
-// committed when they are durable, and taken over from nobody else.
+// Entries that storage appends by itself in the name of a leader that is the whole cluster: they
+// are committed when they are durable, and taken over from nobody else.
 
 import t from 'tap';
 import { RaftAssertionError } from '../../../src/raft/base/assert.js';
