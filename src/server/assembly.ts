@@ -315,6 +315,7 @@ function makeGrant(
     runOperations,
     installing: () => writes.installing,
     revoked: () => proposals.demanded(),
+    barrier: () => writes.barrier(),
   });
 }
 
@@ -375,15 +376,7 @@ export function assemble(given: Given): MemberParts {
     loop,
     control,
     checkpoints: makeCheckpoints(given, state, () => peers),
-    link: new PeerLink({
-      core,
-      raw,
-      loop,
-      proposals,
-      membership,
-      errors,
-      removed: () => events.removed(),
-    }),
+    link: new PeerLink({ core, raw, loop, proposals, membership, errors, removed: removedSelf }),
     leadership: makeLeadership(given, membership, loop, peers),
     gate: makeGate(state, loop),
   };

@@ -1,11 +1,9 @@
 // Grant: TypeScript's permission to append proposals in its name, while this member is the whole
 // cluster and so decides alone.
 //
-// While it holds, the log's thread takes what waits in the proposal queue by itself, as soon as its
-// last write has ended, gives the entries their indexes, and has them applied when they are
-// durable. TypeScript asks from time to time what has been taken, and takes the grant back, at
-// once, before it appends anything itself. MemberCore owns it;
-// docs/transport/data-plane.md has the whole course.
+// While it holds, the log's thread takes what waits in the proposal queue by itself, gives the
+// entries their indexes, and has them applied when they are durable. TypeScript asks now and then
+// what has been taken. MemberCore owns it; the whole course: docs/transport/data-plane.md.
 #ifndef METASTORE_MEMBER_ENTRIES_GRANT_H_
 #define METASTORE_MEMBER_ENTRIES_GRANT_H_
 

@@ -34,6 +34,8 @@ export interface GrantParts {
   readonly installing: () => boolean;
   /** What has been left to native code is TypeScript's again. */
   readonly revoked: () => void;
+  /** Makes all that Raft hands out from now on wait until what the log has is durable. */
+  readonly barrier: () => void;
 }
 
 export class Grant {
@@ -41,7 +43,9 @@ export class Grant {
   #holds = false;
   // Of the grant that holds, or of the last one.
   #term = 0;
-  // Entries up to here are known to be durable. Invariant: Raft has been told so.
+  // The last entry that was taken over, and the last that is known to be durable. Invariant: Raft
+  // has been told of both.
+  #last = 0;
   #durable = 0;
 
   constructor(parts: GrantParts) {
@@ -65,6 +69,9 @@ export class Grant {
     if (this.#holds) {
       this.#holds = false;
       this.#take(this.#parts.core.revokeGrant());
+      if (this.#durable < this.#last) {
+        this.#parts.barrier();
+      }
       this.#parts.revoked();
     }
   }
@@ -114,7 +121,8 @@ export class Grant {
       }
       storage.append(entries);
       raw.adopt(entries);
-      quiet.expect(first + sizes.length - 1);
+      this.#last = first + sizes.length - 1;
+      quiet.expect(this.#last);
     }
     if (durable > this.#durable) {
       this.#durable = durable;

@@ -123,8 +123,14 @@ export class Writes {
   /** Hands the newest commit index to the log if nothing else has taken it there. */
   flush(): void {
     if (this.#commit !== null && this.#held.length === 0) {
-      this.#hand([], null, false, false, []);
+      // Nobody waits for it, so nobody is woken.
+      this.#hand([], null, false, true, []);
     }
+  }
+
+  /** What has no write of its own from now on waits for all that is in the log's queue. */
+  barrier(): void {
+    this.#hand([], null, true, false, []);
   }
 
   #append({ entries, hardState, sync, alone, responses }: Write): void {

@@ -2,7 +2,7 @@
 // are committed when they are durable, and taken over from nobody else.
 
 import t from 'tap';
-import { RaftAssertionError } from '../../../src/raft/base/assert.js';
+import { RaftAssertionError } from '../../../../src/raft/base/assert.js';
 import {
   type Entry,
   MemoryStorage,
@@ -10,8 +10,8 @@ import {
   makeEntry,
   makeMessage,
   RawNode,
-} from '../../../src/raft/index.js';
-import { bytesOf, TextLogger } from '../../support/raft/cluster/network.js';
+} from '../../../../src/raft/index.js';
+import { bytesOf, TextLogger } from '../../../support/raft/cluster/network.js';
 
 /** A leader in term 2 of a cluster of these, the first of which it is; all handed out is done. */
 function leader(others: readonly bigint[] = []) {
