@@ -81,7 +81,9 @@ async function slowClient(t: Test, subject: HttpSubject): Promise<void> {
   t.comment('3. verify: another watcher has them all, calls are answered, memory is bounded');
   let seen = 0;
   while (seen < 200) {
-    const line = (await within('an event', other.next())) as { result: { events: unknown[] } };
+    const line = (await within('an event', other.next(), 30_000)) as {
+      result: { events: unknown[] };
+    };
     seen += line.result.events.length;
   }
   other.close();

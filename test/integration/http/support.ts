@@ -86,7 +86,8 @@ export async function startSubject(
 export class Lines {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #abort = new AbortController();
-  #text = '';
+  // Of the line that has begun; the last may hold its end and more lines.
+  #pieces: Buffer[] = [];
 
   private constructor(reader: ReadableStreamDefaultReader<Uint8Array>, abort: AbortController) {
     this.#reader = reader;
@@ -103,15 +104,18 @@ export class Lines {
   /** The next line as JSON; null at the end. */
   async next(): Promise<Record<string, unknown> | null> {
     for (;;) {
-      const end = this.#text.indexOf('\n');
-      if (end >= 0) {
-        const line = this.#text.slice(0, end);
-        this.#text = this.#text.slice(end + 1);
-        return JSON.parse(line) as Record<string, unknown>;
+      // A line may have many megabytes: what has been looked at is not looked at again.
+      const last = this.#pieces.pop();
+      const end = last?.indexOf('\n') ?? -1;
+      if (last !== undefined && end >= 0) {
+        const line = Buffer.concat([...this.#pieces, last.subarray(0, end)]);
+        this.#pieces = [last.subarray(end + 1)];
+        return JSON.parse(line.toString('utf8')) as Record<string, unknown>;
       }
+      if (last !== undefined) this.#pieces.push(last);
       const { done, value } = await this.#reader.read();
       if (done) return null;
-      this.#text += Buffer.from(value).toString('utf8');
+      this.#pieces.push(Buffer.from(value));
     }
   }
 

@@ -15,7 +15,7 @@ import { kill, secureClient, startListening } from '../../support/etcd/tls-serve
 import { freePorts } from '../../support/ports.js';
 import { launcher, RunningProcess, serverEnvironment } from '../../support/process.js';
 import { tempDir } from '../../support/temp-dir.js';
-import { sleep, waitFor, within } from '../../support/wait.js';
+import { waitFor, within } from '../../support/wait.js';
 
 const folder = tempDir('limits');
 const ca = await Authority.make(folder);
@@ -75,10 +75,16 @@ t.test('connections beyond the limit are closed, and the server serves on', asyn
     started.stderr.includes('too many open connections, the limit is 3'),
   );
   held[0]?.destroy();
-  await sleep(50);
-  const client = new EtcdClient(`127.0.0.1:${port}`);
-  await client.put('a', '1');
-  client.close();
+  await waitFor('the place that is free again', async () => {
+    const client = new EtcdClient(`127.0.0.1:${port}`);
+    try {
+      return await client.put('a', '1');
+    } catch {
+      return undefined;
+    } finally {
+      client.close();
+    }
+  });
   for (const socket of held) {
     socket.destroy();
   }

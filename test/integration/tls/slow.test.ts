@@ -63,6 +63,9 @@ t.test('who says nothing, or not enough, is cut off', { timeout: 60_000 }, async
   t.match(started.stderr, /rejected connection on client endpoint.*i\/o timeout/);
 });
 
+/** More than a write takes, even on a slow disk. */
+const WRITE_MS = 50;
+
 /** How long a write takes, in the mean. */
 async function writeMs(client: EtcdClient): Promise<number> {
   const before = performance.now();
@@ -72,14 +75,13 @@ async function writeMs(client: EtcdClient): Promise<number> {
   return (performance.now() - before) / 100;
 }
 
-t.test('a thousand idle connections do no harm', { timeout: 60_000 }, async (t) => {
+t.test('a thousand idle connections do no harm', { timeout: 120_000 }, async (t) => {
   const [port = 0] = await freePorts(1);
   const url = `http://127.0.0.1:${port}`;
   const flags = [`--listen-client-urls=${url}`, `--advertise-client-urls=${url}`];
   const started = await startListening(flags);
   t.teardown(() => kill(started));
   const client = new EtcdClient(`127.0.0.1:${port}`);
-  const aloneMs = await writeMs(client);
   const held: Socket[] = [];
   for (let i = 0; i < 1000; i += 1) {
     const socket = await dial(port);
@@ -88,10 +90,14 @@ t.test('a thousand idle connections do no harm', { timeout: 60_000 }, async (t) 
     // It is idle once it has its answer.
     await once(socket, 'data');
   }
-  const besideMs = await writeMs(client);
+  // What they cost would show in every round, what else the machine does only in some.
+  const rounds: number[] = [];
+  while (rounds.length < 5 && !rounds.some((tookMs) => tookMs < WRITE_MS)) {
+    rounds.push(await writeMs(client));
+  }
   t.ok(
-    besideMs < 50 || besideMs < 4 * aloneMs,
-    `a write takes ${besideMs.toFixed(1)} ms, ${aloneMs.toFixed(1)} ms without them`,
+    Math.min(...rounds) < WRITE_MS,
+    `a write takes ${rounds.map((tookMs) => tookMs.toFixed(1))} ms`,
   );
   t.ok(held.every((socket) => !socket.destroyed));
   client.close();
