@@ -1,5 +1,5 @@
 // Free TCP ports on 127.0.0.1 for servers that tests start, and the end of sockets there.
-// A test's ports are its own for as long as its process lives, also while no server listens on them:
+// A test's ports are its own for as long as its process lives, also while no server listens there:
 // test files run side by side, and members come back to their ports after they were killed.
 
 import { readFileSync } from 'node:fs';
