@@ -50,6 +50,8 @@ struct VersionRemoval {
   std::string key;
   Revision rev;
   bool tombstone = false;
+  /// The version of the put that replaced it; 0 when it was not a put, or is not known.
+  int64_t replaced_by_version = 0;
 };
 
 struct MetaWrite {

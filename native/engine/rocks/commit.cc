@@ -1,8 +1,8 @@
 // The committing thread's side of the rocksdb engine: batches in, metadata looked up.
 //
-// A put costs one row in `rev`, one in `key` and, when it replaces something, one in `hist`. The
-// metadata cache is brought in step only after the database has taken the batch. Never an iterator
-// here: that alone would cost ten times the write. At the end: what makes it durable.
+// A put costs one row in `rev`, one in `key` and, for one version of a key in many, one in `hist`.
+// The metadata cache is brought in step only after the database has taken the batch. Never an
+// iterator here: that alone would cost ten times the write. At the end: what makes it durable.
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/hash.h"
@@ -63,7 +63,7 @@ Status RocksEngine::AddVersion(const VersionWrite& write) {
     status = writes_.Put(database_->family(kKey), rocksdb::SliceParts(&key, 1),
                          rocksdb::SliceParts(parts, 2));
   }
-  if (status.ok() && write.prev.exists()) {
+  if (status.ok() && write.prev.exists() && IsNamedInHistory(view.version)) {
     row_key_.clear();
     codec::AppendHistoryKey(view.key, write.prev.rev.main, write.prev.rev.sub, &row_key_);
     status = writes_.Put(database_->family(kHist), row_key_, SliceOf(kHistLive));
@@ -76,10 +76,15 @@ Status RocksEngine::AddRows(const Batch& batch) {
   for (const VersionRemoval& removal : batch.removals) {
     char rev_key[codec::kRevisionKeyBytes];
     codec::PutRevisionKey(rev_key, removal.rev.main, removal.rev.sub);
-    row_key_.clear();
-    codec::AppendHistoryKey(removal.key, removal.rev.main, removal.rev.sub, &row_key_);
     status = writes_.Delete(database_->family(kRev), rocksdb::Slice(rev_key, sizeof rev_key));
-    if (status.ok()) status = writes_.Delete(database_->family(kHist), row_key_);
+    // What may be there is deleted: that hurts nothing where there is no row.
+    if (status.ok() && (removal.tombstone || removal.replaced_by_version == 0 ||
+                        IsNamedInHistory(removal.replaced_by_version) ||
+                        removal.rev.main <= database_->dense_until)) {
+      row_key_.clear();
+      codec::AppendHistoryKey(removal.key, removal.rev.main, removal.rev.sub, &row_key_);
+      status = writes_.Delete(database_->family(kHist), row_key_);
+    }
     if (!status.ok()) return FromRocks(status, "batch");
   }
   for (const MetaWrite& write : batch.meta) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 
 #include "base/bytes.h"
+#include "codec/key_encoding.h"
 #include "engine/rocks/host/file_system.h"
 #include "engine/rocks/memtable/factory.h"
 #include "engine/rocks/rocks_engine.h"
@@ -99,22 +100,58 @@ Status ReadOwn(const Database& database, std::string_view row, std::string* valu
   return got.IsNotFound() ? Status::Ok() : FromRocks(got, "read own rows");
 }
 
-/// Writes the format row into a database that has never been written to, or checks it.
-Status CheckFormat(const Database& database, const std::string& directory) {
-  std::string format;
-  METASTORE_RETURN_IF_ERROR(ReadOwn(database, kFormatRow, &format));
-  if (format == kFormat) return Status::Ok();
-  if (!format.empty() || database.db->GetLatestSequenceNumber() != 0) {
-    return Status(Code::kWrongFormat,
-                  directory + " holds \"" + format + "\", wanted \"" + std::string(kFormat) + "\"");
+/// Makes the database one of our format, durably; every row up to `dense_until` may be of the
+/// former one.
+Status WriteFormat(const Database& database, int64_t dense_until) {
+  rocksdb::WriteBatch writes;
+  rocksdb::Status status = writes.Put(database.family(kOwn), SliceOf(kFormatRow), SliceOf(kFormat));
+  if (status.ok() && dense_until > 0) {
+    char revision[8];
+    PutLittle64(revision, static_cast<uint64_t>(dense_until));
+    status = writes.Put(database.family(kOwn), SliceOf(kDenseRow),
+                        rocksdb::Slice(revision, sizeof revision));
   }
   rocksdb::WriteOptions options;
   options.disableWAL = true;
-  METASTORE_RETURN_IF_ERROR(FromRocks(
-      database.db->Put(options, database.family(kOwn), SliceOf(kFormatRow), SliceOf(kFormat)),
-      "write the format"));
-  return FromRocks(database.db->Flush(rocksdb::FlushOptions(), database.families),
-                   "write the format");
+  if (status.ok()) status = database.db->Write(options, &writes);
+  if (status.ok()) status = database.db->Flush(rocksdb::FlushOptions(), database.families);
+  return FromRocks(status, "write the format");
+}
+
+/// The main revision of the newest version; 0 when there is none.
+Result<int64_t> NewestRevision(const Database& database) {
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      database.db->NewIterator(rocksdb::ReadOptions(), database.family(kRev)));
+  rows->SeekToLast();
+  Revision rev;
+  if (rows->Valid()) {
+    METASTORE_RETURN_IF_ERROR(codec::DecodeRevisionKey(ViewOf(rows->key()), &rev.main, &rev.sub));
+  }
+  METASTORE_RETURN_IF_ERROR(FromRocks(rows->status(), "newest revision"));
+  return rev.main;
+}
+
+/// Checks the format row and reads what belongs to it. With `write`, a database that has never
+/// been written to gets one, and one of the former format becomes one of ours: its rows stay.
+Status CheckFormat(Database* database, const std::string& directory, bool write) {
+  std::string format, dense;
+  METASTORE_RETURN_IF_ERROR(ReadOwn(*database, kFormatRow, &format));
+  METASTORE_RETURN_IF_ERROR(ReadOwn(*database, kDenseRow, &dense));
+  if (format == kFormat && (dense.empty() || dense.size() == 8)) {
+    if (!dense.empty()) database->dense_until = static_cast<int64_t>(GetLittle64(dense.data()));
+    return Status::Ok();
+  }
+  if (format == kFormerFormat) {
+    Result<int64_t> newest = NewestRevision(*database);
+    if (!newest.ok()) return newest.TakeStatus();
+    database->dense_until = *newest;
+    return write ? WriteFormat(*database, *newest) : Status::Ok();
+  }
+  if (!write || !format.empty() || database->db->GetLatestSequenceNumber() != 0) {
+    return Status(Code::kWrongFormat,
+                  directory + " holds \"" + format + "\", wanted \"" + std::string(kFormat) + "\"");
+  }
+  return WriteFormat(*database, 0);
 }
 
 }  // namespace
@@ -174,7 +211,7 @@ Result<DatabaseRef> OpenDatabase(const RocksOptions& options) {
       DatabaseOptions(options, *database), options.directory, families, &database->families, &db);
   if (!opened.ok()) return FromRocks(opened, ("open " + options.directory).c_str());
   database->db.reset(db);
-  METASTORE_RETURN_IF_ERROR(CheckFormat(*database, options.directory));
+  METASTORE_RETURN_IF_ERROR(CheckFormat(database.get(), options.directory, true));
   return database;
 }
 
@@ -189,10 +226,8 @@ Result<DatabaseRef> OpenDatabaseForReading(const RocksOptions& options) {
                                                               families, &database->families, &db);
   if (!opened.ok()) return FromRocks(opened, ("read " + options.directory).c_str());
   database->db.reset(db);
-  std::string format;
-  METASTORE_RETURN_IF_ERROR(ReadOwn(*database, kFormatRow, &format));
-  if (format == kFormat) return database;
-  return Status(Code::kWrongFormat, options.directory + " holds \"" + format + "\"");
+  METASTORE_RETURN_IF_ERROR(CheckFormat(database.get(), options.directory, false));
+  return database;
 }
 
 namespace {

@@ -1,7 +1,8 @@
 // The readers' side of the rocksdb engine: point reads, ranges, history, revisions, small rows.
 //
 // A read at the snapshot's own revision needs `key` only. An older one takes from `key` what was
-// written early enough, and finds the rest in `hist`, whose rows of one key begin with the newest.
+// written early enough. Else it begins at the oldest version that is too new and has a row in
+// `hist`, or at the one in `key`, and goes from version to predecessor: at most some 16 steps.
 #include <algorithm>
 #include <limits>
 
@@ -42,6 +43,7 @@ class Rows {
   bool Valid() const { return iterator_->Valid(); }
   void Next() { iterator_->Next(); }
   void Seek(const std::string& key) { iterator_->Seek(key); }
+  void SeekForPrev(const std::string& key) { iterator_->SeekForPrev(key); }
   std::string_view key() const { return ViewOf(iterator_->key()); }
   std::string_view value() const { return ViewOf(iterator_->value()); }
   Status status() const { return FromRocks(iterator_->status(), "scan"); }
@@ -52,9 +54,24 @@ class Rows {
   std::unique_ptr<rocksdb::Iterator> iterator_;
 };
 
-/// Walks `hist` from key to key, showing of each the newest version with main <= at.
+std::string Escaped(std::string_view key) {
+  std::string escaped;
+  codec::AppendEscapedKey(key, &escaped);
+  return escaped;
+}
+
+/// The row of `hist` that all rows of the key with main > at come before or are.
+std::string RowAbove(std::string_view key, int64_t at) {
+  std::string row;
+  codec::AppendHistoryKey(key, at + 1, 0, &row);
+  return row;
+}
+
+/// Walks `hist` from key to key, showing of each that has any the oldest row with main > at: from
+/// that version its predecessors lead to the newest with main <= at.
 class HistoryWalk {
  public:
+  /// `at` is below the newest revision.
   HistoryWalk(const RocksSnapshot& snapshot, const KeyRange& range, int64_t at)
       : rows_(snapshot, kHist, At(snapshot), Escaped(range.start),
               range.unbounded ? std::string() : Escaped(range.end)),
@@ -63,23 +80,13 @@ class HistoryWalk {
   /// Must be called before the first look, and after NextKey.
   Status Settle() {
     valid_ = false;
-    std::string previous;
-    for (int steps = 0; rows_.Valid();) {
+    while (rows_.Valid() && !valid_) {
       METASTORE_RETURN_IF_ERROR(codec::DecodeHistoryKey(rows_.key(), &key_, &rev_.main, &rev_.sub));
+      row_ = Escaped(key_);
       if (rev_.main <= at_) {
-        valid_ = true;
-        return DecodeHistRow(rows_.value(), &tombstone_);
-      }
-      // A key with few newer versions is stepped over, one with many is searched.
-      steps = key_ == previous ? steps + 1 : 0;
-      if (steps < kStepsBeforeSeek) {
-        rows_.Next();
-        previous = key_;
+        METASTORE_RETURN_IF_ERROR(LeaveKey());
       } else {
-        row_.clear();
-        codec::AppendHistoryKey(key_, at_, kMaxSub, &row_);
-        rows_.Seek(row_);
-        steps = 0;
+        METASTORE_RETURN_IF_ERROR(FindOldestAbove());
       }
     }
     return rows_.status();
@@ -87,38 +94,53 @@ class HistoryWalk {
 
   /// Leaves the key that is shown.
   Status NextKey() {
-    row_ = Escaped(key_);
-    for (int steps = 0; steps < kStepsBeforeSeek; ++steps) {
-      rows_.Next();
-      if (!rows_.Valid() || !rows_.key().starts_with(row_)) return Settle();
-    }
-    // The terminator's last byte can be raised: nothing else sorts between.
-    row_.back() = static_cast<char>(row_.back() + 1);
-    rows_.Seek(row_);
+    METASTORE_RETURN_IF_ERROR(LeaveKey());
     return Settle();
   }
 
   bool valid() const { return valid_; }
   const std::string& key() const { return key_; }
   Revision rev() const { return rev_; }
-  bool tombstone() const { return tombstone_; }
 
  private:
   static constexpr int kStepsBeforeSeek = 4;
 
-  static std::string Escaped(std::string_view key) {
-    std::string escaped;
-    codec::AppendEscapedKey(key, &escaped);
-    return escaped;
+  /// From a row with main > at to the last such row of its key. A key with few of them is stepped
+  /// over, one with many is searched.
+  Status FindOldestAbove() {
+    valid_ = true;
+    for (int steps = 0; steps < kStepsBeforeSeek; ++steps) {
+      rows_.Next();
+      if (!rows_.Valid() || !rows_.key().starts_with(row_)) return rows_.status();
+      Revision rev;
+      METASTORE_RETURN_IF_ERROR(codec::DecodeHistoryRevision(rows_.key(), &rev.main, &rev.sub));
+      if (rev.main <= at_) return Status::Ok();
+      rev_ = rev;
+    }
+    rows_.SeekForPrev(RowAbove(key_, at_));
+    METASTORE_RETURN_IF_ERROR(rows_.status());
+    if (!rows_.Valid()) return Status(Code::kDamaged, "history rows out of order");
+    return codec::DecodeHistoryRevision(rows_.key(), &rev_.main, &rev_.sub);
+  }
+
+  /// To the first row of the next key.
+  Status LeaveKey() {
+    for (int steps = 0; steps < kStepsBeforeSeek; ++steps) {
+      if (!rows_.Valid() || !rows_.key().starts_with(row_)) return rows_.status();
+      rows_.Next();
+    }
+    // The terminator's last byte can be raised: nothing else sorts between.
+    row_.back() = static_cast<char>(row_.back() + 1);
+    rows_.Seek(row_);
+    return rows_.status();
   }
 
   Rows rows_;
   const int64_t at_;
   bool valid_ = false;
   std::string key_;
+  std::string row_;  // key_ escaped: what its rows begin with
   Revision rev_;
-  bool tombstone_ = false;
-  std::string row_;
 };
 
 /// Reads the row of `rev` into *pinned; false when there is none.
@@ -136,18 +158,32 @@ Result<bool> ReadRev(const RocksSnapshot& snapshot, Revision rev, rocksdb::Pinna
   return true;
 }
 
-/// The row that `hist` names must be there.
-Status VisitRev(const RocksSnapshot& snapshot, Revision rev, VersionVisitor visit, bool* more) {
+/// From version `rev` along the predecessors to the first with main <= at, which is visited unless
+/// it is a tombstone; main 0 is no version. Every one on the way must be there.
+Status VisitFrom(const RocksSnapshot& snapshot, Revision rev, int64_t at, VersionVisitor visit,
+                 bool* more) {
   rocksdb::PinnableSlice pinned;
-  VersionView view;
-  Result<bool> found = ReadRev(snapshot, rev, &pinned, &view);
-  if (!found.ok()) return found.TakeStatus();
-  if (!*found) {
-    return Status(Code::kDamaged, "revision " + std::to_string(rev.main) + "." +
-                                      std::to_string(rev.sub) + " is missing");
+  while (rev.main != 0) {
+    VersionView view;
+    Result<bool> found = ReadRev(snapshot, rev, &pinned, &view);
+    if (!found.ok()) return found.TakeStatus();
+    if (!*found) {
+      return Status(Code::kDamaged, "revision " + std::to_string(rev.main) + "." +
+                                        std::to_string(rev.sub) + " is missing");
+    }
+    if (rev.main <= at) {
+      if (!view.tombstone) *more = visit(view);
+      return Status::Ok();
+    }
+    if (view.prev >= rev) return Status(Code::kDamaged, "a version that replaced a later one");
+    rev = view.prev;
   }
-  *more = visit(view);
   return Status::Ok();
+}
+
+/// Whether a version replaced one that shows at `at`, so that nothing need be searched.
+bool ReplacedOneAt(const VersionView& view, int64_t at) {
+  return view.prev.main > 0 && view.prev.main <= at;
 }
 
 }  // namespace
@@ -168,8 +204,8 @@ Status RocksEngine::Get(const EngineSnapshot& snapshot, std::string_view key, in
   rocksdb::PinnableSlice pinned;
   const rocksdb::Status got =
       db_->Get(At(snapshot), database_->family(kKey), SliceOf(key), &pinned);
+  VersionView view;
   if (got.ok()) {
-    VersionView view;
     METASTORE_RETURN_IF_ERROR(DecodeKeyRow(key, ViewOf(pinned), &view));
     if (view.rev.main <= at) {
       hot_.Offer(view, hash, snapshot.revision);
@@ -180,7 +216,7 @@ Status RocksEngine::Get(const EngineSnapshot& snapshot, std::string_view key, in
     return FromRocks(got, "get");
   }
   if (at >= snapshot.revision) return Status::Ok();
-  return GetHistoric(Of(snapshot), key, at, visit);
+  return GetHistoric(Of(snapshot), key, at, got.ok() ? &view : nullptr, visit);
 }
 
 bool RocksEngine::GetResident(const EngineSnapshot& snapshot, std::string_view key, int64_t at,
@@ -192,20 +228,26 @@ bool RocksEngine::GetResident(const EngineSnapshot& snapshot, std::string_view k
 }
 
 Status RocksEngine::GetHistoric(const RocksSnapshot& snapshot, std::string_view key, int64_t at,
-                                VersionVisitor visit) {
-  std::string from, to;
-  codec::AppendHistoryKey(key, std::max<int64_t>(at, 0), kMaxSub, &from);
-  codec::AppendEscapedKey(key, &to);
-  to.back() = static_cast<char>(to.back() + 1);
-  Rows rows(snapshot, kHist, At(snapshot), from, to);
-  if (!rows.Valid()) return rows.status();
-  Revision rev;
-  bool tombstone = false;
-  METASTORE_RETURN_IF_ERROR(codec::DecodeHistoryRevision(rows.key(), &rev.main, &rev.sub));
-  METASTORE_RETURN_IF_ERROR(DecodeHistRow(rows.value(), &tombstone));
-  if (tombstone || at < 0) return Status::Ok();
+                                const VersionView* newest, VersionVisitor visit) {
+  if (at < 0) return Status::Ok();
   bool more = true;
-  return VisitRev(snapshot, rev, visit, &more);
+  Revision from = newest != nullptr ? newest->prev : Revision();
+  if (newest != nullptr && ReplacedOneAt(*newest, at)) {
+    return VisitFrom(snapshot, from, at, visit, &more);
+  }
+  const std::string first = Escaped(key);
+  const rocksdb::Slice bound(first);
+  rocksdb::ReadOptions options = At(snapshot);
+  options.iterate_lower_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> rows(
+      db_->NewIterator(options, database_->family(kHist)));
+  rows->SeekForPrev(RowAbove(key, at));
+  METASTORE_RETURN_IF_ERROR(FromRocks(rows->status(), "get"));
+  if (rows->Valid() && rows->key().starts_with(first)) {
+    const std::string_view row = ViewOf(rows->key());
+    METASTORE_RETURN_IF_ERROR(codec::DecodeHistoryRevision(row, &from.main, &from.sub));
+  }
+  return VisitFrom(snapshot, from, at, visit, &more);
 }
 
 Status RocksEngine::GetRevision(const EngineSnapshot& snapshot, Revision rev,
@@ -236,6 +278,7 @@ Status RocksEngine::Scan(const EngineSnapshot& snapshot, const KeyRange& range, 
 
 Status RocksEngine::ScanHistoric(const RocksSnapshot& snapshot, const KeyRange& range, int64_t at,
                                  VersionVisitor visit) {
+  if (at < 0) return Status::Ok();
   Rows keys(snapshot, kKey, At(snapshot), std::string(range.start),
             range.unbounded ? std::string() : std::string(range.end));
   HistoryWalk history(snapshot, range, at);
@@ -244,20 +287,19 @@ Status RocksEngine::ScanHistoric(const RocksSnapshot& snapshot, const KeyRange& 
   while (more && (keys.Valid() || history.valid())) {
     const bool only_history = history.valid() && (!keys.Valid() || history.key() < keys.key());
     const bool both = !only_history && history.valid() && history.key() == keys.key();
-    bool from_history = only_history;
+    Revision from = only_history || both ? history.rev() : Revision();
     if (!only_history) {
       VersionView view;
       METASTORE_RETURN_IF_ERROR(DecodeKeyRow(keys.key(), keys.value(), &view));
       if (view.rev.main <= at) {
         more = visit(view);
-      } else {
-        from_history = both;
+        from = Revision();
+      } else if (!both || ReplacedOneAt(view, at)) {
+        from = view.prev;
       }
       keys.Next();
     }
-    if (from_history && !history.tombstone()) {
-      METASTORE_RETURN_IF_ERROR(VisitRev(snapshot, history.rev(), visit, &more));
-    }
+    if (more) METASTORE_RETURN_IF_ERROR(VisitFrom(snapshot, from, at, visit, &more));
     if (more && (only_history || both)) METASTORE_RETURN_IF_ERROR(history.NextKey());
   }
   return keys.status();

@@ -51,6 +51,8 @@ struct Database {
   std::shared_ptr<rocksdb::Statistics> statistics = rocksdb::CreateDBStatistics();
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;  // by Family
+  /// Up to this store revision, `hist` may name every superseded version (rows.h).
+  int64_t dense_until = 0;
 };
 using DatabaseRef = std::shared_ptr<Database>;
 
@@ -107,7 +109,7 @@ class RocksEngine final : public Engine {
   Status LookupMissing(std::span<const std::string_view> keys, VersionMeta* out);
   // read.cc
   Status GetHistoric(const RocksSnapshot& snapshot, std::string_view key, int64_t at,
-                     VersionVisitor visit);
+                     const VersionView* newest, VersionVisitor visit);
   Status ScanHistoric(const RocksSnapshot& snapshot, const KeyRange& range, int64_t at,
                       VersionVisitor visit);
 

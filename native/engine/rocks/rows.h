@@ -24,8 +24,11 @@ inline constexpr const char* kFamilyNames[kFamilies] = {"default", "rev",  "key"
 /// Own rows.
 inline constexpr std::string_view kFormatRow = "format";
 inline constexpr std::string_view kAppliedRow = "applied";
-/// The value of kFormatRow; any other one is refused.
-inline constexpr std::string_view kFormat = "metastore rocksdb engine 1";
+/// 8 bytes: up to this store revision, `hist` names every superseded version (below); 0 without it.
+inline constexpr std::string_view kDenseRow = "dense";
+/// The value of kFormatRow. Databases of the former format are taken over; any other is refused.
+inline constexpr std::string_view kFormat = "metastore rocksdb engine 2";
+inline constexpr std::string_view kFormerFormat = "metastore rocksdb engine 1";
 
 /// rev: flags(1) prevMain(8) prevSub(8) prevSize(4), then the binary record.
 void EncodeRevRow(const VersionView& view, std::string* out);
@@ -39,7 +42,14 @@ void EncodeKeyRowHeader(const VersionView& view, char* to);
 /// The views in *out point into `key` and `bytes`.
 Status DecodeKeyRow(std::string_view key, std::string_view bytes, VersionView* out);
 
-/// hist: flags(1).
+/// hist: flags(1). It has a row for every tombstone, and for those superseded versions for which
+/// this holds of the version of the put that replaced them. The others are found from the next
+/// newer one that has a row, or from `key`, as each version names its predecessor. In the former
+/// format every superseded version had one.
+inline constexpr uint64_t kHistoryStride = 16;
+inline bool IsNamedInHistory(int64_t replaced_by_version) {
+  return static_cast<uint64_t>(replaced_by_version) % kHistoryStride == 1;
+}
 inline constexpr std::string_view kHistLive = std::string_view("\0", 1);
 inline constexpr std::string_view kHistTombstone = std::string_view("\1", 1);
 Status DecodeHistRow(std::string_view bytes, bool* tombstone);

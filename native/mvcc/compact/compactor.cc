@@ -22,10 +22,6 @@ Status CollectRemovals(Engine* engine, const EngineSnapshot& snapshot, int batch
   METASTORE_CHECK(target > finished && target <= numbers->compact_revision, "a pass is under way");
   int64_t walked = 0;
   bool stopped = false;
-  const auto remove = [&](std::string_view key, Revision rev, bool tombstone, uint32_t size) {
-    batch->removals.push_back({std::string(key), rev, tombstone});
-    numbers->stored_bytes -= size;
-  };
   const auto visit = [&](const VersionView& version) {
     if (batch->removals.size() >= static_cast<size_t>(batch_limit) ||
         walked >= batch_limit * kWalkedPerRemoval) {
@@ -36,10 +32,12 @@ Status CollectRemovals(Engine* engine, const EngineSnapshot& snapshot, int batch
     walked++;
     // The former compaction has dropped the predecessors of its own last revision already.
     if (version.rev.main > finished && version.prev.main != 0) {
-      remove(version.key, version.prev, false, version.prev_size_bytes);
+      batch->removals.push_back({std::string(version.key), version.prev, false, version.version});
+      numbers->stored_bytes -= version.prev_size_bytes;
     }
     if (version.tombstone && version.rev.main < target) {
-      remove(version.key, version.rev, true, AccountedSize(version.key.size(), 0));
+      batch->removals.push_back({std::string(version.key), version.rev, true});
+      numbers->stored_bytes -= AccountedSize(version.key.size(), 0);
     }
     return true;
   };
