@@ -225,9 +225,8 @@ export interface MemberCore {
   ): boolean;
   /**
    * What has been appended so since the last call: the index up to which all of it is durable (0:
-   * none yet), the index of the first entry told of, the number of runs, the entries in each run,
-   * the size of each entry. Empty when there is nothing new. Drain first: what records tell of is
-   * told of here.
+   * none yet), the index of the first entry told of, and how many were taken together, for each
+   * run. Empty when there is nothing new. Drain first: what records tell of is told of here.
    */
   grantedEntries(): Float64Array;
   /** Ends the grant, at once: nothing more is appended so. The rest as grantedEntries(). */

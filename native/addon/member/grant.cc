@@ -8,19 +8,16 @@
 namespace metastore::addon {
 namespace {
 
-/// In front of the runs: the durable index, the first entry's, the number of runs.
-constexpr size_t kHeadFields = 3;
+/// In front of the runs: the durable index, the first entry's.
+constexpr size_t kHeadFields = 2;
 
 Napi::Value ToArray(Napi::Env env, const member::Given& given) {
   if (!given.is_news) return Napi::Float64Array::New(env, 0);
-  const size_t fields = kHeadFields + given.runs.size() + given.sizes.size();
-  Napi::Float64Array array = Napi::Float64Array::New(env, fields);
+  Napi::Float64Array array = Napi::Float64Array::New(env, kHeadFields + given.runs.size());
   double* out = array.Data();
   *out++ = static_cast<double>(given.durable);
   *out++ = static_cast<double>(given.first_index);
-  *out++ = static_cast<double>(given.runs.size());
-  out = std::copy(given.runs.begin(), given.runs.end(), out);
-  std::copy(given.sizes.begin(), given.sizes.end(), out);
+  std::copy(given.runs.begin(), given.runs.end(), out);
   return array;
 }
 

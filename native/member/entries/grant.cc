@@ -28,7 +28,7 @@ Status Grant::Give(const GrantTerms& terms) {
     if (terms.run_operations == 0 || terms.run_bytes == 0 || terms.ahead_entries == 0) {
       return Status(Code::kInternal, "grant: nothing is granted");
     }
-    METASTORE_CHECK(given_.sizes.empty(), "TypeScript has been told when the last one was revoked");
+    METASTORE_CHECK(given_.runs.empty(), "TypeScript has been told when the last one was revoked");
     terms_ = terms;
     next_index_ = terms.first_index;
     given_.first_index = next_index_;
@@ -51,7 +51,7 @@ Given Grant::Tell() {
 }
 
 Given Grant::TellLocked() {
-  const bool news = !given_.sizes.empty() || given_.durable != told_durable_;
+  const bool news = !given_.runs.empty() || given_.durable != told_durable_;
   tells_.store(!news);
   told_durable_ = given_.durable;
   Given told;
@@ -59,7 +59,6 @@ Given Grant::TellLocked() {
   told.durable = given_.durable;
   told.first_index = given_.first_index;
   told.runs.swap(given_.runs);
-  told.sizes.swap(given_.sizes);
   given_.first_index = next_index_;
   return told;
 }
@@ -125,7 +124,6 @@ void Grant::Append(std::vector<intake::Payload> payloads) {
   uint64_t bytes = 0;
   for (intake::Payload& payload : payloads) {
     bytes += payload->size();
-    given_.sizes.push_back(static_cast<uint32_t>(payload->size()));
     entries.push_back({next_index_++, terms_.term, 0, std::move(payload)});
   }
   given_.runs.push_back(static_cast<uint32_t>(entries.size()));

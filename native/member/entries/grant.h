@@ -42,9 +42,8 @@ struct Given {
   bool is_news = false;  // anything of what follows
   /// Of the entries taken so far, now and before, those up to here are durable; 0 for none.
   uint64_t durable = 0;
-  uint64_t first_index = 0;     // of the entries below, if any
-  std::vector<uint32_t> runs;   // entries that were taken together
-  std::vector<uint32_t> sizes;  // of the entries' payloads, bytes
+  uint64_t first_index = 0;    // of the entries below, if any
+  std::vector<uint32_t> runs;  // entries that were taken together
 };
 
 struct GrantParts {

@@ -51,6 +51,9 @@ export class Raft {
   // At or below this index may lie a configuration change that is not applied. Only when it is
   // applied may another one be proposed. Use: as leader.
   pendingConfIndex = 0;
+  // The last run of entries without a gap that storage has appended in this replica's name.
+  // Invariant: normal entries, of terms in which it led and was the whole cluster.
+  adopted: { readonly first: number; readonly last: number } | null = null;
   // Payload bytes of the leader's entries that are not known to be applied; an estimate that
   // never goes below 0.
   uncommittedBytes = 0;

@@ -37,7 +37,7 @@ import { applyConfChange } from './membership.js';
 import { Raft } from './raft.js';
 import type { Reported } from './ready.js';
 import { appliesUnstable, composeReady, hasReady, stepsOnAdvance } from './ready.js';
-import { adoptEntries } from './replication.js';
+import { adoptEntries, applyAdopted, handOutAdopted } from './replication.js';
 import { step, tick } from './step.js';
 
 /** A first member of a new cluster. */
@@ -116,13 +116,13 @@ export class RawNode {
   }
 
   /**
-   * Takes over normal entries that storage has appended in the name of this leader, which is the
-   * whole cluster (`isAlone`) and has handed out all its own (`isHandedOut`). They lie directly
-   * behind those and are of its term; storage tells of them already. When they are durable
-   * `adopted` says so, and commits them.
+   * Takes over normal entries that storage has appended, and applies when they are durable, in the
+   * name of this leader of the term, which is the whole cluster (`isAlone`) and has handed out all
+   * its own (`isHandedOut`). They lie directly behind those; storage tells of them already.
+   * `adopted` commits them; they do not count for the limit of uncommitted bytes.
    */
-  adopt(entries: readonly Entry[]): void {
-    adoptEntries(this.raft, entries);
+  adopt(term: number, first: number, count: number): void {
+    adoptEntries(this.raft, term, first, count);
   }
 
   /**
@@ -133,6 +133,12 @@ export class RawNode {
     const { raft } = this;
     const response = { from: raft.id, term, index };
     step(raft, makeMessage(MessageType.AppResp, raft.id, response));
+    handOutAdopted(raft, index);
+  }
+
+  /** Tells that storage has applied what it has appended up to the index. */
+  adoptedApplied(index: number): void {
+    applyAdopted(this.raft, index);
   }
 
   /** Whether this leader is the whole cluster and nothing of it is about to change. */

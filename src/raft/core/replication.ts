@@ -5,7 +5,7 @@
 import { assert, panic } from '../base/assert.js';
 import { RaftStorageError } from '../base/errors.js';
 import type { Entry, NodeId, Snapshot } from '../base/types.js';
-import { EntryType, MessageType, StateType } from '../base/types.js';
+import { MessageType, StateType } from '../base/types.js';
 import type { Progress } from '../tracker/progress.js';
 import { ProgressState } from '../tracker/progress.js';
 import { makeEntry, makeMessage, payloadsSize } from '../wire/messages.js';
@@ -55,26 +55,51 @@ export function appendOwnEntries(r: Raft, entries: readonly Entry[]): boolean {
 
 /**
  * Takes over normal entries that storage has appended in this leader's name, behind all that it has
- * handed out itself, and that storage tells of already. Only the whole cluster may let storage do
- * that: nobody has to be told of them. They are never unstable here: what is durable is what the
- * acknowledgements say by which they are committed.
+ * handed out itself, that storage tells of already and applies when they are durable. Only the
+ * whole cluster may let storage do that: nobody has to be told of them. They are never unstable
+ * here: what is durable is what the acknowledgements say by which they are committed.
  */
-export function adoptEntries(r: Raft, entries: readonly Entry[]): void {
+export function adoptEntries(r: Raft, term: number, first: number, count: number): void {
   const { log } = r;
-  const first = entries[0];
-  const last = entries.at(-1);
-  assert(first !== undefined && last !== undefined, 'something is taken over');
-  assert(r.state === StateType.Leader, 'storage appends for a leader');
+  const last = first + count - 1;
+  assert(count > 0, 'something is taken over');
+  assert(r.state === StateType.Leader && r.term === term, 'storage appends for a leader of a term');
   assert(r.decidesAlone && r.tracker.ids.length === 1, 'storage appends for the whole cluster');
-  assert(
-    first.term === r.term && last.term === r.term,
-    'the entries are of the term that it leads',
-  );
-  assert(first.type === EntryType.Normal, 'no change of the membership comes this way');
-  assert(last.index - first.index === entries.length - 1, 'the entries have no gap');
-  assert(log.storage.lastIndex() === last.index, 'storage has them');
-  r.uncommittedBytes += payloadsSize(entries);
-  log.adopt(first.index, last.index);
+  assert(log.storage.lastIndex() === last, 'storage has the entries');
+  assert(log.storage.term(last) === term, 'they are of the term');
+  if (r.adopted === null || r.adopted.last + 1 !== first) {
+    r.adopted = { first, last };
+  } else {
+    r.adopted = { first: r.adopted.first, last };
+  }
+  log.adopt(first, last);
+}
+
+/**
+ * What was adopted has been committed up to the index. Storage applies it unasked: it counts as
+ * handed out, unless something else has to be handed out before.
+ */
+export function handOutAdopted(r: Raft, index: number): void {
+  const { log, adopted } = r;
+  if (adopted === null || index > Math.min(adopted.last, log.committed)) {
+    return;
+  }
+  if (index > log.applying && log.applying + 1 >= adopted.first) {
+    log.acceptApplying(index, 0, false);
+  }
+}
+
+/** What was adopted has been applied up to the index. */
+export function applyAdopted(r: Raft, index: number): void {
+  const { log, adopted } = r;
+  if (adopted === null) {
+    return;
+  }
+  // What was handed out in front of it is reported by itself.
+  const to = Math.min(index, adopted.last, log.applying);
+  if (to > log.applied && log.applied + 1 >= adopted.first) {
+    log.appliedTo(to, 0);
+  }
 }
 
 /** Commits what a quorum has acknowledged, if it is of the current term (§5.4.2). */

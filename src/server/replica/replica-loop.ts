@@ -98,7 +98,7 @@ export class ReplicaLoop {
   }
   /** Whether apply has done everything that it was given. */
   get applyIdle(): boolean {
-    return this.#applies.length === 0;
+    return this.#applies.length === 0 && !this.#parts.grant.appliesBehind(this.#applied);
   }
 
   /** Begins to tick. */
@@ -195,7 +195,7 @@ export class ReplicaLoop {
   /** Completion: state holds everything up to the index. */
   applied(index: number): void {
     assert(index >= this.#applied, 'the applied index never goes back');
-    const { storage } = this.#parts;
+    const { storage, raw } = this.#parts;
     this.#applied = index;
     storage.setApplied(index);
     this.#noteAppliedTerm(storage.term(index));
@@ -208,6 +208,7 @@ export class ReplicaLoop {
       done++;
     }
     this.#applies.splice(0, done);
+    raw.adoptedApplied(index);
     storage.keepRecent(index - RECENT_ENTRIES);
   }
 

@@ -5,8 +5,7 @@
 
 import { assert } from '../../../base/assert.js';
 import type { Distribution } from '../../../base/metrics/family.js';
-import { type Entry, EntryType, makeEntry, type RawNode } from '../../../raft/index.js';
-import { NativePayload } from '../../../storage/entry-run.js';
+import type { RawNode } from '../../../raft/index.js';
 import type { MemberCore } from '../../../storage/native.js';
 import type { LogStorage } from './log-storage.js';
 import type { QuietProgress } from './quiet-progress.js';
@@ -18,13 +17,13 @@ const RUN_BYTES_MAX = 16 << 20;
  * are refused.
  */
 const AHEAD_ENTRIES_MAX = 4096;
-/** Numbers in front of what grantedEntries() tells: the durable index, the first one, the runs. */
-const HEAD_FIELDS = 3;
+/** Numbers in front of the runs that grantedEntries() tells of: the durable index, the first one. */
+const HEAD_FIELDS = 2;
 
 export interface GrantParts {
   readonly core: Pick<MemberCore, 'grantProposals' | 'grantedEntries' | 'revokeGrant'>;
   readonly raw: RawNode;
-  readonly storage: Pick<LogStorage, 'append'>;
+  readonly storage: Pick<LogStorage, 'adopt'>;
   readonly quiet: Pick<QuietProgress, 'expect' | 'news'>;
   /** Where proposals that went into the log together are counted. */
   readonly batchOperations: Pick<Distribution, 'observe'>;
@@ -55,6 +54,11 @@ export class Grant {
   /** Whether proposals are left to native code. */
   get holds(): boolean {
     return this.#holds;
+  }
+
+  /** Whether apply has yet to come to something that was appended so. */
+  appliesBehind(applied: number): boolean {
+    return this.#last > applied;
   }
 
   /** Raft takes over what has been appended so far. */
@@ -107,21 +111,17 @@ export class Grant {
     if (told.length === 0) {
       return;
     }
-    const [durable = 0, first = 0, runs = 0] = told;
+    const [durable = 0, first = 0] = told;
     const { raw, storage, quiet, batchOperations } = this.#parts;
-    const sizes = told.subarray(HEAD_FIELDS + runs);
-    if (sizes.length > 0) {
-      for (const count of told.subarray(HEAD_FIELDS, HEAD_FIELDS + runs)) {
-        batchOperations.observe(count);
-      }
-      const entries: Entry[] = [];
-      for (const size of sizes) {
-        const index = first + entries.length;
-        entries.push(makeEntry(EntryType.Normal, this.#term, index, new NativePayload(size)));
-      }
-      storage.append(entries);
-      raw.adopt(entries);
-      this.#last = first + sizes.length - 1;
+    let count = 0;
+    for (const entries of told.subarray(HEAD_FIELDS)) {
+      batchOperations.observe(entries);
+      count += entries;
+    }
+    if (count > 0) {
+      storage.adopt(first, count);
+      raw.adopt(this.#term, first, count);
+      this.#last = first + count - 1;
       quiet.expect(this.#last);
     }
     if (durable > this.#durable) {

@@ -146,6 +146,16 @@ export class LogStorage implements Storage {
     }
   }
 
+  /**
+   * The native log has appended entries by itself. It is asked when somebody wants to know of
+   * them, or of older ones: as long as it appends, hardly anybody does.
+   */
+  adopt(first: number, count: number): void {
+    assert(first === this.lastIndex() + 1, 'the log has no gaps');
+    this.#recent = [];
+    this.#recentFirst = first + count;
+  }
+
   setHardState(hardState: HardState): void {
     this.#hardState = hardState;
   }

@@ -59,86 +59,116 @@ function leader(others: readonly bigint[] = []) {
   return { node, storage, settle, applied, given };
 }
 
-t.test('they are committed and handed out when they are durable', (test) => {
+t.test('they are committed when they are durable, and applied unasked', (test) => {
   const { node, storage, settle, applied, given } = leader();
   const before = node.lastIndex;
+  const progress = () => [node.basicStatus().hardState.commit, node.basicStatus().applied];
   test.ok(node.isAlone && node.isHandedOut);
-  const entries = given(before + 1, 3);
-  storage.append(entries);
-  node.adopt(entries);
+  storage.append(given(before + 1, 2));
+  node.adopt(2, before + 1, 2);
+  storage.append(given(before + 3, 1));
+  node.adopt(2, before + 3, 1);
   test.equal(node.lastIndex, before + 3);
   test.notOk(node.hasReady(), 'nothing is to be written, and nothing is committed');
+  node.adoptedApplied(before + 3);
+  test.same(progress(), [before, before], 'nothing is applied before it is committed');
   node.adopted(2, before + 2);
   settle();
-  test.same(applied, [before + 1, before + 2]);
+  test.same(progress(), [before + 2, before]);
+  node.adoptedApplied(before + 1);
+  test.same(progress(), [before + 2, before + 1]);
   node.adopted(2, before + 3);
+  node.adoptedApplied(before + 3);
+  node.adoptedApplied(before + 2);
   settle();
-  test.same(applied, [before + 1, before + 2, before + 3]);
-  test.equal(node.basicStatus().hardState.commit, before + 3);
-  test.equal(node.raft.uncommittedBytes, 0, 'what was added is taken off when it is applied');
+  test.same(progress(), [before + 3, before + 3]);
+  test.same(applied, [], 'none of it is handed out');
   node.propose([bytesOf('own')]);
   settle();
-  test.equal(node.lastIndex, before + 4, 'own entries go behind them');
-  test.equal(applied.at(-1), before + 4);
+  test.same(progress(), [before + 4, before + 4], 'own entries go behind them');
+  test.same(applied, [before + 4]);
   test.end();
 });
 
 t.test('own entries that are being written go before, and are reported as ever', (test) => {
-  const { node, storage, settle, applied, given } = leader();
-  const before = node.lastIndex;
-  node.propose([bytesOf('own')]);
-  test.notOk(node.isHandedOut);
-  test.throws(() => node.adopt(given(before + 2, 1)), RaftAssertionError, 'it comes first');
-  const [append] = node.ready().messages;
-  storage.append(append?.entries ?? []);
-  test.ok(node.isHandedOut);
-  const entries = given(before + 2, 2);
-  storage.append(entries);
-  node.adopt(entries);
-  for (const response of append?.responses ?? []) {
-    node.step(response);
+  for (const isFirst of [true, false]) {
+    const { node, storage, settle, applied, given } = leader();
+    const before = node.lastIndex;
+    node.propose([bytesOf('own')]);
+    test.notOk(node.isHandedOut);
+    const [append] = node.ready().messages;
+    storage.append(append?.entries ?? []);
+    test.ok(node.isHandedOut);
+    storage.append(given(before + 2, 2));
+    node.adopt(2, before + 2, 2);
+    if (isFirst) {
+      // Both are heard of at once: what is handed out is all that is committed.
+      node.adopted(2, before + 3);
+    }
+    for (const response of append?.responses ?? []) {
+      node.step(response);
+    }
+    node.adoptedApplied(before + 3);
+    test.equal(node.basicStatus().applied, before, 'the own one is reported first');
+    settle();
+    const handedOut = [before + 1, before + 2, before + 3];
+    test.same(applied, isFirst ? handedOut : [before + 1]);
+    node.adopted(2, before + 3);
+    node.adoptedApplied(before + 3);
+    settle();
+    test.same(applied, isFirst ? handedOut : [before + 1]);
+    test.equal(node.basicStatus().applied, before + 3);
   }
-  settle();
-  test.same(applied, [before + 1], 'the own one alone is durable');
-  node.adopted(2, before + 3);
-  settle();
-  test.same(applied, [before + 1, before + 2, before + 3]);
   test.end();
 });
 
 t.test('the word of an earlier term has no effect', (test) => {
   const { node, storage, settle, applied, given } = leader();
-  const entries = given(node.lastIndex + 1, 1);
-  storage.append(entries);
-  node.adopt(entries);
+  const next = node.lastIndex + 1;
+  storage.append(given(next, 1));
+  node.adopt(2, next, 1);
   node.step(makeMessage(MessageType.Heartbeat, 1n, { from: 9n, term: 7 }));
-  node.adopted(2, node.lastIndex);
+  node.adopted(2, next);
   settle();
-  test.same(applied, [], 'who leads now says what is committed');
-  test.throws(() => node.adopt(given(node.lastIndex + 1, 1)), RaftAssertionError, 'no leader');
+  test.same(applied, []);
+  test.equal(node.basicStatus().hardState.commit, next - 1, 'who leads now says what is committed');
+  storage.append(given(next + 1, 1));
+  test.throws(() => node.adopt(2, next + 1, 1), RaftAssertionError, 'no leader');
   test.end();
 });
 
 t.test('nothing else is taken over', (test) => {
   const { node, storage, given } = leader();
   const next = node.lastIndex + 1;
-  const refused = (entries: Entry[], why: string) => {
-    test.throws(() => node.adopt(entries), RaftAssertionError, why);
+  const refused = (term: number, first: number, count: number, why: string) => {
+    test.throws(() => node.adopt(term, first, count), RaftAssertionError, why);
   };
-  refused([], 'no entries');
-  refused(given(next, 1), 'storage does not have it');
+  refused(2, next, 0, 'no entries');
+  refused(2, next, 1, 'storage does not have it');
   storage.append(given(next, 2));
-  refused(given(next, 1), 'storage has more');
-  refused(given(next, 2, 1), 'of another term');
-  refused(given(next + 1, 1), 'a gap');
-  refused([makeEntry(1, 2, next, null), makeEntry(0, 2, next + 1, null)], 'a membership change');
-  node.adopt(given(next, 2));
+  refused(2, next, 1, 'storage has more');
+  refused(1, next, 2, 'of another term');
+  refused(2, next + 1, 1, 'a gap');
+  node.adopt(2, next, 2);
   test.equal(node.lastIndex, next + 1);
+  storage.append(given(next + 2, 1, 1));
+  refused(2, next + 2, 1, 'storage says of another term');
+  const own = leader();
+  own.node.propose([bytesOf('own')]);
+  own.storage.append(own.given(own.node.lastIndex, 2));
+  test.throws(
+    () => own.node.adopt(2, own.node.lastIndex + 1, 1),
+    RaftAssertionError,
+    'own entries have not been handed out',
+  );
   const three = leader([2n, 3n]);
   test.notOk(three.node.isAlone);
-  const entries = three.given(three.node.lastIndex + 1, 1);
-  three.storage.append(entries);
-  test.throws(() => three.node.adopt(entries), RaftAssertionError, 'others have to agree');
+  three.storage.append(three.given(three.node.lastIndex + 1, 1));
+  test.throws(
+    () => three.node.adopt(2, three.node.lastIndex + 1, 1),
+    RaftAssertionError,
+    'others have to agree',
+  );
   test.end();
 });
 
