@@ -11,6 +11,7 @@ const isFull = process.env.METASTORE_TEST_FULL === '1';
 /** Every seed that ever failed, and what it found. */
 const kept = [
   6, // a sole voter read behind a restart what its last hard state said, not what it had told
+  85, // the log was cut in front of what Raft had yet to hear of
 ];
 
 t.setTimeout(isFull ? 3_600_000 : 900_000);

@@ -222,7 +222,7 @@ export class SteppedCore implements LogView {
     scheduler.after(random.range(...pace[span]), owner, () => {
       this.#busy.delete(executor);
       if (this.#core.step(executor)) {
-        if (this.#decides && (executor === 'log' || executor === 'apply')) {
+        if (executor === 'apply' || (executor === 'log' && this.#decides)) {
           this.#noteDecided();
         }
         this.#kick();
