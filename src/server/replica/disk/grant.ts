@@ -17,7 +17,7 @@ const RUN_BYTES_MAX = 16 << 20;
  * are refused.
  */
 const AHEAD_ENTRIES_MAX = 4096;
-/** Numbers in front of the runs that grantedEntries() tells of: the durable index, the first one. */
+/** Numbers in front of the runs that grantedEntries() tells of: what is durable, the first one. */
 const HEAD_FIELDS = 2;
 
 export interface GrantParts {
