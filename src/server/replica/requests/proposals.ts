@@ -18,6 +18,8 @@ import { Pace } from './pace.js';
 /** What one turn takes from the queue at most; more waits for the next turn. */
 const TURN_BYTES_MAX = 16 << 20;
 const FORWARD_OPERATIONS_MAX = 8192;
+/** Smaller batches than this are not left to native code, which writes them one by one. */
+const RUN_OPERATIONS_MIN = 512;
 /** Batches on their way to the leader; while so many are, the next one grows. */
 const FORWARDS_MAX = 4;
 const FORWARD_BYTES_MAX = 4 << 20;
@@ -78,9 +80,13 @@ export class Proposals {
     this.#wait = true;
   }
 
-  /** What may go into the log together while nobody waits for more; 0: somebody may have to. */
+  /**
+   * What native code may take at once by itself; 0 where that would not be what was asked for:
+   * proposals wait for others, or go in small batches, of which several share a write.
+   */
   get runOperations(): number {
-    return this.#batch.waits ? 0 : this.#batch.maxOperations;
+    const { waits, maxOperations } = this.#batch;
+    return waits || maxOperations < RUN_OPERATIONS_MIN ? 0 : maxOperations;
   }
 
   /** A tick, or another leader: what was refused may be tried again. */

@@ -6,6 +6,10 @@ import t from 'tap';
 import { ErrorTable, type SharedErrorCode } from '../../../../../src/base/errors.js';
 import { createLogger } from '../../../../../src/base/log/logger.js';
 import { RaftError, type RawNode } from '../../../../../src/raft/index.js';
+import {
+  type Batching,
+  defaultBatching,
+} from '../../../../../src/server/replica/requests/batching.js';
 import { Proposals } from '../../../../../src/server/replica/requests/proposals.js';
 import { ManualClock } from '../../../../support/fakes/manual-clock.js';
 import { nativeErrorRows } from '../../../../support/fakes/native-errors.js';
@@ -16,7 +20,7 @@ const log = createLogger(
   { write: () => undefined, close: () => undefined },
 );
 
-function made() {
+function made(batching?: Batching) {
   const events: string[] = [];
   const queue: number[] = [];
   const raft = {
@@ -66,6 +70,7 @@ function made() {
       },
     },
     log,
+    batching,
     isGranted: () => raft.granted,
     wake: () => undefined,
   });
@@ -89,6 +94,27 @@ t.test('into the own log while leading, nowhere without a leader', async (t) => 
   t.same(events, []);
   proposals.turn(leading);
   t.same(events, ['take 2 in 4', 'propose 2']);
+});
+
+t.test('what is granted to native code is left to it, until it gives word', async (t) => {
+  const { events, raft, proposals, put } = made();
+  raft.granted = true;
+  put(10, 20);
+  proposals.turn(leading);
+  t.same(events, []);
+  raft.granted = false;
+  proposals.turn(leading);
+  t.same(events, ['take 2 in 4', 'propose 2'], 'what it has left, in the very turn');
+});
+
+t.test('small and slow batches are not left to native code', async (t) => {
+  const runOperations = (change: Partial<Batching>) =>
+    made({ ...defaultBatching, ...change }).proposals.runOperations;
+  t.equal(runOperations({}), 8192);
+  t.equal(runOperations({ maxOperations: 512 }), 512);
+  t.equal(runOperations({ maxOperations: 511 }), 0);
+  t.equal(runOperations({ enabled: false }), 0);
+  t.equal(runOperations({ maxWaitMs: 1 }), 0);
 });
 
 t.test(
