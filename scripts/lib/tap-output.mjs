@@ -3,6 +3,11 @@
 // A test is a leaf: a subtest that holds only assertions, or an assertion outside of any subtest.
 // Every skipped point is a skip with its name, so that nothing is left out in silence.
 
+/** Of the reason in a failed test's name. */
+const REASON_LENGTH_MAX = 400;
+/** Lines of a difference that a reason shows. */
+const REASON_LINES_MAX = 6;
+
 const pointPattern = /^((?: {4})*)(not )?ok \d+(?: - )?(.*)$/;
 
 /** What a stream of TAP lines amounts to. */
@@ -21,9 +26,11 @@ export class TapCounter {
   // Per depth: what the points seen since the last shallower point are.
   #levels = [];
   #diagnosticIndent = null;
+  // What the first assertion that failed said, and what differed; its diagnostic comes behind it.
+  #reason = null;
 
   #level(depth) {
-    this.#levels[depth] ??= { points: 0, subtests: 0, plainFailures: 0 };
+    this.#levels[depth] ??= { points: 0, subtests: 0, plainFailures: 0, reason: null };
     return this.#levels[depth];
   }
 
@@ -31,6 +38,7 @@ export class TapCounter {
   line(text) {
     if (this.#diagnosticIndent !== null) {
       if (text === `${this.#diagnosticIndent}...`) this.#diagnosticIndent = null;
+      else this.#differing(text.trim());
       return;
     }
     const diagnostic = /^( +)---$/.exec(text);
@@ -46,6 +54,7 @@ export class TapCounter {
   }
 
   #point(depth, ok, rest) {
+    this.#reason = null;
     const children = this.#levels[depth + 1];
     this.#levels.length = depth + 1;
     const level = this.#level(depth);
@@ -60,18 +69,31 @@ export class TapCounter {
     }
     if (children) level.subtests += 1;
     if (children && children.subtests > 0) {
-      if (children.plainFailures > 0) this.#fail(`${name} (own assertions)`);
+      if (children.plainFailures > 0) this.#fail(`${name} (own assertions)`, children.reason);
       return;
     }
     const isLeafTest = children !== undefined || depth === 0;
     if (isLeafTest && ok) this.passed += 1;
-    else if (isLeafTest) this.#fail(name);
-    else if (!ok) level.plainFailures += 1;
+    else if (isLeafTest) this.#fail(name, children?.reason ?? null);
+    else if (!ok) {
+      level.plainFailures += 1;
+      this.#reason = { message: name, lines: [] };
+      level.reason ??= this.#reason;
+    }
   }
 
-  #fail(name) {
+  #differing(line) {
+    const lines = this.#reason?.lines;
+    // Of a comparison, or of an error; a row of dashes points into the source.
+    const isDifference = /^([-+](?!-)(?!\+\+ actual)|details: )./.test(line);
+    if (lines !== undefined && isDifference && lines.length < REASON_LINES_MAX) lines.push(line);
+  }
+
+  /** The reason stands in the name: a log may be cut before the diagnostic. */
+  #fail(name, reason) {
     this.failed += 1;
-    this.failedNames.push(name);
+    const why = reason === null ? '' : `: ${[reason.message, ...reason.lines].join(' ')}`;
+    this.failedNames.push(`${name}${why.slice(0, REASON_LENGTH_MAX)}`);
   }
 }
 
