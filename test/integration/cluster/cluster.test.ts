@@ -19,6 +19,9 @@ const valueOn = async (member: ClusterMember, key: string, serializable = false)
   return kvs[0]?.value.toString();
 };
 
+/** What a busy machine may add to a time. */
+const LATE_S = 2;
+
 /** The error that a call ends with, and after how long. */
 async function failure(call: Promise<unknown>) {
   const from = performance.now();
@@ -200,24 +203,25 @@ async function noMajority(t: Test, cluster: Cluster): Promise<void> {
   t.same(status.errors, ['etcdserver: no leader']);
   t.equal(await valueOn(leader, 'before', true), '1', 'serializable reads go on');
   const hasLeader = { ...options, metadata: { hasleader: 'true' } };
-  t.match(
-    await failure(client.put('x', '1', {}, hasLeader)),
-    { code: 14, details: 'etcdserver: no leader', seconds: 0 },
-    'who asks for a leader is told at once',
-  );
+  const refused = await failure(client.put('x', '1', {}, hasLeader));
+  t.match(refused, { code: 14, details: 'etcdserver: no leader' });
+  t.ok(refused.seconds <= LATE_S, `who asks for a leader is told at once: ${refused.seconds} s`);
   const [write, read, renewal, listing] = await Promise.all([
     failure(client.put('x', '1', {}, options)),
     failure(client.range({ key: bytes('x') }, options)),
     failure(client.keepAliveOnce(ID, options)),
     failure(client.memberList(true, options)),
   ]);
-  t.match(await accepted, { code: 14, details: 'etcdserver: request timed out', seconds: 7 });
-  t.match(write, { code: 4, details: 'context deadline exceeded', seconds: 7 });
+  const inTime = ({ seconds }: { seconds: number }) => seconds >= 7 && seconds <= 7 + LATE_S;
+  const first = await accepted;
+  t.match(first, { code: 14, details: 'etcdserver: request timed out' });
+  t.match(write, { code: 4, details: 'context deadline exceeded' });
   t.match(read, { code: 14, details: 'etcdserver: request timed out' });
+  t.match(renewal, { code: 14, details: 'etcdserver: no leader' });
+  t.match(listing, { code: 14, details: 'etcdserver: request timed out' });
+  for (const one of [first, write, renewal, listing]) t.ok(inTime(one), `${one.seconds} s`);
   // A reference may first end the round of reads that the list of members waits for.
-  t.ok(read.seconds === 7 || isReference, `${read.seconds} s`);
-  t.match(renewal, { code: 14, details: 'etcdserver: no leader', seconds: 7 });
-  t.match(listing, { code: 14, details: 'etcdserver: request timed out', seconds: 7 });
+  t.ok(inTime(read) || isReference, `${read.seconds} s`);
   for (const member of cluster.others(leader)) member.resume();
   await cluster.healthy();
   await client.put('x', '2');
