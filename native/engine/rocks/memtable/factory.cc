@@ -42,11 +42,16 @@ class OwnMemory {
   void* memory_ = nullptr;
 };
 
-/// For point reads: after Seek, the rows of that user key and no others.
-class RowsOfKey final : private OwnMemory, public Rep::Iterator {
+/// For point reads: after Seek, the rows of that user key and no others. RocksDB's own point read
+/// makes one, uses it and forgets it without freeing it, so each thread has memory for one, which
+/// the next read takes over.
+class RowsOfKey final : public Rep::Iterator {
  public:
-  static RowsOfKey* On(const Chains& chains) { return Make<RowsOfKey>(chains); }
-  // ~OwnMemory has done it, whether the object was deleted or only destroyed.
+  static RowsOfKey* On(const Chains& chains) {
+    alignas(RowsOfKey) static thread_local char memory[sizeof(RowsOfKey)];
+    return new (memory) RowsOfKey(chains);
+  }
+  static void* operator new(size_t /*size*/, void* memory) { return memory; }
   static void operator delete(void* /*memory*/) {}
 
   bool Valid() const override { return row_ != nullptr; }
@@ -65,7 +70,6 @@ class RowsOfKey final : private OwnMemory, public Rep::Iterator {
   void SeekToLast() override { METASTORE_CHECK(false, "a point read names its key"); }
 
  private:
-  friend class OwnMemory;
   explicit RowsOfKey(const Chains& chains) : chains_(chains) {}
 
   const Chains& chains_;
@@ -77,6 +81,7 @@ class RowsOfKey final : private OwnMemory, public Rep::Iterator {
 class AllRows final : private OwnMemory, public Rep::Iterator {
  public:
   static AllRows* On(const Chains& chains) { return Make<AllRows>(chains); }
+  // ~OwnMemory has done it, whether the object was deleted or only destroyed.
   static void operator delete(void* /*memory*/) {}
 
   bool Valid() const override { return row_ != nullptr; }
