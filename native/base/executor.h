@@ -61,7 +61,7 @@ class SharedExecutor final : public Executor {
 
  private:
   Executor* const inner_;
-  std::mutex turn_;  // held while a task runs
+  std::mutex turn_;                   // held while a task runs
   std::atomic<uint64_t> waiting_{0};  // posted, and not done
   bool stopped_ = false;              // guarded by turn_
 };

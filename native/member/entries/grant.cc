@@ -138,8 +138,7 @@ void Grant::Append(std::vector<intake::Payload> payloads) {
   parts_.metrics->Passed(Stage::kPropose, static_cast<double>(MonotonicNs() - begun_ns) * 1e-9);
 }
 
-void Grant::Durable(uint64_t last_index, uint64_t entries, int64_t begun_ns,
-                    const Status& status) {
+void Grant::Durable(uint64_t last_index, uint64_t entries, int64_t begun_ns, const Status& status) {
   if (!status.ok()) return parts_.on_failure(status);
   parts_.metrics->Passed(Stage::kLog, static_cast<double>(MonotonicNs() - begun_ns) * 1e-9);
   {
