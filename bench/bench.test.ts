@@ -1,12 +1,13 @@
 // Runs every benchmark tiny, so that none rots: the store's with its checksums, the served
 // requests' and the opening's with one server. Figures mean nothing here; that they are there does.
 
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import t from 'tap';
 import { hasReference } from '../test/conformance/support/programs.js';
 import { tempDir } from '../test/support/temp-dir.js';
@@ -25,15 +26,18 @@ const here = dirname(fileURLToPath(import.meta.url));
 const storeBench = process.env.METASTORE_STORE_BENCH ?? '';
 
 t.setTimeout(300_000);
+t.jobs = 3; // Since the figures mean nothing.
 
-function runNode(program: string, args: readonly string[]): string {
-  const result = spawnSync(process.execPath, [join(here, program), ...args], { encoding: 'utf8' });
-  if (result.status !== 0) throw new Error(`${program}: ${result.stderr}`);
-  return result.stdout;
+const execute = promisify(execFile);
+
+/** What a program prints. @throws Error when it fails */
+async function runNode(program: string, args: readonly string[]): Promise<string> {
+  const limits = { maxBuffer: 1 << 26, timeout: 240_000 };
+  return (await execute(process.execPath, [join(here, program), ...args], limits)).stdout;
 }
 
 const noStoreBench = existsSync(storeBench) ? {} : { skip: 'the native suite did not build it' };
-t.test('the store by itself', noStoreBench, async (t) => {
+t.test('the store by itself', { ...noStoreBench }, async (t) => {
   const { stdout, status } = spawnSync(storeBench, ['--seconds=0.2'], { encoding: 'utf8' });
   t.equal(status, 0);
   const rows = stdout
@@ -44,14 +48,14 @@ t.test('the store by itself', noStoreBench, async (t) => {
   for (const row of rows) t.ok(row.per_second > 100 && row.checksum > 0, row.name);
 });
 
-t.test('the report on the store', noStoreBench, async (t) => {
+t.test('the report on the store', { ...noStoreBench }, async (t) => {
   const args = ['--seconds=0.1', '--rounds=1', `--out=${tempDir('bench')}`];
-  t.match(runNode('micro/main.js', args), /\| put, one a run \| [\d,]+ /);
+  t.match(await runNode('micro/main.js', args), /\| put, one a run \| [\d,]+ /);
 });
 
 t.test('the peer transport by itself', async (t) => {
   const args = ['--messages=2000', '--megabytes=8', '--pings=20'];
-  const rows = runNode('micro/peers.js', args)
+  const rows = (await runNode('micro/peers.js', args))
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as { name: string; per_second: number });
@@ -74,17 +78,20 @@ function readReport(out: string): Report {
 
 const units = findGenerator()?.replace(/metastore_load$/, 'metastore_load_units') ?? '';
 const noUnits = existsSync(units) ? {} : { skip: 'the native suite did not build them' };
-t.test("the generator's own units", noUnits, async (t) => {
+t.test("the generator's own units", { ...noUnits }, async (t) => {
   const { status, stdout } = spawnSync(units, ['--gtest_brief=1'], { encoding: 'utf8' });
   t.equal(status, 0, stdout);
   t.match(stdout, /PASSED {2}\] (?:1[5-9]|[2-9]\d) tests/);
 });
 
-t.test('every row on one engine', noGenerator, async (t) => {
+t.test('every row on one engine', { ...noGenerator }, async (t) => {
   const out = tempDir('bench');
   const args = [...tiny, '--servers=memory', '--read-rates=500,1000', `--out=${out}`];
   const short = rows.filter((row) => row.isCounted !== true && row.rateOf === undefined);
-  const text = runNode('load/main.js', [...args, `--rows=${short.map(({ id }) => id).join()}`]);
+  const text = await runNode('load/main.js', [
+    ...args,
+    `--rows=${short.map(({ id }) => id).join()}`,
+  ]);
   t.match(text, /\| put-100 \| memory \| [\d,]+/);
   t.match(text, /\| memory \| [\d,]+ → [\d,]+ \| /, 'what reads cost JavaScript');
   t.match(readFileSync(join(out, 'tiny.svg'), 'utf8'), /^<svg /);
@@ -99,26 +106,26 @@ t.test('every row on one engine', noGenerator, async (t) => {
 });
 
 const noSideBySide = findGenerator() ? noEtcd : noGenerator;
-t.test('beside etcd', noSideBySide, async (t) => {
+t.test('beside etcd', { ...noSideBySide }, async (t) => {
   const out = tempDir('bench');
   const args = [...tiny, '--servers=etcd,rocksdb', '--rows=put-100,open-put', '--read-rates='];
-  const text = runNode('load/main.js', [...args, `--out=${out}`]);
+  const text = await runNode('load/main.js', [...args, `--out=${out}`]);
   t.match(text, /\| Put, 100 in flight, durable \| a second ≥ 5 × \| .*(?:reached|missed)/);
   t.match(text, /\| open-put \| rocksdb \| /, 'at the rate that etcd has shown');
   t.equal(readReport(out).samples.length, 4);
 });
 
-t.test('the five scenarios', noGenerator, async (t) => {
+t.test('the five scenarios', { ...noGenerator }, async (t) => {
   const out = tempDir('bench');
   const args = ['--engines=memory,rocksdb', '--scale=0.01', `--out=${out}`];
-  const text = runNode('load/scenarios.js', args);
+  const text = await runNode('load/scenarios.js', args);
   for (const { title } of scenarios) t.ok(text.includes(`| ${title} | rocksdb | `), title);
   for (const chart of ['rate', 'p99']) {
     t.match(readFileSync(join(out, `scenarios-${chart}.svg`), 'utf8'), /<rect .*<text /s);
   }
 });
 
-t.test('a server that answers wrongly does not look fast', noGenerator, async (t) => {
+t.test('a server that answers wrongly does not look fast', { ...noGenerator }, async (t) => {
   const frame = (message: Buffer): Buffer =>
     Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
   // A header without a revision, which no answer of a store is without.
@@ -148,7 +155,7 @@ t.test('a server that answers wrongly does not look fast', noGenerator, async (t
   await t.rejects(runGenerator(['--mix=nothing'], 1), /cannot be nothing/);
 });
 
-t.test('connections that are lost are counted and made again', noGenerator, async (t) => {
+t.test('connections that are lost are counted and made again', { ...noGenerator }, async (t) => {
   const sockets = new Set<Socket>();
   const server = createServer((request, response) => {
     // Streams 1, 3 and 5 of a connection are answered, the next one ends it.
@@ -176,19 +183,22 @@ t.test('connections that are lost are counted and made again', noGenerator, asyn
 t.test('starting', async (t) => {
   const args = ['--starts=1', '--idle=0', '--servers=memory'];
   const row = /\| memory \| \d[\d,]* ms .*\| \d+ MiB/;
-  t.match(runNode('startup/main.js', args), row);
+  t.match(await runNode('startup/main.js', args), row);
 });
 
 t.test('opening', async (t) => {
   const out = tempDir('bench');
   const args = ['--keys=2000', '--starts=1', `--out=${out}`];
-  t.match(runNode('open/main.js', [...args, '--servers=rocksdb']), /\| rocksdb \| [\d,]+ keys\/s /);
+  t.match(
+    await runNode('open/main.js', [...args, '--servers=rocksdb']),
+    /\| rocksdb \| [\d,]+ keys\/s /,
+  );
 });
 
-t.test('clusters', noGenerator, async (t) => {
+t.test('clusters', { ...noGenerator }, async (t) => {
   const out = tempDir('bench');
   const args = ['--seconds=0.3', '--rounds=1', '--puts=20', '--ranges=20', `--out=${out}`];
-  const text = runNode('cluster/main.js', [...args, '--servers=memory', '--name=tiny']);
+  const text = await runNode('cluster/main.js', [...args, '--servers=memory', '--name=tiny']);
   t.match(text, /\| Put \[20\] \| all members \| memory \| [\d,]+ /);
   t.match(text, /\| Range \[20\] \| leader \| memory \| [\d,]+ /);
   const report = JSON.parse(readFileSync(join(out, 'tiny.json'), 'utf8')) as {
@@ -201,10 +211,10 @@ t.test('clusters', noGenerator, async (t) => {
   }
 });
 
-t.test('heartbeats', noGenerator, async (t) => {
+t.test('heartbeats', { ...noGenerator }, async (t) => {
   // A loaded machine may well hold an election within seconds: that is for the real run to judge.
   const args = ['--seconds=1', '--engines=memory', '--elections-max=99'];
-  const text = runNode('heartbeat/main.js', [...args, `--out=${tempDir('bench')}`]);
+  const text = await runNode('heartbeat/main.js', [...args, `--out=${tempDir('bench')}`]);
   t.match(text, /\| memory \| idle \| [\d.]+ \/ [\d.]+ \/ [\d.]+ \([1-9]\d*\) \| [\d.]+ /);
   t.match(text, /\| memory \| all of these \| /);
 });

@@ -14,9 +14,6 @@ import * as suites from './lib/suites.mjs';
 import { heading, inRoot, main, say, seconds } from './lib/tasks.mjs';
 import { referenceEnvironment } from './reference.mjs';
 
-/** Folders of test/ whose files mostly wait for servers: three at a time. */
-const waitingFolders = new Set(['integration', 'conformance']);
-
 /** Files that measure how long things take under load: nothing else runs meanwhile. */
 const aloneFiles = [
   'crowd/crowd',
@@ -29,6 +26,7 @@ const aloneFiles = [
 /** The files that take longest: started first, so that in the end no core waits for one of them. */
 const longFiles = [
   'sim/double',
+  'unit/cluster/peers/snapshots',
   'integration/cluster/start',
   'integration/cluster/cluster',
   'integration/lifecycle/lifecycle',
@@ -38,6 +36,10 @@ const longFiles = [
   'conformance/etcdctl/etcdctl',
   'conformance/matrix/matrix',
   'conformance/wire/h2spec',
+  'conformance/compared/metrics/metrics',
+  'fault/cluster/membership',
+  'fault/durability/durability',
+  'fault/floods/slow',
 ];
 
 /** Built with the C++ units. */
@@ -68,10 +70,8 @@ function testFolders() {
   return present.sort((a, b) => rank(a) - rank(b) || a.localeCompare(b));
 }
 
-/** How the files of a folder of test/ are run, in the words of `suites.tapFiles`. */
-function schedule(folder) {
-  return { jobs: waitingFolders.has(folder) ? 3 : 2, first: longFiles, alone: aloneFiles };
-}
+/** How files of test/ are run, in the words of `suites.tapFiles`: they mostly wait. */
+const schedule = { jobs: 3, first: longFiles, alone: aloneFiles };
 
 function listSuites(context) {
   const list = [
@@ -94,7 +94,7 @@ function listSuites(context) {
     list.push({ name: 'fuzz', title: 'fuzz: the session', work: () => fuzz({ runSeconds: 120 }) });
   }
   for (const folder of testFolders()) {
-    const how = { ...context, ...schedule(folder) };
+    const how = { ...context, ...schedule };
     const work = () => suites.tapFiles(suites.testFiles(`test/${folder}`), how);
     list.push({ name: folder, title: `TypeScript: ${folder}`, work });
   }
@@ -103,7 +103,7 @@ function listSuites(context) {
   list.push({
     name: 'grpc-js',
     title: 'TypeScript: over grpc-js',
-    work: () => suites.tapFiles(portable, { ...overGrpcJs, ...schedule('integration') }),
+    work: () => suites.tapFiles(portable, { ...overGrpcJs, ...schedule }),
   });
   const benchmarks = suites.testFiles('bench');
   const tiny = { ...context, env: { ...context.env, METASTORE_STORE_BENCH: storeBench } };

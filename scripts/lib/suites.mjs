@@ -159,8 +159,8 @@ const sanitizerEnvironment = {
 /** How many times the load that the plane's units make by themselves, for full runs. */
 const fullLoad = { METASTORE_PLANE_LOAD: '5' };
 
-/** Processes that share the units between them. */
-const NATIVE_SHARDS = 2;
+/** Processes that share the units between them: many wait for the disk. */
+const NATIVE_SHARDS = 3;
 
 /** Runs one share of the units: what it counted. */
 async function runShard(folder, variant, shard, { full, env }) {

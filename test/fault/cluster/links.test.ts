@@ -151,12 +151,15 @@ for (const shape of shapes([4])) {
     await t.test('a follower is cut off both ways', (t) =>
       cutFollower(t, cluster, 'both ways', 'hold'),
     );
-    await t.test('a follower is not heard', (t) =>
-      cutFollower(t, cluster, 'to the others', 'hold'),
-    );
-    await t.test('a follower hears nobody', (t) =>
-      cutFollower(t, cluster, 'from the others', 'hold'),
-    );
+    // In reduced runs the leader alone is cut off in one direction.
+    if (isFull) {
+      await t.test('a follower is not heard', (t) =>
+        cutFollower(t, cluster, 'to the others', 'hold'),
+      );
+      await t.test('a follower hears nobody', (t) =>
+        cutFollower(t, cluster, 'from the others', 'hold'),
+      );
+    }
     await t.test('the connections of a follower are reset', (t) =>
       cutFollower(t, cluster, 'both ways', 'refuse'),
     );
