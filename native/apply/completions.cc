@@ -200,6 +200,12 @@ void CompletionBatch::Held(uint64_t ticket) {
   End();
 }
 
+size_t CompletionBatch::all_bytes() const {
+  size_t bytes = bytes_.size();
+  for (const std::string& results : plane_) bytes += results.size();
+  return bytes;
+}
+
 void CompletionBatch::Clear() {
   bytes_.clear();
   for (std::string& results : plane_) results.clear();
@@ -278,7 +284,7 @@ void CompletionQueue::WriteEnds() {
 void CompletionQueue::Delivered(size_t bytes) {
   Replied(delivering_.End());
   const size_t before = undelivered_.fetch_sub(bytes);
-  if (before <= kRoomBytes || before - bytes > kRoomBytes) return;
+  if (before <= kPlaneRoomBytes || before - bytes > kPlaneRoomBytes) return;
   { std::lock_guard<std::mutex> lock(mutex_); }  // whoever waits has looked before, or looks after
   room_.notify_all();
 }
@@ -321,7 +327,7 @@ void CompletionQueue::WaitForRoom() {
   std::unique_lock<std::mutex> lock(mutex_);
   room_.wait(lock, [this] {
     return unbounded_ || failed_ ||
-           (bytes_.size() <= kRoomBytes && undelivered_.load() <= kRoomBytes);
+           (bytes_.size() <= kRoomBytes && undelivered_.load() <= kPlaneRoomBytes);
   });
 }
 

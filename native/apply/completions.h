@@ -115,6 +115,8 @@ class CompletionBatch {
   bool is_progress_alone() const { return !tells_more_; }
   /// Bytes that wait for TypeScript.
   size_t size_bytes() const { return bytes_.size(); }
+  /// All bytes of it, those for calls of the data plane too.
+  size_t all_bytes() const;
   /// Forgets everything.
   void Clear();
 
@@ -181,6 +183,8 @@ class CompletionQueue {
 
  private:
   static constexpr size_t kRoomBytes = 64u << 20;
+  /// Of results for calls of the data plane, which are delivered much sooner.
+  static constexpr size_t kPlaneRoomBytes = 16u << 20;
   void Wake();
   /// False when there was nothing to be told of.
   bool Add(CompletionBatch* batch);

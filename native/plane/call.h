@@ -64,6 +64,14 @@ class Wire {
   virtual void Finish(int grpc_status, std::string_view text) = 0;
   /// With the number and text that clients see for the code.
   void Finish(Code code) { Finish(GrpcCode(code), CodeText(code)); }
+  /// Whether an answer of so many bytes is to be thrown away, since the client does not take what
+  /// it has been answered already and memory is short: Call::OnAgain comes when the question, of
+  /// which the call keeps so many bytes, is to be asked once more. For calls that change nothing.
+  virtual bool Postpone(uint64_t answer_bytes, uint64_t question_bytes) {
+    (void)answer_bytes;
+    (void)question_bytes;
+    return false;
+  }
   /// The call has dealt with this many bytes of messages: the client may send as many again.
   virtual void Accept(uint64_t bytes) = 0;
 };
@@ -81,6 +89,8 @@ class Call {
   /// Messages of this many bytes have been handed to the connection's socket: bytes as they were
   /// given to the wire, in the order given. Compression does not change the count.
   virtual void OnWritten(uint64_t bytes) { (void)bytes; }
+  /// What was postponed may be asked again.
+  virtual void OnAgain() {}
   /// Nobody waits for the answer any more: reset, connection lost, or the deadline (whose status
   /// the session has sent). At most once, and not after the call has ended itself.
   virtual void OnEnd() = 0;

@@ -18,6 +18,8 @@ namespace {
 /// Reads that share one pinned view and one append of completions; small, so that the executors
 /// share a burst and a view is not held for long.
 constexpr size_t kChunkReads = 16;
+/// Replies that go out together, beyond which further reads wait for room again.
+constexpr size_t kChunkBytes = 1u << 20;
 
 codec::ResponseHeader ToResponseHeader(const HeaderInfo& header, int64_t revision) {
   codec::ResponseHeader out;
@@ -145,12 +147,15 @@ void Readers::Work(size_t worker) {
     const Chunk chunk = NextChunk(worker);
     if (chunk.entries.has_value()) {
       ServeOneRun(*chunk.entries, &batch);
-    } else if (!chunk.reads.empty()) {
-      ServeChunk(chunk.reads, &batch);
-    } else {
+      completions_->Append(&batch);
+    } else if (chunk.reads.empty()) {
       return;
     }
-    completions_->Append(&batch);
+    for (size_t at = 0; at < chunk.reads.size();) {
+      if (at > 0) completions_->WaitForRoom();
+      at += ServeSome(chunk.reads, at, &batch);
+      completions_->Append(&batch);
+    }
   }
 }
 
@@ -196,7 +201,8 @@ Status Readers::ReadRun(const EntryRead& read, std::string* run) const {
   return Status::Ok();
 }
 
-void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch) {
+size_t Readers::ServeSome(const intake::ReadBatch& chunk, size_t at,
+                          apply::CompletionBatch* batch) {
   const std::shared_ptr<const Store> store = stores_->Get();
   const ViewRef view = store->Pin();
   // After the view: what the state holds is only read under permissions that are as new.
@@ -204,7 +210,9 @@ void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch*
   const HeaderInfo header = header_->Get();
   meter_.metrics().open_reads.Add();
   Stopwatch stopwatch;
-  for (const intake::PendingRead& read : chunk) {
+  size_t end = at;
+  while (end < chunk.size() && batch->all_bytes() < kChunkBytes) {
+    const intake::PendingRead& read = chunk[end++];
     batch->BeginResult(read.ticket);
     std::string* reply = batch->reply();
     const size_t begin = reply->size();
@@ -217,6 +225,7 @@ void Readers::ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch*
     if (status.code() == Code::kIo || status.code() == Code::kDamaged) on_failure_(status);
   }
   meter_.metrics().open_reads.Subtract(1);
+  return end - at;
 }
 
 void Readers::Measure(const intake::PendingRead& read, const Served& served,

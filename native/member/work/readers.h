@@ -75,7 +75,8 @@ class Readers {
   };
   void Measure(const intake::PendingRead& read, const Served& served,
                apply::CompletionBatch* batch) const;
-  void ServeChunk(const intake::ReadBatch& chunk, apply::CompletionBatch* batch);
+  /// Serves reads of the chunk from `at` on, fewer where their replies are large. How many.
+  size_t ServeSome(const intake::ReadBatch& chunk, size_t at, apply::CompletionBatch* batch);
   /// A read of KV is held to the table, which was the current one when the view had been pinned.
   Status ServeOne(const Store& store, const intake::PendingRead& read, const auth::Table* table,
                   const View& view, const HeaderInfo& header, std::string* reply) const;

@@ -54,6 +54,10 @@ void HotCall::Serve(const HotLane::Ordinary& ordinary) {
   counts.started.Add();
   counts.received_bytes.Add(message_.size());
   lane_->state_->versions.Add(ordinary.version);
+  Ask(ordinary);
+}
+
+void HotCall::Ask(const HotLane::Ordinary& ordinary) {
   const bool solo = (ordinary.gate & kGateSolo) != 0;
   if (method_ == HotMethod::kRange) {
     Code code = Code::kOk;
@@ -100,7 +104,26 @@ void HotCall::Leave() {
 
 void HotCall::OnResult(Code code, std::string_view reply) {
   if (state_ == State::kOver || foreign_) return;
+  const bool changes_nothing = code == Code::kOk && !is_proposal();
+  if (changes_nothing && wire_->Postpone(reply.size(), message_.size())) {
+    Leave();
+    state_ = State::kPostponed;
+    return;
+  }
   Answer(code, reply, true);
+}
+
+void HotCall::OnAgain() {
+  if (state_ != State::kPostponed) return;
+  state_ = State::kServing;
+  HotLane::Ordinary ordinary;
+  if (lane_->Look(wire_->head(), method_, &ordinary)) return Ask(ordinary);
+  // It is TypeScript's from now on, which counts it anew.
+  MethodCounts& counts = lane_->tally().methods[static_cast<size_t>(method_)];
+  counts.started.Subtract(1);
+  counts.received_bytes.Subtract(message_.size());
+  state_ = State::kOpen;
+  HandOver();
 }
 
 HotRequest HotCall::KindOf(bool is_proposal) const {

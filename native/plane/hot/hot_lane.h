@@ -83,6 +83,7 @@ class HotCall final : public Call {
   void OnWritten(uint64_t bytes) override;
   void OnEnd() override;
   void OnResult(Code code, std::string_view reply) override;
+  void OnAgain() override;
 
   CallId id() const { return id_; }
   int64_t began_ns() const { return began_ns_; }
@@ -97,10 +98,12 @@ class HotCall final : public Call {
     kServing,   // its result comes, sooner or later
     kProposed,  // waits for consensus
     kReadWaits,
+    kPostponed,  // its answer was not wanted: it is asked again
     kOver,
   };
 
   void Serve(const HotLane::Ordinary& ordinary);
+  void Ask(const HotLane::Ordinary& ordinary);
   void Submit(const HotLane::Ordinary& ordinary);
   void HandOver();
   /// Answers. `accepted`: what had been asked for was taken in before it came to this.

@@ -57,7 +57,7 @@ void ServerSession::Reply(Stream* stream, std::string_view message) {
     if (IsTooLarge(stream, message.size())) return;
     stream->outgoing.Append(kPlain, message);
   }
-  unsent_bytes_ += stream->outgoing.bytes() - before;
+  CountUnsent(stream, static_cast<int64_t>(stream->outgoing.bytes() - before));
   stream->told = true;
   StartEnd(stream, kOkStatus, {});
 }
@@ -75,7 +75,7 @@ void ServerSession::SendMessage(Stream* stream, std::string message) {
     if (IsTooLarge(stream, message.size())) return;
     stream->outgoing.AppendCounted(kPlain, std::move(message), credit);
   }
-  unsent_bytes_ += stream->outgoing.bytes() - before;
+  CountUnsent(stream, static_cast<int64_t>(stream->outgoing.bytes() - before));
   WakeData(stream);
 }
 
@@ -84,8 +84,8 @@ void ServerSession::SendFramed(Stream* stream, std::string messages) {
   const bool is_plain = stream->encoding == Encoding::kIdentity && options_.max_send_bytes == 0;
   if (is_plain) {
     const uint64_t credit = messages.size();
-    unsent_bytes_ += messages.size();
     stream->outgoing.AppendBytes(std::move(messages), credit);
+    CountUnsent(stream, static_cast<int64_t>(credit));
     WakeData(stream);
     return;
   }
@@ -106,7 +106,7 @@ void ServerSession::SendFramed(Stream* stream, std::string messages) {
     }
     if (IsTooLarge(stream, message.size())) return;
     stream->outgoing.AppendCounted(flag, std::move(message), credit);
-    unsent_bytes_ += stream->outgoing.bytes() - before;
+    CountUnsent(stream, static_cast<int64_t>(stream->outgoing.bytes() - before));
     rest.remove_prefix(kPrefixBytes + length);
   }
   WakeData(stream);
@@ -122,6 +122,7 @@ void ServerSession::StartEnd(Stream* stream, int grpc_status, std::string_view t
   stream->ended = true;
   stream->finishing = true;
   deadlines_.Remove(stream);
+  Settle(stream);
   stream->grpc_status = grpc_status;
   if (!text.empty()) {
     std::string encoded;
@@ -211,7 +212,9 @@ int ServerSession::WriteData(Stream* stream, const uint8_t* frame_header, size_t
   pings_.Forgive();
   out_->append(reinterpret_cast<const char*>(frame_header), kFrameHeaderBytes);
   const uint64_t credit = stream->outgoing.Take(length, out_);
-  unsent_bytes_ -= length;
+  CountUnsent(stream, -static_cast<int64_t>(length));
+  sent_bytes_ += length;
+  stream->moved = true;
   if (credit > 0 && !stream->ended) {
     if (stream->credit == 0) credited_.push_back(stream);
     stream->credit += credit;
@@ -274,8 +277,8 @@ void ServerSession::HttpRespond(Stream* stream, int status,
 void ServerSession::HttpSend(Stream* stream, std::string bytes) {
   if (stream->ended || !stream->headers_sent || bytes.empty()) return;
   const uint64_t credit = bytes.size();
-  unsent_bytes_ += bytes.size();
   stream->outgoing.AppendBytes(std::move(bytes), credit);
+  CountUnsent(stream, static_cast<int64_t>(credit));
   WakeData(stream);
 }
 

@@ -24,6 +24,8 @@ constexpr std::string_view kManyMessages =
 constexpr size_t kMostStreams = 100000;
 /// Answers that a client lets lie, beyond which its new requests are refused.
 constexpr uint64_t kMostUnsentBytes = 256u << 20;
+/// Requests that wait for their client to take other answers, beyond which they are refused.
+constexpr size_t kMostParked = 2000;
 
 }  // namespace
 
@@ -66,7 +68,8 @@ void ServerSession::OnRequest(int32_t id, bool is_end) {
     return;
   }
   const bool is_full = open_streams_ >= options_.max_concurrent_streams ||
-                       open_streams_ >= kMostStreams || unsent_bytes_ > kMostUnsentBytes;
+                       open_streams_ >= kMostStreams || unsent_bytes_ > kMostUnsentBytes ||
+                       parked_.size() >= kMostParked;
   if (is_full) {
     ResetStream(id, NGHTTP2_REFUSED_STREAM);
     return;
@@ -228,6 +231,11 @@ void ServerSession::HandOver(Stream* stream, std::string message) {
     return;
   }
   stream->has_message = true;
+  if (stream->kind == MethodKind::kUnary && stream->http == nullptr && MustPark()) {
+    stream->first_message = std::move(message);
+    Park(stream);
+    return;
+  }
   stream->call->OnMessage(std::move(message));
 }
 
@@ -254,7 +262,7 @@ void ServerSession::OnRemoteEnd(int32_t id) {
     stream->call->OnMessage(std::move(stream->first_message));
     if (stream->ended) return;
   }
-  stream->call->OnHalfClose();
+  if (!stream->parked) stream->call->OnHalfClose();
 }
 
 void ServerSession::OnStreamClosed(int32_t id) {
@@ -278,7 +286,8 @@ void ServerSession::Close(Stream* stream) {
   if (stream->credit > 0) std::erase(credited_, stream);
   if (stream->owes_end) std::erase(owing_end_, stream);
   if (stream->half_open && half_open_ends_ > 0) --half_open_ends_;
-  unsent_bytes_ -= stream->outgoing.bytes();
+  Settle(stream);
+  CountUnsent(stream, -static_cast<int64_t>(stream->outgoing.bytes()));
   Release(stream, stream->held);
   // A call may still accept what it has, while it is told of the end.
   stream->unaccepted = 0;

@@ -277,6 +277,7 @@ void ServerSession::Produce(std::string* out, size_t most, int64_t now_ns) {
   raw_.clear();
   out_ = nullptr;
   TellCalls();
+  if (!parked_.empty()) ServeParked();
 }
 
 void ServerSession::AnnounceStreams(char* settings, size_t length) {
@@ -307,6 +308,11 @@ void ServerSession::Lost() {
     options_.held_bytes->fetch_add(static_cast<uint64_t>(held_uncounted_),
                                    std::memory_order_relaxed);
     held_uncounted_ = 0;
+  }
+  if (options_.unsent_bytes != nullptr) {
+    options_.unsent_bytes->fetch_add(static_cast<uint64_t>(unsent_uncounted_),
+                                     std::memory_order_relaxed);
+    unsent_uncounted_ = 0;
   }
   nghttp2_session_del(session_);
   session_ = nullptr;

@@ -2,13 +2,15 @@
 //
 // What nghttp2 leaves to its user is here: what a request means, how a call ends, when windows are
 // given back, and how much of anything a client may do. server_session.cc drives it, requests.cc
-// has what comes in, replies.cc what goes out, upkeep.cc what time brings.
+// has what comes in, replies.cc what goes out, parts/untaken.cc what of that a client leaves lying,
+// upkeep.cc what time brings.
 #ifndef METASTORE_PLANE_HTTP2_SERVER_SESSION_H_
 #define METASTORE_PLANE_HTTP2_SERVER_SESSION_H_
 
 #include <nghttp2/nghttp2.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,6 +43,10 @@ class ServerSession final : public Session {
   bool Done() const override;
   void Lost() override;
   void Relax() override;
+  void Resume() override;
+  bool IsHolding() const override;
+  uint64_t Stalled(int64_t now_ns) override;
+  void CutOff() override;
   size_t open_streams() const override { return open_streams_; }
 
   // For streams: what calls say.
@@ -50,6 +56,7 @@ class ServerSession final : public Session {
   void SendFramed(Stream* stream, std::string messages);
   void FinishCall(Stream* stream, int grpc_status, std::string_view text);
   void Accept(Stream* stream, uint64_t bytes);
+  bool Postpone(Stream* stream, uint64_t answer_bytes, uint64_t question_bytes);
   void HttpRespond(Stream* stream, int status,
                    const std::vector<std::pair<std::string, std::string>>& headers);
   void HttpSend(Stream* stream, std::string bytes);
@@ -96,6 +103,23 @@ class ServerSession final : public Session {
   void OnFrameSent(const nghttp2_frame* frame);
   void TellCalls();
 
+  // parts/untaken.cc: answers that clients do not take.
+  void CountUnsent(Stream* stream, int64_t change);
+  void CountShared(int64_t change);
+  void Reserve(Stream* stream, uint64_t bytes);
+  uint64_t UnsentOfAll() const;
+  bool HasTakenAll() const;
+  bool MayAnswer(uint64_t bytes) const;
+  /// Whether calls that come now have to wait.
+  bool MustPark() const;
+  void Park(Stream* stream);
+  void Unpark(Stream* stream);
+  bool MayUnpark(const Stream& stream) const;
+  void ServeParked();
+  void Serve(Stream* stream);
+  /// The call has its answer or its end: others may have their turn.
+  void Settle(Stream* stream);
+
   // upkeep.cc: windows, time, and the end of the connection.
   void Hold(Stream* stream, uint64_t bytes);
   void Release(Stream* stream, uint64_t bytes);
@@ -141,6 +165,13 @@ class ServerSession final : public Session {
   size_t half_open_ends_ = 0;
   // Bytes of answers that wait for the client, over all streams.
   uint64_t unsent_bytes_ = 0;
+  // What of it, and of what is set aside, is not added to the budget that all share, either way.
+  int64_t unsent_uncounted_ = 0;
+  // All that has ever left of answers.
+  uint64_t sent_bytes_ = 0;
+  // Calls that wait until they may be served, and those that have waited and are being served.
+  std::deque<Stream*> parked_;
+  size_t resumed_ = 0;
   // Frames that are not nghttp2's; they go first.
   std::string raw_;
   // Where Produce writes; null outside of it.
@@ -169,6 +200,9 @@ class ServerSession final : public Session {
   bool has_settings_ = false;
   bool is_pinging_ = false;
   bool is_withholding_ = false;
+  // The owner knows of it.
+  bool is_holding_ = false;
+  bool has_told_parked_ = false;
   // GOAWAY has been said because of an error: the connection is to be closed.
   bool is_failed_ = false;
   bool is_first_output_ = true;

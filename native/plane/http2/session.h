@@ -41,6 +41,11 @@ struct SessionOptions {
   /// the budget no window is given back. Never null.
   std::atomic<uint64_t>* held_bytes = nullptr;
   uint64_t held_bytes_most = 256u << 20;
+  /// Bytes of answers that clients have not taken, over all connections; null for no budget. From
+  /// half of it on, connections that have some are served no further; from all of it on, large
+  /// answers wait for those who have not shown that they read, and who does not read is cut off.
+  std::atomic<uint64_t>* unsent_bytes = nullptr;
+  uint64_t unsent_bytes_most = 128u << 20;
 };
 
 /// A request that is not gRPC, on a connection that shares: body bytes come as they arrive.
@@ -77,6 +82,10 @@ class SessionOwner {
   virtual void Closed(CallId id) = 0;
   /// The session keeps windows back for the budget: Relax is wanted once there is room.
   virtual void Withheld() {}
+  /// Calls wait for their client to take answers, or for the budget of these: Resume is wanted.
+  virtual void Parked() {}
+  /// Its client has much to take: Stalled is to be asked from time to time.
+  virtual void Holding() {}
 };
 
 class Session {
@@ -103,6 +112,14 @@ class Session {
   virtual void Lost() = 0;
   /// Gives windows back that were withheld for the budget.
   virtual void Relax() = 0;
+  /// Goes on with calls that wait, as far as they may now.
+  virtual void Resume() = 0;
+  /// Whether the client has much to take.
+  virtual bool IsHolding() const = 0;
+  /// Bytes of answers of which the client has not taken any for long; 0 for none.
+  virtual uint64_t Stalled(int64_t now_ns) = 0;
+  /// Ends the connection of a client that does not read: Receive and OnTime are false from now on.
+  virtual void CutOff() = 0;
   virtual size_t open_streams() const = 0;
 };
 

@@ -44,10 +44,13 @@ void Stream::Recycle(std::unique_ptr<Stream> stream) {
   s.deadline_at = SIZE_MAX;
   s.body_left = -1;
   s.owed = s.unaccepted = s.held = s.credit = 0;
+  s.reserved = s.answer_bytes = 0;
+  s.unmoved_since_ns = 0;
   s.encoding = Encoding::kIdentity;
   s.kind = MethodKind::kAnyMessages;
   s.has_message = s.remote_closed = s.headers_sent = s.deferred = s.finishing = false;
   s.ended = s.told = s.owes_end = s.half_open = false;
+  s.parked = s.postponed = s.resumed = s.moved = false;
   pool.push_back(std::move(stream));
 }
 
@@ -59,6 +62,9 @@ void Stream::Finish(int grpc_status, std::string_view text) {
   session->FinishCall(this, grpc_status, text);
 }
 void Stream::Accept(uint64_t bytes) { session->Accept(this, bytes); }
+bool Stream::Postpone(uint64_t answer_bytes, uint64_t question_bytes) {
+  return session->Postpone(this, answer_bytes, question_bytes);
+}
 
 const Peer& HttpSide::peer() const { return stream_->session->peer(); }
 void HttpSide::Respond(int status,

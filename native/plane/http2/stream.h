@@ -51,6 +51,7 @@ struct Stream final : public Wire {
   void SendFramed(std::string messages) override;
   void Finish(int grpc_status, std::string_view text) override;
   void Accept(uint64_t bytes) override;
+  bool Postpone(uint64_t answer_bytes, uint64_t question_bytes) override;
 
   /// From this thread's pool, or new.
   static std::unique_ptr<Stream> Take();
@@ -91,6 +92,12 @@ struct Stream final : public Wire {
   uint64_t held = 0;
   // Bytes of messages that have left since the call was told.
   uint64_t credit = 0;
+  // Of the budget of answers: what is set aside for the answer that comes, and what the question
+  // that waits takes.
+  uint64_t reserved = 0;
+  uint64_t answer_bytes = 0;
+  // Since when nothing of the answer has left.
+  int64_t unmoved_since_ns = 0;
 
   Encoding encoding = Encoding::kIdentity;
   MethodKind kind = MethodKind::kAnyMessages;
@@ -107,6 +114,13 @@ struct Stream final : public Wire {
   bool told = false;
   // It stands in the session's list of calls that are to be told.
   bool owes_end = false;
+  // It waits in the session's list until it may be served, for the first time or again.
+  bool parked = false;
+  bool postponed = false;
+  // It was parked, and is being served.
+  bool resumed = false;
+  // Some of the answer has left since that was looked at.
+  bool moved = false;
   // The answer ended before the request did.
   bool half_open = false;
 };

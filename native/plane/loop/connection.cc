@@ -122,6 +122,20 @@ void Connection::Relax() {
   lane_->MarkDirty(this);
 }
 
+void Connection::Resume() {
+  if (phase_ != Phase::kOpen) return;
+  session_->Resume();
+  lane_->MarkDirty(this);
+}
+
+void Connection::CutOff() {
+  if (phase_ != Phase::kOpen) return;
+  session_->CutOff();
+  // What waits for the socket is what the client has not read: no more is said behind it.
+  if (blocked_) return Lose();
+  End();
+}
+
 // ---- Time. -----------------------------------------------------------------------------------
 
 void Connection::SetTimer() {
@@ -315,5 +329,9 @@ void Connection::Withheld() {
   if (std::exchange(withheld_, true)) return;
   lane_->OnWithheld(number());
 }
+
+void Connection::Parked() { lane_->OnParked(number()); }
+
+void Connection::Holding() { lane_->OnHolding(number()); }
 
 }  // namespace metastore::plane

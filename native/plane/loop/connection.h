@@ -51,12 +51,20 @@ class Connection final : public SessionOwner, public Timed {
   bool is_dirty() const { return dirty_; }
   void set_dirty(bool dirty) { dirty_ = dirty; }
   bool withheld() const { return withheld_; }
+  /// Calls that wait may go on, as far as the budget of answers lets them.
+  void Resume();
+  /// Null once it ends.
+  Session* session() const { return phase_ == Phase::kOpen ? session_.get() : nullptr; }
+  /// Its client does not read what it has been answered: it is sent away.
+  void CutOff();
 
   CallId NextCallId() override;
   std::unique_ptr<Call> MakeCall(CallId id, Wire* wire) override;
   std::unique_ptr<Call> MakeHttp(CallId id, HttpWire* wire) override;
   void Closed(CallId id) override;
   void Withheld() override;
+  void Parked() override;
+  void Holding() override;
 
  private:
   /// How far it is: kOpen serves; kEnding has input dropped and output written; kLingering has

@@ -15,6 +15,8 @@ constexpr int64_t kNsPerMs = 1000000;
 constexpr int kRounds = 4;
 /// How often it is looked whether there is room in the budget again.
 constexpr int64_t kBudgetNs = 5 * kNsPerMs;
+/// How often it is looked whether clients that have much to take do so.
+constexpr int64_t kLookNs = 250 * kNsPerMs;
 
 }  // namespace
 
@@ -26,6 +28,7 @@ Lane::Lane(size_t index, const LaneShared& shared)
       slots_(index),
       foreign_(this, &events_, shared.events, &counts_.foreign_calls) {
   plain_options_.held_bytes = shared_.held_bytes;
+  plain_options_.unsent_bytes = shared_options_.unsent_bytes = shared_.unsent_bytes;
   plain_options_.shares_http = false;
   shared_options_.held_bytes = shared_.held_bytes;
   shared_options_.shares_http = true;
@@ -130,6 +133,8 @@ void Lane::EndTurn() {
   for (const auto& service : services_) service->OnTurnEnd();
   foreign_.OnTurnEnd();
   RelaxWithheld();
+  if (!holding_.empty() && now_ns_ >= look_at_ns_) CutStalled();
+  if (!parked_.empty() && now_ns_ >= resume_at_ns_) ResumeParked();
   FlushDirty();
   shared_.events->Append(&events_);
   graves_.clear();
@@ -174,10 +179,54 @@ void Lane::RelaxWithheld() {
   }
 }
 
+void Lane::OnHolding(uint64_t connection) {
+  if (holding_.empty()) look_at_ns_ = now_ns_ + kLookNs;
+  holding_.push_back(connection);
+}
+
+void Lane::ResumeParked() {
+  resume_at_ns_ = now_ns_ + kBudgetNs;
+  std::vector<uint64_t> waiting;
+  waiting.swap(parked_);
+  for (const uint64_t number : waiting) {
+    Connection* connection = FindConnection(number);
+    if (connection != nullptr) connection->Resume();
+  }
+}
+
+void Lane::CutStalled() {
+  look_at_ns_ = now_ns_ + kLookNs;
+  std::vector<uint64_t> still;
+  std::vector<std::pair<uint64_t, Connection*>> stalled;
+  for (const uint64_t number : holding_) {
+    Connection* connection = FindConnection(number);
+    Session* session = connection == nullptr ? nullptr : connection->session();
+    if (session == nullptr) continue;
+    const uint64_t bytes = session->Stalled(now_ns_);
+    if (session->IsHolding()) still.push_back(number);
+    if (bytes > 0) stalled.emplace_back(bytes, connection);
+  }
+  holding_.swap(still);
+  // Sessions add late, so that the sum may be below nothing for a moment.
+  auto unsent = static_cast<int64_t>(shared_.unsent_bytes->load(std::memory_order_relaxed));
+  const auto most = static_cast<int64_t>(shared_.session.unsent_bytes_most);
+  if (unsent <= most - most / 8) return;
+  std::sort(stalled.begin(), stalled.end(),
+            [](const auto& left, const auto& right) { return left.first > right.first; });
+  for (const auto& [bytes, connection] : stalled) {
+    if (unsent <= most / 2) break;
+    unsent -= static_cast<int64_t>(bytes);
+    counts_.cut_off.Add();
+    connection->CutOff();
+  }
+}
+
 void Lane::ArmTimer() {
   const Timed* first = timers_.First();
   int64_t due = first == nullptr ? Timed::kNever : first->due_ns();
   if (!withheld_.empty()) due = std::min(due, now_ns_ + kBudgetNs);
+  if (!parked_.empty()) due = std::min(due, std::max(now_ns_, resume_at_ns_));
+  if (!holding_.empty()) due = std::min(due, look_at_ns_);
   // One that is armed too early finds nothing due, and arms anew.
   if (due >= armed_ns_) return;
   armed_ns_ = due;

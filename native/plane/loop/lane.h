@@ -39,6 +39,8 @@ struct LaneCounts {
   Counter calls;
   Counter foreign_calls;
   Counter connections;
+  /// Connections whose clients did not read what they had been answered.
+  Counter cut_off;
 };
 
 /// Of all lanes of a plane; outlives them.
@@ -46,6 +48,7 @@ struct LaneShared {
   PostOffice* office = nullptr;
   EventQueue* events = nullptr;
   std::atomic<uint64_t>* held_bytes = nullptr;
+  std::atomic<uint64_t>* unsent_bytes = nullptr;
   std::atomic<uint64_t>* open_connections = nullptr;
   SessionOptions session;
 };
@@ -93,6 +96,8 @@ class Lane final : public CallTable {
   void MarkDirty(Connection* connection);
   void SetTimer(Connection* connection, int64_t due_ns) { timers_.Set(connection, due_ns); }
   void OnWithheld(uint64_t connection) { withheld_.push_back(connection); }
+  void OnParked(uint64_t connection) { parked_.push_back(connection); }
+  void OnHolding(uint64_t connection);
   std::unique_ptr<Call> MakeCall(CallId id, Wire* wire);
   std::unique_ptr<Call> MakeHttp(CallId id, HttpWire* wire);
   /// It is over: nothing of the lane names it any more.
@@ -112,6 +117,8 @@ class Lane final : public CallTable {
   void RunTimers();
   void FlushDirty();
   void RelaxWithheld();
+  void ResumeParked();
+  void CutStalled();
   void ArmTimer();
   void CloseAll();
 
@@ -148,6 +155,11 @@ class Lane final : public CallTable {
   std::vector<Connection*> dirty_;
   std::vector<Connection*> flushing_;
   std::vector<uint64_t> withheld_;
+  // Connections with calls that wait for the budget of answers, and those with much to take.
+  std::vector<uint64_t> parked_;
+  std::vector<uint64_t> holding_;
+  int64_t resume_at_ns_ = 0;
+  int64_t look_at_ns_ = 0;
   std::vector<std::unique_ptr<Connection>> graves_;
   std::vector<std::unique_ptr<Mail>> mail_;
 };

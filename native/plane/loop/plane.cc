@@ -62,6 +62,7 @@ constexpr NumberRow kNumbers[] = {
     {"calls", &LaneCounts::calls},
     {"foreignCalls", &LaneCounts::foreign_calls},
     {"connections", &LaneCounts::connections},
+    {"cutOff", &LaneCounts::cut_off},
 };
 
 }  // namespace
@@ -96,6 +97,7 @@ const std::vector<std::string>& Plane::NumberNames() {
     for (const NumberRow& row : kNumbers) list.emplace_back(row.name);
     list.emplace_back("openConnections");
     list.emplace_back("heldBytes");
+    list.emplace_back("unsentBytes");
     return list;
   }();
   return names;
@@ -110,6 +112,9 @@ std::vector<double> Plane::Numbers() const {
   }
   numbers.push_back(static_cast<double>(open_connections()));
   numbers.push_back(static_cast<double>(held_bytes_.load(std::memory_order_relaxed)));
+  // Sessions add late, so that the sum may be below nothing for a moment.
+  const auto unsent = static_cast<int64_t>(unsent_bytes_.load(std::memory_order_relaxed));
+  numbers.push_back(static_cast<double>(std::max<int64_t>(0, unsent)));
   return numbers;
 }
 
@@ -119,6 +124,7 @@ Plane::Plane(const PlaneOptions& options, std::function<void()> wake) : events_(
   shared.office = this;
   shared.events = &events_;
   shared.held_bytes = &held_bytes_;
+  shared.unsent_bytes = &unsent_bytes_;
   shared.open_connections = &open_connections_;
   shared.session = options.session;
   for (size_t i = 0; i < options.lanes; ++i) lanes_.push_back(std::make_unique<Lane>(i, shared));

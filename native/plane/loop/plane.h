@@ -103,6 +103,8 @@ class Plane final : public PostOffice {
   EventQueue events_;
   /// Bytes of clients' messages that wait, over all lanes.
   std::atomic<uint64_t> held_bytes_{0};
+  /// Bytes of answers that clients have not taken, over all lanes.
+  std::atomic<uint64_t> unsent_bytes_{0};
   std::atomic<uint64_t> open_connections_{0};
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::mutex life_mutex_;  // held while it stops

@@ -60,6 +60,7 @@ class FuzzCall final : public plane::Call {
   void OnMessage(std::string message) override;
   void OnHalfClose() override;
   void OnWritten(uint64_t bytes) override;
+  void OnAgain() override { Act(10, {}); }
   void OnEnd() override;
   /// Says something unasked.
   void Act(uint8_t what, std::string_view text);
@@ -190,6 +191,9 @@ inline void FuzzCall::Say(uint8_t what, std::string_view text) {
       wire_->Send("");
       wire_->Finish(14, "");
       break;
+    case 10:
+      if (!wire_->Postpone(100'000, text.size())) wire_->Reply(std::string(100'000, 'x'));
+      break;
     default:
       break;
   }
@@ -243,6 +247,7 @@ class SessionDriver {
     METASTORE_CHECK(owner_.calls.empty(), "calls outlive their session");
     METASTORE_CHECK(owner_.open == 0, "streams were never closed");
     METASTORE_CHECK(held_.load() == 0, "a session took part of the budget with it");
+    METASTORE_CHECK(unsent_.load() == 0, "a session took part of the budget of answers with it");
   }
 
  private:
@@ -253,6 +258,8 @@ class SessionDriver {
     for (uint8_t& policy : owner_.policies) policy = in_.Byte();
     plane::SessionOptions options;
     options.held_bytes = &held_;
+    options.unsent_bytes = &unsent_;
+    options.unsent_bytes_most = (flags & 8) != 0 ? 200'000 : 1u << 20;
     options.max_receive_bytes = (flags & 1) != 0 ? 300 : 2u << 20;
     options.max_send_bytes = (flags & 2) != 0 ? 50'000 : 0;
     options.shares_http = (flags & 4) != 0;
@@ -309,9 +316,11 @@ class SessionDriver {
         break;
       case 13:
         session_->Relax();
+        session_->Resume();
         break;
       case 14:
         if (what == 0xee) session_->Drain();
+        session_->Stalled(now_ns_);
         break;
       default:
         // Many of one kind: floods have limits of their own.
@@ -406,6 +415,7 @@ class SessionDriver {
 
   Input in_;
   std::atomic<uint64_t> held_{0};
+  std::atomic<uint64_t> unsent_{0};
   plane::Peer peer_;
   FuzzOwner owner_;
   OutputChecker checker_;

@@ -28,6 +28,7 @@ struct CallRecord {
   std::vector<std::string> messages;
   int half_closes = 0;
   int ends = 0;
+  int agains = 0;
   uint64_t written = 0;
   bool is_closed = false;
   bool is_destroyed = false;
@@ -39,9 +40,12 @@ class HarnessOwner final : public plane::SessionOwner {
   std::function<void(CallRecord*, const std::string&)> on_message;
   std::function<void(CallRecord*)> on_half_close;
   std::function<void(CallRecord*, uint64_t)> on_written;
+  std::function<void(CallRecord*)> on_again;
   // By order of arrival.
   std::vector<std::unique_ptr<CallRecord>> calls;
   int withheld = 0;
+  int parked = 0;
+  int holding = 0;
 
   plane::CallId NextCallId() override { return ++last_; }
   std::unique_ptr<plane::Call> MakeCall(plane::CallId id, plane::Wire* wire) override {
@@ -61,6 +65,8 @@ class HarnessOwner final : public plane::SessionOwner {
     record->is_closed = true;
   }
   void Withheld() override { ++withheld; }
+  void Parked() override { ++parked; }
+  void Holding() override { ++holding; }
 
  private:
   class HarnessCall final : public plane::Call {
@@ -82,6 +88,10 @@ class HarnessOwner final : public plane::SessionOwner {
     void OnWritten(uint64_t bytes) override {
       record_->written += bytes;
       if (owner_->on_written) owner_->on_written(record_, bytes);
+    }
+    void OnAgain() override {
+      ++record_->agains;
+      if (owner_->on_again) owner_->on_again(record_);
     }
     void OnEnd() override {
       ++record_->ends;
@@ -111,6 +121,7 @@ class SessionHarness {
   HarnessOwner owner;
   plane::Peer peer;
   std::atomic<uint64_t> held{0};
+  std::atomic<uint64_t> unsent{0};
   FrameClient client;
   std::unique_ptr<plane::Session> session;
   int64_t now_ns = 1000 * kSecond;
@@ -121,6 +132,7 @@ class SessionHarness {
     if (session) session->Lost();
     session.reset();
     EXPECT_EQ(held.load(), 0u) << "a session took part of the budget with it";
+    EXPECT_EQ(unsent.load(), 0u) << "a session took part of the budget of answers with it";
     for (const auto& call : owner.calls) {
       EXPECT_TRUE(call->is_closed);
       EXPECT_TRUE(call->is_destroyed);
@@ -134,6 +146,7 @@ class SessionHarness {
   }
   void Make() {
     options.held_bytes = &held;
+    options.unsent_bytes = &unsent;
     session = plane::Session::Create(options, &owner, &peer, now_ns);
   }
   std::vector<Frame> Send(std::string_view bytes) {
