@@ -445,6 +445,9 @@ pid_t StartChild(const std::string& argument, int* output) {
     ::dup2(ends[1], STDOUT_FILENO);
     ::close(ends[0]);
     ::setenv(kChildVariable, argument.c_str(), 1);
+    // Its one test may be in another process's share.
+    ::unsetenv("GTEST_TOTAL_SHARDS");
+    ::unsetenv("GTEST_SHARD_INDEX");
     ::execl(program.c_str(), program.c_str(), "--gtest_filter=MemberChild.*", "--gtest_brief=1",
             nullptr);
     ::_exit(9);
