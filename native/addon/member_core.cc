@@ -89,6 +89,7 @@ Napi::Function MemberCoreObject::Define(Napi::Env env) {
                          InstanceMethod("inspectEntries", &Self::InspectEntries),
                          InstanceMethod("entryData", &Self::EntryData),
                          InstanceMethod("apply", &Self::Apply),
+                         InstanceMethod("holdProposals", &Self::HoldProposals),
                          InstanceMethod("controlDone", &Self::ControlDone),
                          InstanceMethod("checkpoint", &Self::Checkpoint),
                          InstanceMethod("truncateLog", &Self::TruncateLog),

@@ -50,6 +50,7 @@ class MemberCoreObject final : public Napi::ObjectWrap<MemberCoreObject> {
   Napi::Value InspectEntries(const Info& info);
   Napi::Value EntryData(const Info& info);
   Napi::Value Apply(const Info& info);
+  Napi::Value HoldProposals(const Info& info);
   Napi::Value ControlDone(const Info& info);
   Napi::Value Checkpoint(const Info& info);
   Napi::Value TruncateLog(const Info& info);

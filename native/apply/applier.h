@@ -70,9 +70,9 @@ class Applier {
 
   /// Entries up to `index` are committed, and durable in the local log. Any thread.
   void ApplyTo(uint64_t index);
-  /// The same, for entries that this member alone has committed: TypeScript is not woken to be
-  /// told that they are applied, unless there is more to tell. `here`: on the calling thread, where
-  /// nothing else is under way, which saves a thread change.
+  /// The same; TypeScript is not woken to be told that they are applied, unless there is more to
+  /// tell. `here`: on the calling thread, where nothing else is under way, which saves a thread
+  /// change.
   void ApplyCommitted(uint64_t index, bool here = false);
   /// Ends the control entry at `index`. Any thread; a failure when apply does not stand there. The
   /// table of permissions, unless null, is the current one from this entry on: neither a read of

@@ -266,10 +266,16 @@ void CompletionQueue::HandOut(CompletionBatch* batch) {
   }
 }
 
-void CompletionQueue::Want(Demand demand) {
+void CompletionQueue::Want(Demand demand, uint64_t waiting) {
   // An exchange even when the bit is set already: it orders the request before the Drain that takes
   // the bit, and so before what is done about it.
   const uint8_t before = demand_.fetch_or(demand);
+  const uint32_t wake_at = demand == kDemandProposals ? wake_at_.load() : 0;
+  if (wake_at != 0) {
+    // What is held is taken by whoever lets go, unless there is enough before.
+    if (waiting >= wake_at) Wake();
+    return;
+  }
   if ((before & demand) != 0) return;
   // Either this sees that the write has ended, or the write's end sees the bit.
   if (demand == kDemandProposals && writes_.load() != 0) return;
@@ -278,7 +284,14 @@ void CompletionQueue::Want(Demand demand) {
 
 void CompletionQueue::WriteEnds() {
   METASTORE_CHECK(writes_.fetch_sub(1) != 0, "what ends has begun");
-  if (demand_.load() != 0) Wake();
+  const uint8_t demand = demand_.load();
+  if (holds() ? (demand & ~kDemandProposals) != 0 : demand != 0) Wake();
+}
+
+void CompletionQueue::Release() {
+  wake_at_.store(0);
+  // What set the bit before is in the queue, and is taken; what comes now sets it again and wakes.
+  demand_.fetch_and(static_cast<uint8_t>(~kDemandProposals));
 }
 
 void CompletionQueue::Delivered(size_t bytes) {

@@ -158,14 +158,21 @@ class CompletionQueue {
   /// wakes it next.
   void AppendQuietly(CompletionBatch* batch);
   /// Calls of the data plane have put something into the queues: a `demand` record says so at the
-  /// next Drain, one for however many. After the request has been put there.
-  void Want(Demand demand);
+  /// next Drain, one for however many. After the request has been put there; `waiting` proposals
+  /// are there then, where they are held.
+  void Want(Demand demand, uint64_t waiting = 0);
   /// A write of proposals to the log is under way. Proposals that come meanwhile could only be
   /// written behind it: they wake nobody by themselves, but with its end, all together.
   void WriteBegins() { writes_.fetch_add(1); }
   void WriteEnds();
   /// TypeScript is to take a turn although no record waits for it.
   void Nudge() { Wake(); }
+  /// TypeScript takes what waits later, and then all of it: until Release proposals wake it only
+  /// when `wake_at` of them wait. Whoever holds sees to it that the turn comes.
+  void Hold(uint32_t wake_at) { wake_at_.store(wake_at); }
+  bool holds() const { return wake_at_.load() != 0; }
+  /// TypeScript is about to take what waits: only what comes from here on wakes it.
+  void Release();
   /// The sink's results of so many bytes have reached their calls. Any thread.
   void Delivered(size_t bytes);
   /// Tells of a failure of disk or engine, once; later calls are ignored.
@@ -203,6 +210,7 @@ class CompletionQueue {
   std::atomic<bool> woken_{false};
   std::atomic<uint8_t> demand_{0};
   std::atomic<uint32_t> writes_{0};  // under way
+  std::atomic<uint32_t> wake_at_{0};  // proposals that wake although they are held; 0: none are
   std::atomic<size_t> undelivered_{0};
   std::atomic<ResultSink*> sink_{nullptr};
   std::shared_ptr<ResultSink> sink_owner_;  // set once, with sink_

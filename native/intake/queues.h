@@ -122,6 +122,8 @@ class ProposalQueue {
   std::vector<Payload> TakeOut(uint64_t max_operations, uint64_t max_bytes, uint64_t term);
   /// Whether there is something to take.
   bool empty() const;
+  /// How many proposals wait.
+  uint64_t Waiting() const;
   /// Removes the oldest of this member's proposals, within the limits as Take, to be handed over to
   /// the leader of `term`; their tickets stay. Other members' that stand between are forgotten.
   std::vector<Payload> TakeForwards(uint64_t max_operations, uint64_t max_bytes, uint64_t term);

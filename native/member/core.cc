@@ -103,7 +103,9 @@ Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::str
 
 void MemberCore::Proposed(bool of_plane) {
   // TypeScript knows of its own.
-  if (!grant_->Kick() && of_plane) completions_.Want(apply::kDemandProposals);
+  if (grant_->Kick() || !of_plane) return;
+  const uint64_t waiting = completions_.holds() ? proposals_.Waiting() : 0;
+  completions_.Want(apply::kDemandProposals, waiting);
 }
 
 Result<intake::Route> MemberCore::Queue(intake::Ticket ticket, intake::Admitted admitted) {
@@ -140,10 +142,22 @@ std::vector<uint32_t> MemberCore::TakeProposals(uint64_t max_operations, uint64_
   return sizes;
 }
 
-void MemberCore::Apply(uint64_t index) {
+void MemberCore::Apply(uint64_t index, bool quiet) {
   const double waited = durable_.End();
   if (waited >= 0) metrics_->Passed(Stage::kCommit, waited);
-  applier_->ApplyTo(index);
+  if (quiet) {
+    applier_->ApplyCommitted(index);
+  } else {
+    applier_->ApplyTo(index);
+  }
+}
+
+void MemberCore::HoldProposals(uint32_t wake_at) {
+  if (wake_at != 0) {
+    completions_.Hold(wake_at);
+  } else {
+    completions_.Release();
+  }
 }
 
 Status MemberCore::DropProposals(uint64_t count, Code code) {

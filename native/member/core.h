@@ -148,7 +148,11 @@ class MemberCore {
   /// Any thread; may read the disk.
   Status EntryData(uint64_t index, std::shared_ptr<const std::string>* data);
 
-  void Apply(uint64_t index);
+  /// `quiet`: TypeScript is not woken to be told of it, unless there is more to tell.
+  void Apply(uint64_t index, bool quiet = false);
+  /// From now on proposals wake only when so many wait; 0: each does. See CompletionQueue::Hold.
+  void HoldProposals(uint32_t wake_at);
+  uint64_t WaitingProposals() const { return proposals_.Waiting(); }
   void ControlDone(uint64_t index, std::vector<apply::MetaChange> meta, Code code,
                    std::string reply, apply::PermissionTable table);
 

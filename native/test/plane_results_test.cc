@@ -179,6 +179,39 @@ TEST(PlaneDemand, ProposalsWaitForTheEndOfAWrite) {
   EXPECT_EQ(wakes, 3) << "no write is under way";
 }
 
+TEST(PlaneDemand, ProposalsThatAreHeldWakeNobody) {
+  std::atomic<int> wakes{0};
+  CompletionQueue queue([&] { ++wakes; });
+  queue.Hold(3);
+  queue.Want(kDemandProposals, 1);
+  queue.Want(kDemandProposals, 2);
+  queue.WriteBegins();
+  queue.WriteEnds();
+  EXPECT_EQ(wakes, 0) << "neither by themselves nor with the end of a write";
+  queue.Want(kDemandReads);
+  EXPECT_EQ(wakes, 1) << "reads wait for no proposals";
+  EXPECT_EQ(queue.Drain().size(), 6u);
+  queue.Want(kDemandProposals, 2);
+  queue.Release();
+  EXPECT_EQ(wakes, 1) << "whoever lets go takes them";
+  EXPECT_TRUE(queue.Drain().empty());
+  queue.Hold(3);
+  queue.Want(kDemandProposals, 2);
+  EXPECT_EQ(wakes, 1);
+  queue.Want(kDemandProposals, 3);
+  EXPECT_EQ(wakes, 2) << "enough wait";
+  queue.Release();
+  queue.Drain();
+  queue.Hold(1000);
+  queue.Want(kDemandProposals);
+  queue.WriteBegins();
+  queue.Release();
+  queue.Want(kDemandProposals);
+  EXPECT_EQ(wakes, 2);
+  queue.WriteEnds();
+  EXPECT_EQ(wakes, 3) << "what came after it was let go is told with the write's end";
+}
+
 TEST(PlaneDemand, SharesTheWakeUpWithRecords) {
   Queue q;
   CompletionBatch batch;

@@ -232,6 +232,7 @@ function makePeersAndOutgoing(given: Given, state: State, parts: () => MemberPar
     term: () => parts().loop.term,
     heartbeats: state.heartbeats,
     lost: (to) => parts().link.unreachable(to),
+    nowMs: () => given.clock.nowMs(),
   });
   return { peers, outgoing };
 }

@@ -147,14 +147,25 @@ export interface MemberCore {
     term: number,
     atLeast?: number,
   ): Uint32Array;
+  /**
+   * From now on proposals of the data plane wake only when so many wait; 0: each does, as at first.
+   * To be let go in the turn that takes what waits: it tells of itself no more.
+   */
+  holdProposals(wakeAt: number): void;
   /** Up to so many of KV are taken as one entry; 1 for none. Only where every member reads it. */
   batchEntries(operations: number, bytes: number): void;
   /**
    * As takeProposals, for another member that leads: the payloads, encoded to be sent there (u32
    * CRC-32C of the rest, u64 term, u32 count, then u32 size and payload each). The tickets stay
-   * here and complete when the entries are applied here. Null when nothing waits.
+   * here and complete when the entries are applied here. Null when nothing waits, or fewer than
+   * `atLeast`.
    */
-  takeForwards(maxOperations: number, maxBytes: number, term: number): Buffer | null;
+  takeForwards(
+    maxOperations: number,
+    maxBytes: number,
+    term: number,
+    atLeast?: number,
+  ): Buffer | null;
   /**
    * What takeForwards gave was certainly not proposed: with code 0 it goes back to the front of the
    * queue, otherwise its tickets complete with the code. What has been answered is left out.
@@ -246,11 +257,12 @@ export interface MemberCore {
   /** Payload of one entry, from memory or disk, or null when it has no data. Small reads only. */
   entryData(index: number): Buffer | null;
   /**
-   * Applies committed entries up to `index`; Completion 'applied' follows, with results before it.
-   * At an entry that TypeScript must decide (a conf change, an internal request), apply stops with
-   * Completion 'control' until controlDone().
+   * Applies committed entries up to `index`; Completion 'applied' follows, with results before it,
+   * and with `quiet` without a wake-up where there is nothing else to tell. At an entry that
+   * TypeScript must decide (a conf change, an internal request), apply stops with Completion
+   * 'control' until controlDone().
    */
-  apply(index: number): void;
+  apply(index: number, quiet?: boolean): void;
   /**
    * Ends a control entry: writes the meta rows atomically with its applied index, completes the
    * ticket of whoever proposed it with the reply or code, and goes on. `auth` is the table of

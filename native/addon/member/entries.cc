@@ -31,8 +31,9 @@ Napi::Value MemberCoreObject::TakeForwards(const Info& info) {
   const uint64_t max_operations = args.Index(0, "maxOperations");
   const uint64_t max_bytes = args.Index(1, "maxBytes");
   const uint64_t term = args.Index(2, "term");
+  const uint64_t at_least = info.Length() > 3 ? args.Index(3, "atLeast") : 0;
   if (!args.ok()) return env.Undefined();
-  if (core == nullptr) return env.Null();
+  if (core == nullptr || core->WaitingProposals() < at_least) return env.Null();
   return BytesOrNull(env, core->TakeForwards(max_operations, max_bytes, term));
 }
 

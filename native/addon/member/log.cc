@@ -1,4 +1,5 @@
 // Methods of member_core.h that drive the log, apply, permissions and the watch streams.
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -86,7 +87,16 @@ Napi::Value MemberCoreObject::Apply(const Info& info) {
   member::MemberCore* core = OpenCore();
   Args args(info);
   const uint64_t index = args.Index(0, "index");
-  if (core != nullptr && args.ok()) core->Apply(index);
+  const bool quiet = info.Length() > 1 && args.Bool(1, "quiet");
+  if (core != nullptr && args.ok()) core->Apply(index, quiet);
+  return info.Env().Undefined();
+}
+
+Napi::Value MemberCoreObject::HoldProposals(const Info& info) {
+  member::MemberCore* core = OpenCore();
+  Args args(info);
+  const uint64_t wake_at = std::min<uint64_t>(args.Index(0, "wakeAt"), UINT32_MAX);
+  if (core != nullptr && args.ok()) core->HoldProposals(static_cast<uint32_t>(wake_at));
   return info.Env().Undefined();
 }
 

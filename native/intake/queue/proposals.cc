@@ -136,6 +136,11 @@ std::vector<Payload> ProposalQueue::TakeOut(uint64_t max_operations, uint64_t ma
   return payloads;
 }
 
+uint64_t ProposalQueue::Waiting() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return queued_.size();
+}
+
 bool ProposalQueue::empty() const {
   std::lock_guard<std::mutex> lock(mutex_);
   return queued_.empty();

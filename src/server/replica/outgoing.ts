@@ -8,6 +8,8 @@ import { type Message, MessageType, type NodeId } from '../../raft/index.js';
 import type { MemberCore } from '../../storage/native.js';
 import type { HeartbeatWatch } from '../election/heartbeat-watch.js';
 
+/** How long the same acknowledgement is not said again, unless something is new. */
+const REPEAT_MS = 50;
 /** Messages that may wait for one member while entries are read; more are lost. */
 const WAITING_MAX = 64;
 
@@ -24,6 +26,14 @@ export interface OutgoingParts {
   /** A message to the member was lost. */
   readonly lost: (to: NodeId) => void;
   readonly heartbeats: HeartbeatWatch;
+  readonly nowMs: () => number;
+}
+
+/** What a member was told last of how far this one's log agrees with its own. */
+interface Acknowledged {
+  readonly term: number;
+  readonly index: number;
+  readonly atMs: number;
 }
 
 interface Run {
@@ -37,6 +47,8 @@ export class Outgoing {
   readonly #parts: OutgoingParts;
   // Append messages by member, in order; the first one's entries are being read.
   readonly #waiting = new Map<NodeId, Message[]>();
+  // By member: a leader that tells of a commit gets no answer that it has already.
+  readonly #acknowledged = new Map<NodeId, Acknowledged>();
   // Several members mostly get the same entries.
   #latest: Run | null = null;
 
@@ -52,7 +64,7 @@ export class Outgoing {
       // it came from: no member takes it from this one, and whoever asked asks once more.
       const foreign = from !== self && type !== MessageType.TransferLeader;
       const outdated = type === MessageType.App && message.term !== term();
-      if (foreign || outdated || isRepeated(messages, at)) {
+      if (foreign || outdated || isRepeated(messages, at) || this.#isKnown(message)) {
         continue;
       }
       if (message.type === MessageType.Snap) {
@@ -67,6 +79,28 @@ export class Outgoing {
       }
     }
     this.#latest = null;
+  }
+
+  /**
+   * Whether the member has just been told the very same. Should that be lost, its next question
+   * comes later than this silence lasts.
+   */
+  #isKnown({ type, to, term, index, reject }: Message): boolean {
+    if (type !== MessageType.AppResp) {
+      return false;
+    }
+    const atMs = this.#parts.nowMs();
+    const last = this.#acknowledged.get(to);
+    const isSame = !reject && last?.term === term && last.index === index;
+    if (isSame && atMs - last.atMs < REPEAT_MS) {
+      return true;
+    }
+    if (reject) {
+      this.#acknowledged.delete(to);
+    } else {
+      this.#acknowledged.set(to, { term, index, atMs });
+    }
+    return false;
   }
 
   #sendAppend(message: Message): void {
@@ -139,21 +173,31 @@ export class Outgoing {
   }
 }
 
-/** Whether an empty append is followed by one that says the same and has entries behind it. */
+/**
+ * Whether one of the messages behind it says all that this one does: an append with entries what an
+ * empty one does, and a newer acknowledgement what an older one does.
+ */
 function isRepeated(messages: readonly Message[], at: number): boolean {
-  const empty = messages[at];
-  if (empty?.type !== MessageType.App || empty.entries.length > 0) {
+  const one = messages[at];
+  if (one === undefined || one.reject || one.entries.length > 0) {
     return false;
   }
-  const { to, term, index, logTerm, commit } = empty;
-  return messages.some(
-    (later, i) =>
-      i > at &&
-      later.type === MessageType.App &&
-      later.to === to &&
-      later.term === term &&
-      later.index === index &&
-      later.logTerm === logTerm &&
-      later.commit >= commit,
-  );
+  const { type, to, term, index, logTerm, commit } = one;
+  if (type !== MessageType.App && type !== MessageType.AppResp) {
+    return false;
+  }
+  for (let i = at + 1; i < messages.length; i++) {
+    const later = messages[i] as Message;
+    if (later.type !== type || later.to !== to || later.term !== term || later.reject) {
+      continue;
+    }
+    const says =
+      type === MessageType.AppResp
+        ? later.index >= index
+        : later.index === index && later.logTerm === logTerm && later.commit >= commit;
+    if (says) {
+      return true;
+    }
+  }
+  return false;
 }

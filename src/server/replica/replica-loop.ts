@@ -386,6 +386,8 @@ export class ReplicaLoop {
       return;
     }
     this.#applies.push({ index: last.index, responses: message.responses });
-    this.#parts.core.apply(last.index);
+    // Nothing here waits for it: reads do, and results leave, without this thread.
+    this.#parts.quiet.expect(last.index);
+    this.#parts.core.apply(last.index, true);
   }
 }

@@ -224,6 +224,10 @@ export class FakeCore extends FakeCoreBase implements MemberCore {
     // Entries hold one operation here.
   }
 
+  holdProposals(): void {
+    // Whoever waits is looked at in every turn.
+  }
+
   takeProposals(maxOperations: number): Uint32Array {
     const taken = this.#queue.splice(0, maxOperations);
     this.#taken.push(...taken);

@@ -1,6 +1,6 @@
-// What a member has decided alone is applied without a word (MemberCore.append, grantProposals):
-// the loop hears of it with whatever wakes it next, and where nothing does, it looks by itself a
-// moment later. Used by the replica loop alone.
+// What is committed is applied without a word (MemberCore.append, apply, grantProposals): the loop
+// hears of it with whatever wakes it next, and where nothing does, it looks by itself a moment
+// later. Used by the replica loop alone.
 
 import type { Clock } from '../../../base/clock.js';
 
@@ -13,6 +13,7 @@ export class QuietProgress {
   // Entries up to here are applied quietly.
   #to = 0;
   #news = false;
+  #applied = 0;
   #looks = false;
 
   /** @param look runs a turn of the loop */
@@ -33,14 +34,23 @@ export class QuietProgress {
 
   /** A turn ends with so much applied. */
   turned(applied: number): void {
-    const isDue = this.#news || this.#to > applied;
+    this.#applied = applied;
+    // What was learnt now may go on at once; of what is applied so much is known.
+    const expected = this.#news ? Number.POSITIVE_INFINITY : this.#to;
     this.#news = false;
-    if (isDue && !this.#looks) {
+    if (expected > applied && !this.#looks) {
       this.#looks = true;
-      this.#clock.after(LOOK_MS, () => {
-        this.#looks = false;
-        this.#look();
-      });
+      this.#clock.after(LOOK_MS, () => this.#rested(expected));
+    }
+  }
+
+  #rested(expected: number): void {
+    this.#looks = false;
+    if (this.#applied < expected) {
+      this.#look();
+    } else {
+      // Other turns have told so much: what is under way now began later.
+      this.turned(this.#applied);
     }
   }
 }

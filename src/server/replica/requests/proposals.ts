@@ -23,12 +23,12 @@ const RUN_OPERATIONS_MIN = 512;
 /** Batches on their way to the leader; while so many are, the next one grows. */
 const FORWARDS_MAX = 4;
 const FORWARD_BYTES_MAX = 4 << 20;
-/** In front of forwarded proposals: their checksum, then their number. */
-const FORWARD_COUNT_OFFSET = 4;
+/** In front of forwarded proposals: their checksum, their term, then their number. */
+const FORWARD_COUNT_OFFSET = 12;
 
 type ProposalCore = Pick<
   MemberCore,
-  'takeProposals' | 'dropProposals' | 'takeForwards' | 'returnForwards'
+  'takeProposals' | 'dropProposals' | 'takeForwards' | 'returnForwards' | 'holdProposals'
 >;
 
 export interface ProposalParts {
@@ -66,13 +66,15 @@ export class Proposals {
   constructor(parts: ProposalParts) {
     this.#parts = parts;
     this.#batch = new BatchWait(parts.batching ?? defaultBatching, parts.clock, parts.wake);
-    this.#pace = new Pace(parts.raw, parts.clock, parts.wake);
+    this.#pace = new Pace(parts.core, parts.clock, parts.wake);
   }
 
   /** Something has been put into the queue. */
   queued(): void {
     this.#wait = true;
-    this.#parts.wake();
+    if (!this.#pace.isHeld) {
+      this.#parts.wake();
+    }
   }
 
   /** The same, told within a turn of the loop that has yet to come to this. */
@@ -96,36 +98,48 @@ export class Proposals {
 
   /** Takes what waits to where it belongs; once per turn of the loop. */
   turn({ lead, isLeader, term }: Leadership): void {
+    const { isFree, isGathering } = this.#pace;
+    const atLeast = this.#pace.atLeast(isLeader ? this.#isAsking : this.#forwards > 0);
+    if (atLeast === Number.POSITIVE_INFINITY) {
+      return;
+    }
+    // What has come meanwhile told nobody.
+    this.#wait ||= !isFree;
     // What is granted is taken by native code; of what it leaves when that ends, it gives word.
     if (!this.#wait || lead === NONE || this.#parts.isGranted()) {
       return;
     }
-    if (isLeader) {
-      this.#propose(term);
-    } else {
-      this.#forward(lead, term);
+    const operations = isLeader ? this.#propose(term, atLeast) : this.#forward(lead, term, atLeast);
+    if (isGathering && atLeast === 0) {
+      this.#pace.took(operations);
     }
   }
 
-  #propose(term: number): void {
+  /** Whether others have not answered yet what this leader has proposed. */
+  get #isAsking(): boolean {
+    const { log, tracker } = this.#parts.raw.raft;
+    return tracker.ids.length > 1 && log.committed < log.lastIndex();
+  }
+
+  /** How many proposals left. */
+  #propose(term: number, enough: number): number {
     const { core, raw, errors, wake } = this.#parts;
     // While leadership is handed over Raft takes nothing; the next leader will.
-    if (raw.raft.leadTransferee !== NONE || this.#pace.holds()) {
-      return;
+    if (raw.raft.leadTransferee !== NONE) {
+      return 0;
     }
     const { maxOperations } = this.#batch;
-    const atLeast = this.#batch.atLeast();
+    const atLeast = Math.max(enough, this.#batch.atLeast());
     const sizes = core.takeProposals(maxOperations, TURN_BYTES_MAX, term, atLeast);
     if (sizes.length === 0 && atLeast > 0) {
-      return;
+      return 0;
     }
     this.#batch.taken();
     if (sizes.length === 0) {
       this.#wait = false;
-      return;
+      return 0;
     }
     this.batchOperations.observe(sizes.length);
-    this.#pace.begins();
     const payloads: NativePayload[] = [];
     for (const size of sizes) {
       payloads.push(new NativePayload(size));
@@ -138,24 +152,30 @@ export class Proposals {
       }
       core.dropProposals(sizes.length, errors.codeOf('ProposalDropped'));
       wake();
-      return;
+      return 0;
     }
-    // What has been proposed now is going to be durable, and that is a turn which asks again.
     if (sizes.length === maxOperations) {
+      // More may wait, which is not to go with this batch nor to wait for its answers.
+      this.#pace.passes();
       wake();
+    } else if (this.#isAsking) {
+      this.#pace.begins(sizes.length);
     }
+    return sizes.length;
   }
 
-  #forward(lead: NodeId, term: number): void {
+  #forward(lead: NodeId, term: number, atLeast: number): number {
     if (this.#forwards >= FORWARDS_MAX || this.#refused) {
-      return;
+      return 0;
     }
     const { core, errors, peers, log, wake } = this.#parts;
-    const forwards = core.takeForwards(FORWARD_OPERATIONS_MAX, FORWARD_BYTES_MAX, term);
+    const most = [FORWARD_OPERATIONS_MAX, FORWARD_BYTES_MAX] as const;
+    const forwards = core.takeForwards(...most, term, atLeast);
     if (forwards === null) {
-      this.#wait = false;
-      return;
+      this.#wait = atLeast > 0;
+      return 0;
     }
+    const count = forwards.readUInt32LE(FORWARD_COUNT_OFFSET);
     this.#forwards++;
     peers
       .forward(lead, term, forwards)
@@ -170,7 +190,6 @@ export class Proposals {
           }
         },
         (error: unknown) => {
-          const count = forwards.readUInt32LE(FORWARD_COUNT_OFFSET);
           log.debug('forwarded proposals may be lost', { count, error });
         },
       )
@@ -178,6 +197,8 @@ export class Proposals {
         this.#forwards--;
         wake();
       });
-    wake();
+    // There may be more in the queue: the answer is a turn that looks.
+    this.#pace.begins(count);
+    return count;
   }
 }

@@ -180,6 +180,10 @@ export class SimCore extends CoreBase implements MemberCore {
   /** Entries hold one operation here. */
   batchEntries = () => undefined;
 
+  holdProposals(): void {
+    // Whoever waits is looked at in every turn.
+  }
+
   takeProposals(maxOperations: number, maxBytes: number, term: number): Uint32Array {
     return this.#queue.take(maxOperations, maxBytes, term);
   }

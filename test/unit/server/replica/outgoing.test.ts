@@ -29,7 +29,7 @@ function append(to: bigint, first: number, count: number, term = 2): Message {
 
 function made() {
   const sent: string[] = [];
-  const state = { term: 2, cachedFrom: 0, copies: 0 };
+  const state = { term: 2, cachedFrom: 0, copies: 0, nowMs: 1000 };
   const reads: { resolve: (run: Buffer) => void; reject: (error: Error) => void }[] = [];
   const outgoing = new Outgoing({
     self: 1n,
@@ -55,6 +55,7 @@ function made() {
     term: () => state.term,
     heartbeats: new HeartbeatWatch(log, () => 0, 100),
     lost: (to) => sent.push(`${to}: lost`),
+    nowMs: () => state.nowMs,
   });
   return { sent, state, reads, outgoing };
 }
@@ -135,4 +136,26 @@ t.test('a commit index leaves with the entries of the same turn', async (t) => {
   }
   outgoing.send([full, empty]);
   t.equal(sent.length, 2, 'what comes later is news');
+});
+
+t.test('a leader is not told twice at once what it knows', async (t) => {
+  const { sent, state, outgoing } = made();
+  const answer = (index: number, to = 2n, term = 2, reject = false) =>
+    makeMessage(MessageType.AppResp, to, { from: 1n, term, index, reject });
+  outgoing.send([answer(4), answer(5), answer(6, 3n), answer(6)]);
+  t.same(sent.splice(0), ['3: 4 -', '2: 4 -'], 'the newest one says it all');
+  outgoing.send([answer(6)]);
+  t.same(sent.splice(0), []);
+  for (const news of [answer(7), answer(6), answer(6, 2n, 3), answer(6, 2n, 3, true)]) {
+    outgoing.send([news]);
+    t.equal(sent.splice(0).length, 1, 'another index, term, or answer');
+  }
+  outgoing.send([answer(6, 2n, 3)]);
+  t.equal(sent.splice(0).length, 1, 'a rejection lies between');
+  state.nowMs += 49;
+  outgoing.send([answer(6, 2n, 3)]);
+  t.same(sent, []);
+  state.nowMs += 1;
+  outgoing.send([answer(6, 2n, 3)]);
+  t.equal(sent.length, 1, 'the first one may be lost');
 });

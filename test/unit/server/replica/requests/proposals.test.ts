@@ -20,13 +20,27 @@ const log = createLogger(
   { write: () => undefined, close: () => undefined },
 );
 
+/** Where forwards say how many they are. */
+const COUNT_AT = 12;
+
+/** What native code gives for so many; null for none. */
+function forwardsOf(count: number): Buffer | null {
+  const head = Buffer.alloc(COUNT_AT + 4);
+  head.writeUInt32LE(count, COUNT_AT);
+  return count === 0 ? null : head;
+}
+
 function made(batching?: Batching) {
   const events: string[] = [];
   const queue: number[] = [];
+  const holds: boolean[] = [];
+  const wakes = { count: 0 };
   const raft = {
     leadTransferee: 0n,
     refuses: false,
     granted: false,
+    // Entries that a batch adds to the log.
+    appends: 0,
     log: { committed: 5, last: 5, lastIndex: () => raft.log.last },
     tracker: { ids: [1n, 2n, 3n] },
   };
@@ -36,18 +50,21 @@ function made(batching?: Batching) {
   const proposals = new Proposals({
     clock,
     core: {
-      takeProposals: (_operations, _bytes, term) => {
-        const sizes = take();
+      takeProposals: (_operations, _bytes, term, atLeast = 0) => {
+        const sizes = queue.length < atLeast ? Uint32Array.of() : take();
         events.push(`take ${sizes.length} in ${term}`);
         return sizes;
       },
-      dropProposals: (count, code) => events.push(`drop ${count}: ${errors.fromCode(code).code}`),
-      takeForwards: () => {
-        const sizes = take();
-        return sizes.length === 0 ? null : Buffer.from([0, 0, 0, 0, sizes.length, 0, 0, 0]);
+      holdProposals: (wakeAt) => {
+        holds.push(wakeAt > 0);
       },
+      dropProposals: (count, code) => events.push(`drop ${count}: ${errors.fromCode(code).code}`),
+      takeForwards: (_operations, _bytes, _term, atLeast = 0) =>
+        forwardsOf(queue.length < atLeast ? 0 : take().length),
       returnForwards: (forwards, code) => {
-        events.push(`return ${forwards[4]}: ${code === 0 ? 'again' : errors.fromCode(code).code}`);
+        events.push(
+          `return ${forwards[COUNT_AT]}: ${code === 0 ? 'again' : errors.fromCode(code).code}`,
+        );
         queue.push(...(code === 0 ? [1] : []));
       },
     },
@@ -58,12 +75,13 @@ function made(batching?: Batching) {
           throw new RaftError('proposal-dropped');
         }
         events.push(`propose ${payloads.length}`);
+        raft.log.last += raft.appends;
       },
     } as unknown as RawNode,
     errors,
     peers: {
       forward: (to, term, forwards) => {
-        events.push(`forward ${forwards[4]} to ${to} in ${term}`);
+        events.push(`forward ${forwards[COUNT_AT]} to ${to} in ${term}`);
         return new Promise((resolve, reject) => {
           answers.push((answer) => (answer instanceof Error ? reject(answer) : resolve(answer)));
         });
@@ -72,13 +90,15 @@ function made(batching?: Batching) {
     log,
     batching,
     isGranted: () => raft.granted,
-    wake: () => undefined,
+    wake: () => {
+      wakes.count++;
+    },
   });
   const put = (...sizes: number[]) => {
     queue.push(...sizes);
     proposals.queued();
   };
-  return { events, clock, raft, answers, proposals, put };
+  return { events, holds, wakes, clock, raft, answers, proposals, put };
 }
 
 const leading = { lead: 1n, isLeader: true, term: 4 };
@@ -166,10 +186,11 @@ t.test('a leader that is busy says so; one that is silent leaves the outcome ope
 });
 
 t.test('only so many batches are under way', async (t) => {
-  const { events, answers, proposals, put } = made();
+  const { events, clock, answers, proposals, put } = made();
   for (let i = 0; i < 6; i++) {
     put(1);
     proposals.turn(following);
+    clock.advance(4);
   }
   t.equal(events.length, 4);
   answers[0]?.(null);
@@ -178,29 +199,81 @@ t.test('only so many batches are under way', async (t) => {
   t.equal(events.at(-1), 'forward 2 to 2 in 4', 'what has waited goes as one');
 });
 
+t.test('what comes while the leader has not answered gathers for a moment', async (t) => {
+  const { events, holds, clock, answers, proposals, put } = made();
+  put(1);
+  proposals.turn(following);
+  put(1);
+  put(1);
+  proposals.turn(following);
+  t.same(events.splice(0), ['forward 1 to 2 in 4']);
+  t.same(holds, [true], 'nobody is woken for it');
+  answers[0]?.(null);
+  await new Promise(setImmediate);
+  proposals.turn(following);
+  t.same(events.splice(0), ['forward 2 to 2 in 4']);
+  t.same(holds, [true, false, true]);
+  put(1);
+  clock.advance(3);
+  proposals.turn(following);
+  t.same(events, []);
+  clock.advance(1);
+  proposals.turn(following);
+  t.same(events, ['forward 1 to 2 in 4'], 'a leader that is far away holds nobody up');
+  answers[1]?.(null);
+  answers[2]?.(null);
+  await new Promise(setImmediate);
+  proposals.turn(leaderless);
+  t.equal(holds.at(-1), false, 'whoever leads next');
+});
+
 t.test('the next batch gathers while the last one is on its way to the others', async (t) => {
-  const { events, clock, raft, proposals, put } = made();
+  const { events, holds, clock, raft, proposals, put } = made();
+  raft.appends = 1;
   put(10);
   proposals.turn(leading);
-  raft.log.last = 6;
   put(20);
   proposals.turn(leading);
   t.same(events, ['take 1 in 4', 'propose 1'], 'a round is under way');
+  t.same(holds, [true]);
   put(30);
   raft.log.committed = 6;
   proposals.turn(leading);
   t.same(events.splice(0), ['take 1 in 4', 'propose 1', 'take 2 in 4', 'propose 2']);
-  raft.log.last = 8;
+  t.same(holds, [true, false, true]);
   put(40);
-  clock.advance(1.5);
+  clock.advance(3.5);
   proposals.turn(leading);
   t.same(events, []);
   clock.advance(0.5);
   proposals.turn(leading);
   t.same(events.splice(0), ['take 1 in 4', 'propose 1'], 'others that are far away hold nobody up');
-  raft.log.last = 9;
   raft.tracker.ids = [1n];
   put(50);
   proposals.turn(leading);
   t.same(events, ['take 1 in 4', 'propose 1'], 'nobody else is asked');
+  t.equal(holds.at(-1), false);
+});
+
+t.test('a turn comes for what gathers, whatever happens to the round', async (t) => {
+  const { wakes, clock, raft, proposals, put } = made();
+  raft.appends = 1;
+  put(10);
+  t.equal(wakes.count, 1);
+  proposals.turn(leading);
+  put(20);
+  t.equal(wakes.count, 1, 'the end of the round is a turn');
+  clock.advance(4);
+  t.equal(wakes.count, 2);
+});
+
+t.test('batches of a given size follow each other without waiting for answers', async (t) => {
+  const { events, holds, raft, proposals, put } = made({ ...defaultBatching, maxOperations: 2 });
+  raft.appends = 1;
+  put(10, 20);
+  proposals.turn(leading);
+  put(30);
+  proposals.turn(leading);
+  t.same(events, ['take 2 in 4', 'propose 2', 'take 1 in 4', 'propose 1']);
+  t.same(holds, [true], 'only behind one that is not full');
 });

@@ -4,23 +4,23 @@
 import { join } from 'node:path';
 import protobuf from 'protobufjs';
 import t from 'tap';
-import { MetaStoreError } from '../../../../src/base/errors.js';
-import { packageRoot } from '../../../../src/base/package.js';
+import { MetaStoreError } from '../../../../../src/base/errors.js';
+import { packageRoot } from '../../../../../src/base/package.js';
 import {
   decodeFrame,
   decodeReply,
   encodeFrame,
   encodeReply,
   outbound,
-} from '../../../../src/cluster/peers/wire/frame.js';
+} from '../../../../../src/cluster/peers/wire/frame.js';
 import {
   type EntryType,
   type Message,
   type MessageType,
   makeEntry,
   makeMessage,
-} from '../../../../src/raft/index.js';
-import { Prng } from '../../../../src/server/election/prng.js';
+} from '../../../../../src/raft/index.js';
+import { Prng } from '../../../../../src/server/election/prng.js';
 
 const root = protobuf.loadSync(join(packageRoot, 'proto', 'metastore', 'peer.proto'));
 const frameType = root.lookupType('metastore.peer.v1.Frame');

@@ -4,12 +4,12 @@
 import { connect, type Socket } from 'node:net';
 import grpc from '@grpc/grpc-js';
 import t, { type Test } from 'tap';
-import { encodeFrame, outbound } from '../../../../src/cluster/peers/wire/frame.js';
+import { encodeFrame, outbound } from '../../../../../src/cluster/peers/wire/frame.js';
 import {
   greet,
   type Identity,
   readGreeting,
-} from '../../../../src/cluster/peers/wire/handshake.js';
+} from '../../../../../src/cluster/peers/wire/handshake.js';
 import {
   decodeAnswer,
   decodeEnd,
@@ -24,11 +24,11 @@ import {
   RAW_PROTOCOL,
   RawKind,
   RawReader,
-} from '../../../../src/cluster/peers/wire/raw.js';
-import { EntryType, MessageType, makeEntry, makeMessage } from '../../../../src/raft/index.js';
-import { waitFor } from '../../../support/wait.js';
-import { makeRun } from './support/fake-peer-core.js';
-import { CLUSTER_ID, TestMember } from './support/test-member.js';
+} from '../../../../../src/cluster/peers/wire/raw.js';
+import { EntryType, MessageType, makeEntry, makeMessage } from '../../../../../src/raft/index.js';
+import { waitFor } from '../../../../support/wait.js';
+import { makeRun } from '../support/fake-peer-core.js';
+import { CLUSTER_ID, TestMember } from '../support/test-member.js';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1') as Buffer & Uint8Array;
 const joined = (parts: readonly Buffer[]) => Buffer.concat(parts as unknown as Uint8Array[]);
