@@ -71,6 +71,8 @@ export class SteppedCore implements LogView {
   // Whether the core appends what is proposed by itself, and ever has.
   #granted = false;
   #decides = false;
+  // Whether a snapshot is taking the place of state and log, one after the other.
+  #installs = false;
   applyTarget: number;
 
   constructor({ core, recovered }: OpenedCore, parts: SteppedParts) {
@@ -147,13 +149,17 @@ export class SteppedCore implements LogView {
       this.#drained(result as Buffer | null);
     } else if (name === 'installSnapshot') {
       const [, index, term, state] = args as Parameters<MemberCore['installSnapshot']>;
+      this.#installs = true;
       (result as ReturnType<MemberCore['installSnapshot']>).then(
         () => {
+          this.#installs = false;
           this.#image.reset(index, term, state);
           this.applyTarget = index;
           this.#parts.observer.promised(state);
         },
-        () => undefined,
+        () => {
+          this.#installs = false;
+        },
       );
     }
   }
@@ -184,6 +190,9 @@ export class SteppedCore implements LogView {
 
   /** What native code has appended and applied by itself. */
   #noteDecided(): void {
+    if (this.#installs) {
+      return;
+    }
     const { lastIndex } = this.#image;
     const { logLastIndex, appliedIndex } = this.#core.status();
     if (this.#granted && logLastIndex > lastIndex) {
