@@ -209,7 +209,7 @@ class CompletionQueue {
   /// A wake-up has been sent that no Drain has answered yet.
   std::atomic<bool> woken_{false};
   std::atomic<uint8_t> demand_{0};
-  std::atomic<uint32_t> writes_{0};  // under way
+  std::atomic<uint32_t> writes_{0};   // under way
   std::atomic<uint32_t> wake_at_{0};  // proposals that wake although they are held; 0: none are
   std::atomic<size_t> undelivered_{0};
   std::atomic<ResultSink*> sink_{nullptr};

@@ -26,9 +26,7 @@ struct Caller {
   Code refusal = Code::kOk;
 
   /// Neither a user nor a reason why there is none: what everybody is while auth is off.
-  bool is_nobody() const {
-    return user_name.empty() && auth_revision == 0 && refusal == Code::kOk;
-  }
+  bool is_nobody() const { return user_name.empty() && auth_revision == 0 && refusal == Code::kOk; }
 };
 
 /// The same, for as long as a request waits.

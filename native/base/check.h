@@ -9,13 +9,12 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define METASTORE_CHECK(condition, why)                                                       \
-  do {                                                                                        \
-    if (!(condition)) [[unlikely]] {                                                          \
-      std::fprintf(stderr, "%s:%d: check failed: %s (%s)\n", __FILE__, __LINE__, #condition, \
-                   why);                                                                      \
-      std::abort();                                                                           \
-    }                                                                                         \
+#define METASTORE_CHECK(condition, why)                                                            \
+  do {                                                                                             \
+    if (!(condition)) [[unlikely]] {                                                               \
+      std::fprintf(stderr, "%s:%d: check failed: %s (%s)\n", __FILE__, __LINE__, #condition, why); \
+      std::abort();                                                                                \
+    }                                                                                              \
   } while (0)
 
 #endif  // METASTORE_BASE_CHECK_H_

@@ -57,9 +57,9 @@ class [[nodiscard]] Status {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                // NOLINT
-  Result(Status status) : status_(std::move(status)) {}        // NOLINT
-  Result(Code code) : status_(code) {}                         // NOLINT
+  Result(T value) : value_(std::move(value)) {}          // NOLINT
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT
+  Result(Code code) : status_(code) {}                   // NOLINT
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
@@ -76,10 +76,10 @@ class [[nodiscard]] Result {
   Status status_;
 };
 
-#define METASTORE_RETURN_IF_ERROR(expr)              \
-  do {                                               \
-    ::metastore::Status status_macro_ = (expr);      \
-    if (!status_macro_.ok()) return status_macro_;   \
+#define METASTORE_RETURN_IF_ERROR(expr)            \
+  do {                                             \
+    ::metastore::Status status_macro_ = (expr);    \
+    if (!status_macro_.ok()) return status_macro_; \
   } while (0)
 
 }  // namespace metastore

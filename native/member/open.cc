@@ -100,9 +100,8 @@ Result<std::unique_ptr<MemberCore>> MemberCore::OpenOn(const MemberOptions& opti
   if (!log.ok()) return log.TakeStatus();
   const uint64_t start_ms =
       stepped ? SteppedStartMs(options.data_dir, log_state.created) : UnixMs();
-  std::unique_ptr<MemberCore> core(
-      new MemberCore(options, std::move(metrics), std::move(wake), log_state.identity.member_id,
-                     start_ms));
+  std::unique_ptr<MemberCore> core(new MemberCore(options, std::move(metrics), std::move(wake),
+                                                  log_state.identity.member_id, start_ms));
   core->stepped_ = std::move(stepped);
   // Nobody drains while a task runs, so none may wait for it.
   if (core->stepped_) core->completions_.Open();

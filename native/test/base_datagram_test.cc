@@ -1,6 +1,4 @@
 // Datagrams to local sockets: by file and by abstract name, and what fails without waiting.
-#include "base/datagram.h"
-
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -10,6 +8,8 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+
+#include "base/datagram.h"
 
 namespace metastore {
 namespace {
@@ -47,9 +47,7 @@ class Receiver {
   int fd_;
 };
 
-std::string FileName() {
-  return testing::TempDir() + "datagram-" + std::to_string(::getpid());
-}
+std::string FileName() { return testing::TempDir() + "datagram-" + std::to_string(::getpid()); }
 
 TEST(Datagram, ReachesFilesAndAbstractNames) {
   for (const std::string& path : {FileName(), "@metastore-test-" + std::to_string(::getpid())}) {

@@ -1,12 +1,13 @@
 // KV on the lanes: requests to results over a whole core, what is read at once and what waits, what
 // is not ordinary, whose time is up, and what is counted.
+#include "test/support/plane_hot.h"
+
 #include <gtest/gtest.h>
 
 #include <chrono>
 #include <string>
 
 #include "test/support/auth_tables.h"
-#include "test/support/plane_hot.h"
 
 namespace metastore::hot_test {
 namespace {
@@ -38,8 +39,7 @@ TEST_P(PlaneHot, RefusalsAreThoseOfAdmission) {
             CodeText(Code::kInvalidSortOption));
   EXPECT_EQ(hot.Call("Range", "\xff\xff").text, CodeText(Code::kUnmarshal));
   EXPECT_EQ(hot.Call("Txn", "\xff\xff").status, 13);
-  EXPECT_EQ(hot.Call("Range", RangeOf("k") + Number(4, 99)).text,
-            CodeText(Code::kFutureRevision));
+  EXPECT_EQ(hot.Call("Range", RangeOf("k") + Number(4, 99)).text, CodeText(Code::kFutureRevision));
   EXPECT_EQ(hot.Call("Put", PutRequest("k", "v") + Number(3, 12345)).text,
             CodeText(Code::kLeaseNotFound));
 }
@@ -66,8 +66,7 @@ TEST_P(PlaneHot, ReadsOfOldRevisionsAndCompactedOnes) {
     ASSERT_EQ(hot.Call("Put", PutRequest("k", value)).status, 0);
   }
   const std::string at_two = RangeOf("k") + Number(4, 2);
-  EXPECT_EQ(hot.Call("Range", at_two).reply,
-            hot.voter.Call(intake::Method::kRange, at_two).reply);
+  EXPECT_EQ(hot.Call("Range", at_two).reply, hot.voter.Call(intake::Method::kRange, at_two).reply);
   ASSERT_EQ(hot.voter.Call(intake::Method::kCompact, Number(1, 3)).code, Code::kOk);
   hot.Turn();
   EXPECT_EQ(hot.Call("Range", at_two).text, CodeText(Code::kCompacted));
@@ -186,9 +185,9 @@ TEST_P(PlaneHot, TokensSpeakForTheirUsersWhileTheyAreKnown) {
   hot.Turn();
   learn(60000);
   EXPECT_EQ(hot.Call("Put", PutRequest("k", "v"), WithHeader("token", "t-root")).status, 0);
-  EXPECT_EQ(hot.Call("Put", PutRequest("k", "v"), WithHeader("authorization", "Bearer t-root"))
-                .status,
-            0);
+  EXPECT_EQ(
+      hot.Call("Put", PutRequest("k", "v"), WithHeader("authorization", "Bearer t-root")).status,
+      0);
   EXPECT_EQ(hot.Call("Put", PutRequest("k", "v"), WithHeader("token", "t-reader")).text,
             CodeText(Code::kPermissionDenied));
   EXPECT_EQ(hot.Call("Range", RangeOf("k"), WithHeader("token", "t-reader")).status, 0);

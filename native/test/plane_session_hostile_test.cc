@@ -246,8 +246,8 @@ TEST(PlaneSessionHostile, LateFramesOfStreamsThatBothHaveEnded) {
   SessionHarness h;
   h.owner.on_message = [](CallRecord* call, const std::string&) { call->wire->Finish(0, ""); };
   h.Start();
-  auto frames = h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)) +
-                       FrameClient::Data(1, Framed("x")));
+  auto frames =
+      h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)) + FrameClient::Data(1, Framed("x")));
   EXPECT_EQ(Story(frames, 1), "200 application/grpc 0 '' end | reset 0");
   EXPECT_EQ(Story(h.Send(FrameClient::Data(1, "crossed")), 1), "");
   frames = h.Send(FrameClient::Reset(1, NGHTTP2_CANCEL) + FrameClient::Data(1, "late"));

@@ -43,8 +43,7 @@ class Untaken {
   }
   /// The client takes so many bytes of the stream.
   std::vector<Frame> Open(uint32_t stream, uint32_t bytes) {
-    return h.Send(FrameClient::WindowUpdate(0, bytes) +
-                  FrameClient::WindowUpdate(stream, bytes));
+    return h.Send(FrameClient::WindowUpdate(0, bytes) + FrameClient::WindowUpdate(stream, bytes));
   }
   uint32_t last() const { return id_; }
   const CallRecord& call(size_t i) const { return *h.owner.calls[i]; }

@@ -171,7 +171,7 @@ TEST(WatchCredit, RequestsWaitInOrder) {
   Harness h(options);
   h.Open(1);
   h.auto_credit = false;
-  h.Create(1, {.key = "a"});           // passes and uses up the credit
+  h.Create(1, {.key = "a"});  // passes and uses up the credit
   h.Create(1, {.key = "b"});
   h.Cancel(1, 0);
   h.Cancel(1, 7);
@@ -235,8 +235,8 @@ TEST(WatchCatchUp, ResponsesAreBoundedInBytesAtRevisions) {
   Harness h(options);
   h.Open(1);
   h.Create(1, {.key = "a", .end = "c"});
-  std::vector<Transaction> run(4, Transaction{{"a", std::string(60, 'x')},
-                                              {"b", std::string(60, 'x')}});
+  std::vector<Transaction> run(
+      4, Transaction{{"a", std::string(60, 'x')}, {"b", std::string(60, 'x')}});
   h.Apply(run);
   h.Create(1, {.key = "a", .end = "c", .start = 2});
   int created = 0, full = 0;

@@ -56,14 +56,15 @@ TEST(WatchCodec, TheLastMemberOfTheUnionCounts) {
   EXPECT_EQ(request.create.range_end, "b");
   EXPECT_EQ(request.create.watch_id, 3);
   // Replaced and set again, nothing of the first one is left.
-  ASSERT_TRUE(Decode(CreateBytes({.key = "a"}) + CancelBytes(5) + CreateBytes({.end = "b"}),
-                     &request).ok());
+  ASSERT_TRUE(
+      Decode(CreateBytes({.key = "a"}) + CancelBytes(5) + CreateBytes({.end = "b"}), &request)
+          .ok());
   EXPECT_EQ(request.create.key, "");
 }
 
 TEST(WatchCodec, EveryPrefixAnswersWithoutHarm) {
-  const std::string bytes = CreateBytes({.key = "abc", .end = "abd", .start = 1ll << 40,
-                                         .filters = {1}, .id = 70000});
+  const std::string bytes =
+      CreateBytes({.key = "abc", .end = "abd", .start = 1ll << 40, .filters = {1}, .id = 70000});
   WatchRequest request;
   for (size_t length = 1; length < bytes.size(); ++length) {
     EXPECT_EQ(Decode(bytes.substr(0, length), &request).code(), Code::kUnmarshal) << length;

@@ -191,9 +191,9 @@ TEST_F(WatchHubTest, NothingSetIsIgnored) {
 }
 
 TEST_F(WatchHubTest, MalformedBytes) {
-  for (const std::string& bytes : {std::string("\x0a\x05zz", 4), std::string("\x0a", 1),
-                                  std::string("\x00", 1), std::string("\x0f\x01", 2),
-                                  std::string("\x0a\x02\x18\xff", 4)}) {
+  for (const std::string& bytes :
+       {std::string("\x0a\x05zz", 4), std::string("\x0a", 1), std::string("\x00", 1),
+        std::string("\x0f\x01", 2), std::string("\x0a\x02\x18\xff", 4)}) {
     EXPECT_EQ(h.hub->Request(1, bytes).code(), Code::kUnmarshal);
   }
   h.Run();
@@ -380,8 +380,9 @@ TEST_F(WatchHubTest, PreviousValueIsThatBeforeTheRevision) {
   h.Put("b", "old");
   h.Create(1, {.key = "", .end = kZero, .prev_kv = true});
   h.Must(1);
-  const Transaction twice = {{"a", "x"}, {"a", std::nullopt}, {"b", std::nullopt}, {"b", "y"},
-                             {"b", std::nullopt}, {"c", "new"}, {"c", std::nullopt}};
+  const Transaction twice = {{"a", "x"},         {"a", std::nullopt}, {"b", std::nullopt},
+                             {"b", "y"},         {"b", std::nullopt}, {"c", "new"},
+                             {"c", std::nullopt}};
   const auto check = [](const Response& response) {
     ASSERT_EQ(response.events.size(), 7u);
     EXPECT_EQ(response.events[0].prev->value, "old");

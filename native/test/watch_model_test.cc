@@ -1,10 +1,10 @@
 // Seeded random histories, watchers, credit and steps, judged by the model after every message.
+#include "test/support/watch_model.h"
+
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <random>
-
-#include "test/support/watch_model.h"
 
 namespace metastore::watch_test {
 namespace {
@@ -66,8 +66,8 @@ class Scene {
   }
 
   std::string Key() {
-    static const std::vector<std::string> kKeys = {"a", "ab", "b", kZero, "a" + kZero, "\xff",
-                                                   "c", "ca"};
+    static const std::vector<std::string> kKeys = {"a",         "ab",   "b", kZero,
+                                                   "a" + kZero, "\xff", "c", "ca"};
     return kKeys[Draw(kKeys.size())];
   }
 
@@ -104,8 +104,8 @@ class Scene {
       ASSERT_TRUE(h_.hub->Request(stream, CreateBytes(options)).ok());
     } else if (what < 7) {
       const auto ids = model.ids();
-      const int64_t id = ids.empty() || Draw(4) == 0 ? static_cast<int64_t>(Draw(6)) - 2
-                                                     : ids[Draw(ids.size())];
+      const int64_t id =
+          ids.empty() || Draw(4) == 0 ? static_cast<int64_t>(Draw(6)) - 2 : ids[Draw(ids.size())];
       model.Canceled(id);
       ASSERT_TRUE(h_.hub->Request(stream, CancelBytes(id)).ok());
     } else if (what < 9) {

@@ -216,9 +216,8 @@ size_t Readers::ServeSome(const intake::ReadBatch& chunk, size_t at,
     batch->BeginResult(read.ticket);
     std::string* reply = batch->reply();
     const size_t begin = reply->size();
-    Status status = stopping_.load()
-                        ? Status(Code::kStopped)
-                        : ServeOne(*store, read, table.get(), *view, header, reply);
+    Status status = stopping_.load() ? Status(Code::kStopped)
+                                     : ServeOne(*store, read, table.get(), *view, header, reply);
     batch->EndResult(status.code());
     const Served served{status.code(), stopwatch.Lap(), reply, begin};
     Measure(read, served, batch);

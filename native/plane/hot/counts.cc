@@ -11,7 +11,7 @@ constexpr int64_t kMs = 1000000;
 /// Those of the families that the numbers become: grpc_server_handling_seconds, and
 /// etcd_server_request_duration_seconds, which doubles from a millisecond on.
 constexpr std::array<int64_t, kHandlingBounds> kHandling = {
-    5 * kMs,   10 * kMs,  25 * kMs,   50 * kMs,   100 * kMs,  250 * kMs,
+    5 * kMs,   10 * kMs,   25 * kMs,   50 * kMs,   100 * kMs,  250 * kMs,
     500 * kMs, 1000 * kMs, 2500 * kMs, 5000 * kMs, 10000 * kMs};
 constexpr std::array<int64_t, kRequestBounds> kRequest = [] {
   std::array<int64_t, kRequestBounds> bounds{};

@@ -73,9 +73,8 @@ void HotCall::Ask(const HotLane::Ordinary& ordinary) {
 
 void HotCall::Submit(const HotLane::Ordinary& ordinary) {
   const bool solo = (ordinary.gate & kGateSolo) != 0;
-  const auto route =
-      lane_->core()->Submit(kPlaneBit | id_, kMethods[static_cast<size_t>(method_)], message_,
-                            ordinary.caller, solo, &lane_->reads_);
+  const auto route = lane_->core()->Submit(kPlaneBit | id_, kMethods[static_cast<size_t>(method_)],
+                                           message_, ordinary.caller, solo, &lane_->reads_);
   wire_->Accept(message_.size());
   if (!route.ok()) return Answer(route.status().code(), {}, false);
   HotCounts& counts = lane_->tally();

@@ -64,7 +64,7 @@ class HotLane final : public Service {
   /// Reads of this turn that go to the readers.
   intake::ReadBatch reads_;
   bool proposed_ = false;  // something in this turn
-  std::string reply_;  // scratch
+  std::string reply_;      // scratch
   auth::HeldCaller caller_;
   /// Calls that may run out of time, in the order in which they began.
   HotCall* oldest_ = nullptr;

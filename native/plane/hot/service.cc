@@ -22,8 +22,7 @@ int64_t NowNs() {
 
 /// One mail for each lane and batch. Kept by the core and by mail, and good for nothing once the
 /// plane is detached.
-class HotResults final : public apply::ResultSink,
-                         public std::enable_shared_from_this<HotResults> {
+class HotResults final : public apply::ResultSink, public std::enable_shared_from_this<HotResults> {
  public:
   HotResults(member::MemberCore* core, PostOffice* office) : core_(core), office_(office) {}
 

@@ -344,13 +344,18 @@ class SessionDriver {
   }
 
   void Headers(uint8_t what) {
-    static const char* const kPaths[] = {"/etcdserverpb.KV/Put", "/etcdserverpb.Watch/Watch",
-                                         "/etcdserverpb.KV/RangeStream", "/nopath", "/a/b", "*"};
+    static const char* const kPaths[] = {"/etcdserverpb.KV/Put",
+                                         "/etcdserverpb.Watch/Watch",
+                                         "/etcdserverpb.KV/RangeStream",
+                                         "/nopath",
+                                         "/a/b",
+                                         "*"};
     static const char* const kTypes[] = {"application/grpc", "application/grpc+proto",
                                          "application/json", ""};
     static const test::Fields kExtra[] = {
-        {{"grpc-timeout", "10m"}}, {{"grpc-encoding", "gzip"}}, {{"x-bin", "!"}},
-        {{"grpc-timeout", "9x"}},  {{"token", "t"}},            {{"content-length", "7"}},
+        {{"grpc-timeout", "10m"}}, {{"grpc-encoding", "gzip"}},
+        {{"x-bin", "!"}},          {{"grpc-timeout", "9x"}},
+        {{"token", "t"}},          {{"content-length", "7"}},
     };
     const uint8_t choice = in_.Byte();
     test::Fields fields = {{":method", choice % 16 == 15 ? "GET" : "POST"},

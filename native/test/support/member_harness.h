@@ -158,8 +158,8 @@ class TinyVoter {
 
   /// From now on the core takes and appends what is submitted; until Revoke.
   void Grant(uint64_t run_operations = 512, uint64_t ahead_entries = 4096) {
-    const member::GrantTerms terms{term_, last_ + 1, run_operations, 1 << 20, ahead_entries,
-                                   64 << 20};
+    const member::GrantTerms terms{term_,   last_ + 1,     run_operations,
+                                   1 << 20, ahead_entries, 64 << 20};
     ASSERT_TRUE(core_->GrantProposals(terms).ok());
     granted = ever_granted_ = true;
   }

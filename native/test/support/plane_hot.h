@@ -182,8 +182,7 @@ class HotHarness {
     }));
     return answer(id).value_or(Answer{-1, "none", ""});
   }
-  Answer Call(const std::string& method, const std::string& request,
-              plane::RequestHead head = {}) {
+  Answer Call(const std::string& method, const std::string& request, plane::RequestHead head = {}) {
     return Wait(Send(method, request, std::move(head)));
   }
   void Advance(int64_t ms) { now_ns += ms * 1000000; }

@@ -19,7 +19,7 @@ namespace metastore::watch_test {
 class History {
  public:
   struct Entry {
-    Event event;  // with prev where there was one
+    Event event;              // with prev where there was one
     bool superseded = false;  // by a later change of the same revision
   };
 
@@ -45,8 +45,7 @@ class History {
         now.erase(old);
         entry.event = {1, {change.key, "", 0, revision, 0, 0}, std::nullopt};
       }
-      const bool creation =
-          entry.event.type == 0 && entry.event.kv.create_revision == revision;
+      const bool creation = entry.event.type == 0 && entry.event.kv.create_revision == revision;
       const auto prev = before_.back().find(change.key);
       if (!creation && prev != before_.back().end()) entry.event.prev = prev->second;
       for (Entry& earlier : made) {
@@ -182,8 +181,7 @@ class ModelStream {
     ASSERT_TRUE(request.kind == kCreate || request.kind == kRefusal);
     const CreateOptions& options = request.options;
     const bool in_use = options.id != 0 && watchers_.contains(options.id);
-    const std::string refusal =
-        request.kind == kRefusal ? options.key : RefusalOf(options, in_use);
+    const std::string refusal = request.kind == kRefusal ? options.key : RefusalOf(options, in_use);
     ASSERT_EQ(response.cancel_reason, refusal);
     ASSERT_EQ(response.canceled, !refusal.empty());
     if (response.canceled) {
@@ -260,9 +258,8 @@ class ModelStream {
     ASSERT_FALSE(watcher.compacted);
     const auto& entries = history_->entries();
     for (const Event& event : response.events) {
-      while (watcher.next < entries.size() &&
-             (!watcher.Wants(entries[watcher.next].event) ||
-              MayBeGone(entries[watcher.next], event, compact))) {
+      while (watcher.next < entries.size() && (!watcher.Wants(entries[watcher.next].event) ||
+                                               MayBeGone(entries[watcher.next], event, compact))) {
         ++watcher.next;
       }
       ASSERT_LT(watcher.next, entries.size()) << "an event too many";
