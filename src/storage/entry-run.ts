@@ -66,7 +66,7 @@ function payloadOf(type: number, size: number, run: Uint8Array, offset: number):
   if (type === EntryType.Normal) {
     return new ReceivedPayload(size, run, offset);
   }
-  // The core reads what configuration changes say.
+  // The core reads what configuration changes say, and keeps it longer than the run.
   const start = offset + ENTRY_HEADER_BYTES;
-  return run.subarray(start, start + size);
+  return new Uint8Array(run.subarray(start, start + size));
 }

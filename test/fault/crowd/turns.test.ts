@@ -14,7 +14,7 @@ const isFull = process.env.METASTORE_TEST_FULL === '1';
 const SECONDS = isFull ? 10 : 2;
 const RATES = isFull ? ([10_000, 100_000] as const) : ([2000, 10_000] as const);
 const IN_FLIGHT = [100, 1000] as const;
-/** A member has other things to do at times: pairs of runs until one shows that it can do without. */
+/** A member has other things to do at times: pairs of runs until one shows what it can do. */
 const ROUNDS = 3;
 const TURNS_MAX = 5000;
 /** Turns that may come or not, such as those of timers. */

@@ -16,7 +16,7 @@ import {
   type Snapshot,
   type Storage,
 } from '../../../raft/index.js';
-import { NativePayload } from '../../../storage/entry-run.js';
+import { NativePayload, ReceivedPayload } from '../../../storage/entry-run.js';
 import type { MemberCore, Recovered } from '../../../storage/native.js';
 
 type LogReader = Pick<MemberCore, 'entryInfos' | 'entryData'>;
@@ -134,7 +134,7 @@ export class LogStorage implements Storage {
     assert(first.index > this.#startIndex, 'entries covered by the state are never replaced');
     assert(first.index <= last + 1, 'the log has no gaps');
     if (first.index <= this.#recentFirst) {
-      this.#recent = [...entries];
+      this.#recent = entries.map(withoutBytes);
       this.#recentFirst = first.index;
       return;
     }
@@ -142,7 +142,7 @@ export class LogStorage implements Storage {
       this.#recent.length = first.index - this.#recentFirst;
     }
     for (const entry of entries) {
-      this.#recent.push(entry);
+      this.#recent.push(withoutBytes(entry));
     }
   }
 
@@ -228,4 +228,13 @@ export class LogStorage implements Storage {
     const data = this.#core.entryData(index);
     return data === null ? null : bytesOf(data);
   }
+}
+
+/** The log has its bytes, and the message that brought it is not to stay in memory for them. */
+function withoutBytes(entry: Entry): Entry {
+  const { type, term, index, data } = entry;
+  if (!(data instanceof ReceivedPayload)) {
+    return entry;
+  }
+  return makeEntry(type, term, index, new NativePayload(data.byteLength));
 }

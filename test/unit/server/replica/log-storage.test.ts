@@ -5,7 +5,7 @@ import t from 'tap';
 import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../../src/raft/index.js';
 import { Prng } from '../../../../src/server/election/prng.js';
 import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
-import { NativePayload } from '../../../../src/storage/entry-run.js';
+import { NativePayload, ReceivedPayload } from '../../../../src/storage/entry-run.js';
 import type { Recovered } from '../../../../src/storage/native.js';
 
 /** A native log that holds what the model holds. */
@@ -153,4 +153,19 @@ t.test('the term at a cut outlives the entry there', async (t) => {
   t.equal(storage.firstIndex(), 8);
   t.equal(storage.term(7), 2);
   t.equal(storage.term(8), 2);
+});
+
+t.test('bytes that another member sent are not kept', async (t) => {
+  const storage = new LogStorage(double(new Map()), recovered({}), emptyConfState);
+  const run = new Uint8Array(1 << 20);
+  const received = (index: number) =>
+    makeEntry(EntryType.Normal, 1, index, new ReceivedPayload(100, run, 4));
+  storage.append([received(1), received(2)]);
+  storage.append([received(3)]);
+  const kept = storage.entries(1, 4, Number.MAX_SAFE_INTEGER);
+  t.same(
+    shape(kept),
+    [1, 2, 3].map((index) => [index, 1, EntryType.Normal, 100]),
+  );
+  t.ok(kept.every(({ data }) => data instanceof NativePayload));
 });
