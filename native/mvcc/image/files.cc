@@ -15,6 +15,8 @@ constexpr std::string_view kSuffix = ".image";
 constexpr std::string_view kTemporarySuffix = ".image.tmp";
 constexpr size_t kIndexDigits = 16;
 constexpr size_t kImagesKept = 2;
+/// Written out at once: the log's next sync waits behind it at the disk.
+constexpr uint64_t kSyncedBytes = 1 << 20;
 
 /// The applied index of `<16 hex digits><suffix>`, or none.
 std::optional<uint64_t> ParseName(std::string_view name, std::string_view suffix) {
@@ -28,12 +30,16 @@ std::optional<uint64_t> ParseName(std::string_view name, std::string_view suffix
 
 Status WriteStream(File* file, ImageStream* stream) {
   uint64_t offset = 0;
+  uint64_t synced = 0;
   bool done = false;
   while (!done) {
     std::string piece;
     METASTORE_RETURN_IF_ERROR(stream->Next(&piece, &done));
     METASTORE_RETURN_IF_ERROR(file->WriteAt(offset, piece));
     offset += piece.size();
+    if (offset - synced < kSyncedBytes) continue;
+    METASTORE_RETURN_IF_ERROR(file->Sync());
+    synced = offset;
   }
   METASTORE_CHECK(offset == stream->info().size_bytes, "every byte was written");
   return file->Sync();
