@@ -13,10 +13,8 @@ import {
 } from '../../../../src/raft/index.js';
 import { bytesOf, TextLogger } from '../../../support/raft/cluster/network.js';
 
-/** A leader in term 2 of a cluster of these, the first of which it is; all handed out is done. */
-function leader(others: readonly bigint[] = []) {
-  const storage = new MemoryStorage(new TextLogger());
-  const node = new RawNode({
+function nodeOver(storage: MemoryStorage): RawNode {
+  return new RawNode({
     id: 1n,
     electionTick: 10,
     heartbeatTick: 1,
@@ -27,6 +25,12 @@ function leader(others: readonly bigint[] = []) {
     logger: new TextLogger(),
     random: () => 0,
   });
+}
+
+/** A leader in term 2 of a cluster of these, the first of which it is; all handed out is done. */
+function leader(others: readonly bigint[] = []) {
+  const storage = new MemoryStorage(new TextLogger());
+  const node = nodeOver(storage);
   node.bootstrap([1n, ...others].map((id) => ({ id, context: null })));
   const applied: number[] = [];
   const settle = () => {
@@ -187,17 +191,7 @@ t.test('a sole voter reads only what its term has committed', (test) => {
   storage.applySnapshot({ data: null, metadata });
   storage.append([makeEntry(0, 2, 6, bytesOf('told of, and not in the hard state'))]);
   storage.setHardState({ term: 2, vote: 1n, commit: 5 });
-  const node = new RawNode({
-    id: 1n,
-    electionTick: 10,
-    heartbeatTick: 1,
-    storage,
-    asyncStorageWrites: true,
-    maxSizePerMsg: 1 << 20,
-    maxInflightMsgs: 256,
-    logger: new TextLogger(),
-    random: () => 0,
-  });
+  const node = nodeOver(storage);
   node.campaign();
   const reads: number[] = [];
   let asked = false;
