@@ -7,17 +7,10 @@
 #include <random>
 #include <thread>
 
-#include "test/support/member_harness.h"
+#include "test/support/stepped.h"
 
 namespace metastore::member_test {
 namespace {
-
-using member::EngineKind;
-using member::StepExecutor;
-
-constexpr StepExecutor kExecutors[] = {StepExecutor::kLog, StepExecutor::kApply,
-                                       StepExecutor::kWatch, StepExecutor::kUpkeep,
-                                       StepExecutor::kRead};
 
 class MemberGrantTest : public ::testing::TestWithParam<EngineKind> {
  protected:
@@ -170,37 +163,8 @@ INSTANTIATE_TEST_SUITE_P(Memory, MemberGrantTest, ::testing::Values(EngineKind::
 INSTANTIATE_TEST_SUITE_P(Rocks, MemberGrantTest, ::testing::Values(EngineKind::kRocks));
 #endif
 
-struct Variant {
-  EngineKind engine;
-  bool lossy;
-};
-
 /// Grants on a core of which nothing runs by itself, and which loses power between any two steps.
-class SteppedGrantTest : public ::testing::TestWithParam<Variant> {
- protected:
-  MemberOptions Options() {
-    MemberOptions options = OptionsFor(scratch_.path(), GetParam().engine);
-    options.stepped = true;
-    options.wal_segment_bytes = 8192;
-    if (GetParam().lossy) {
-      layers_.push_back(FileLayer::Lossy(layers_.size()));
-      options.files = layers_.back().get();
-    }
-    return options;
-  }
-  static void Settle(TinyVoter* voter) {
-    for (int i = 0; i < 100000; ++i) {
-      voter->Turn();
-      bool stepped = false;
-      for (const StepExecutor each : kExecutors) stepped = voter->core().Step(each) || stepped;
-      if (!stepped) return voter->Turn();
-    }
-    FAIL() << "there is always more to do";
-  }
-
-  ScratchDirectory scratch_;
-  std::vector<std::unique_ptr<FileLayer>> layers_;
-};
+class SteppedGrantTest : public SteppedTest {};
 
 TEST_P(SteppedGrantTest, OneRunIsOnItsWayWhileTheNextForms) {
   TinyVoter voter(Options());
@@ -284,21 +248,7 @@ TEST_P(SteppedGrantTest, PowerCutsLoseNothingThatWasAnswered) {
   EXPECT_GT(granted, 50u);
 }
 
-std::vector<Variant> Variants() {
-  std::vector<Variant> variants = {{EngineKind::kMemory, false}, {EngineKind::kMemory, true}};
-#ifdef METASTORE_ROCKSDB
-  variants.push_back({EngineKind::kRocks, false});
-  variants.push_back({EngineKind::kRocks, true});
-#endif
-  return variants;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, SteppedGrantTest, ::testing::ValuesIn(Variants()),
-                         [](const auto& info) {
-                           const bool memory = info.param.engine == EngineKind::kMemory;
-                           return std::string(memory ? "memory" : "rocksdb") +
-                                  (info.param.lossy ? "_lossy" : "_plain");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, SteppedGrantTest, ::testing::ValuesIn(Variants()), NameOfVariant);
 
 }  // namespace
 }  // namespace metastore::member_test

@@ -4,57 +4,18 @@
 
 #include <random>
 
-#include "test/support/member_harness.h"
+#include "test/support/stepped.h"
 
 namespace metastore::member_test {
 namespace {
 
-using member::EngineKind;
-using member::StepExecutor;
-
-constexpr StepExecutor kExecutors[] = {StepExecutor::kLog, StepExecutor::kApply,
-                                       StepExecutor::kWatch, StepExecutor::kUpkeep,
-                                       StepExecutor::kRead};
-
-bool StepAny(MemberCore* core) {
-  bool stepped = false;
-  for (const StepExecutor each : kExecutors) stepped = core->Step(each) || stepped;
-  return stepped;
-}
-
-/// Turns and steps until there is nothing more to do.
-void Settle(TinyVoter* voter) {
-  for (int i = 0; i < 100000; ++i) {
-    voter->Turn();
-    if (!StepAny(&voter->core())) {
-      voter->Turn();
-      if (!StepAny(&voter->core())) return;
-    }
-  }
-  FAIL() << "there is always more to do";
-}
-
-struct Variant {
-  EngineKind engine;
-  bool lossy;
-};
-
-class MemberSteppedTest : public ::testing::TestWithParam<Variant> {
+class MemberSteppedTest : public SteppedTest {
  protected:
   MemberOptions Options() {
-    MemberOptions options = OptionsFor(scratch_.path(), GetParam().engine);
-    options.stepped = true;
-    options.wal_segment_bytes = 8192;
+    MemberOptions options = SteppedTest::Options();
     options.store.compaction_sleep_ms = 1000;
-    if (GetParam().lossy) {
-      layers_.push_back(FileLayer::Lossy(layers_.size()));
-      options.files = layers_.back().get();
-    }
     return options;
   }
-
-  ScratchDirectory scratch_;
-  std::vector<std::unique_ptr<FileLayer>> layers_;
 };
 
 TEST_P(MemberSteppedTest, NothingRunsByItself) {
@@ -144,21 +105,7 @@ TEST_P(MemberSteppedTest, PowerCutsLoseNothingDurable) {
   EXPECT_GT(lost_state, 3u) << "closing must not flush it";
 }
 
-std::vector<Variant> Variants() {
-  std::vector<Variant> variants = {{EngineKind::kMemory, false}, {EngineKind::kMemory, true}};
-#ifdef METASTORE_ROCKSDB
-  variants.push_back({EngineKind::kRocks, false});
-  variants.push_back({EngineKind::kRocks, true});
-#endif
-  return variants;
-}
-
-INSTANTIATE_TEST_SUITE_P(All, MemberSteppedTest, ::testing::ValuesIn(Variants()),
-                         [](const auto& info) {
-                           const bool memory = info.param.engine == EngineKind::kMemory;
-                           return std::string(memory ? "memory" : "rocksdb") +
-                                  (info.param.lossy ? "_lossy" : "_plain");
-                         });
+INSTANTIATE_TEST_SUITE_P(All, MemberSteppedTest, ::testing::ValuesIn(Variants()), NameOfVariant);
 
 }  // namespace
 }  // namespace metastore::member_test
