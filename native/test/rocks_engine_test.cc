@@ -9,22 +9,10 @@
 
 #include "base/file.h"
 #include "test/engine_contract.h"
+#include "test/support/rocks.h"
 
 namespace metastore::test {
 namespace {
-
-RocksOptions OptionsFor(const std::string& directory) {
-  RocksOptions options;
-  options.directory = directory;
-  options.write_buffer_bytes = 256 << 10;
-  return options;
-}
-
-std::unique_ptr<Engine> MustOpen(const RocksOptions& options) {
-  Result<std::unique_ptr<Engine>> engine = OpenRocksEngine(options);
-  EXPECT_TRUE(engine.ok()) << engine.status().ToString();
-  return engine.ok() ? std::move(*engine) : nullptr;
-}
 
 /// Entry number i of a fixed history: what the state at an applied index must be can be told
 /// without having kept it.

@@ -11,24 +11,12 @@
 #include "codec/key_encoding.h"
 #include "engine/rocks/rows.h"
 #include "test/engine_contract.h"
+#include "test/support/rocks.h"
 
 namespace metastore::test {
 namespace {
 
 using rocks::Family;
-
-RocksOptions OptionsFor(const std::string& directory) {
-  RocksOptions options;
-  options.directory = directory;
-  options.write_buffer_bytes = 256 << 10;
-  return options;
-}
-
-std::unique_ptr<Engine> MustOpen(const RocksOptions& options) {
-  Result<std::unique_ptr<Engine>> engine = OpenRocksEngine(options);
-  EXPECT_TRUE(engine.ok()) << engine.status().ToString();
-  return engine.ok() ? std::move(*engine) : nullptr;
-}
 
 /// The rows of a database that no engine has open, by RocksDB alone.
 class RawRows {
