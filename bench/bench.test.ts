@@ -108,11 +108,13 @@ t.test('every row on one engine', { ...noGenerator }, async (t) => {
 const noSideBySide = findGenerator() ? noEtcd : noGenerator;
 t.test('beside etcd', { ...noSideBySide }, async (t) => {
   const out = tempDir('bench');
-  const args = [...tiny, '--servers=etcd,rocksdb', '--rows=put-100,open-put', '--read-rates='];
+  const servers = '--servers=etcd,rocksdb,memory --proposal-batch-max-operations=20';
+  const args = [...tiny, servers, '--rows=put-100,open-put', '--read-rates='];
   const text = await runNode('load/main.js', [...args, `--out=${out}`]);
   t.match(text, /\| Put, 100 in flight, durable \| a second ≥ 5 × \| .*(?:reached|missed)/);
   t.match(text, /\| open-put \| rocksdb \| /, 'at the rate that etcd has shown');
-  t.equal(readReport(out).samples.length, 4);
+  t.match(text, /\| put-100 \| memory --proposal-batch-max-operations=20 \| /, 'with flags');
+  t.equal(readReport(out).samples.length, 6);
 });
 
 t.test('the five scenarios', { ...noGenerator }, async (t) => {

@@ -124,7 +124,8 @@ function orderOf(round: number): string[] {
 }
 
 function facts(loadBefore: number): Record<string, string> {
-  const command = process.argv.slice(2).join(' ');
+  const quoted = (arg: string): string => (arg.includes(' ') ? `'${arg}'` : arg);
+  const command = process.argv.slice(2).map(quoted).join(' ');
   return {
     date: new Date().toISOString().slice(0, 10),
     'made by': `bench/run${command === '' ? '' : ` ${command}`}`,

@@ -42,7 +42,7 @@ export function serverOptions(name: string, flags: readonly string[] = []): Prog
 
 /** Names out of `etcd,memory,rocksdb`; etcd is left out where there is none. */
 export function chosenServers(list: string): { names: string[]; missing: string[] } {
-  const names = list.split(',');
+  const names = list.split(',').filter(Boolean);
   const missing = names.filter((name) => name === 'etcd' && !hasReference());
   return { names: names.filter((name) => !missing.includes(name)), missing };
 }

@@ -28,6 +28,7 @@ const stopTimeoutMs = 20_000;
 const commonFlags = ['--quota-backend-bytes=8589934592', '--log-level=error'];
 
 export interface TargetOptions {
+  /** `etcd`, or an engine and flags of its own: `rocksdb --entry-batch`. */
   readonly server: string;
   readonly place: Place;
   /** More flags for MetaStore. */
@@ -67,10 +68,11 @@ async function planMembers(count: number, scheme: string): Promise<MemberPlan[]>
 
 function launch(plan: MemberPlan, initial: string, options: TargetOptions, more: string[]) {
   const { server, flags } = options;
-  const own = server === 'etcd' ? [] : [`--storage-engine=${server}`, ...flags];
+  const [engine = '', ...particular] = server.split(' ');
+  const own = server === 'etcd' ? [] : [`--storage-engine=${engine}`, ...flags, ...particular];
   const args = [
     `--name=${plan.name}`,
-    `--data-dir=${join(tempDir(`bench-${server}`), 'data')}`,
+    `--data-dir=${join(tempDir(`bench-${engine}`), 'data')}`,
     `--listen-client-urls=${plan.clientUrl}`,
     `--advertise-client-urls=${plan.clientUrl}`,
     `--listen-peer-urls=${plan.peerUrl}`,
