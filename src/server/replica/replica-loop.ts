@@ -215,7 +215,10 @@ export class ReplicaLoop {
   /** A snapshot has replaced the state. */
   installed(state: InstalledSnapshot): void {
     this.#applied = state.appliedIndex;
-    this.#parts.core.setCommitted(this.#committed);
+    // With another one behind it that is told when that one is there: the log ends before it.
+    if (!this.#parts.writes.awaitsSnapshot) {
+      this.#parts.core.setCommitted(this.#committed);
+    }
     this.#noteAppliedTerm(state.appliedTerm);
   }
 

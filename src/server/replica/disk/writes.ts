@@ -69,6 +69,11 @@ export class Writes {
     return this.#held.length > 0;
   }
 
+  /** Whether a snapshot is still to be installed, behind which something may be committed. */
+  get awaitsSnapshot(): boolean {
+    return this.#held.some(({ snapshot }) => snapshot !== null);
+  }
+
   /** Hands a write to the log, or keeps it behind a snapshot. */
   write(write: Write): void {
     if (write.snapshot === null && this.#held.length === 0) {

@@ -8,7 +8,7 @@ import { Chaos, type Profile } from '../cluster/chaos.js';
 import { Clients } from '../cluster/clients.js';
 import { Cluster } from '../cluster/cluster.js';
 import type { Dialect } from '../cluster/dialect.js';
-import { HEARTBEAT_MS, type Settings, type SimNode } from '../cluster/node.js';
+import { HEARTBEAT_MS, type Process, type Settings, type SimNode } from '../cluster/node.js';
 import type { Store, StoreParts } from '../cluster/store.js';
 import type { Pace } from '../double/executor.js';
 import { Random } from '../world/random.js';
@@ -72,6 +72,12 @@ function settingsOf(random: Random): Settings {
   };
 }
 
+/** How many snapshots the member that was asked has begun to install. */
+function installs({ process }: { readonly process: Process }): number {
+  const writes = process.member?.counts.parts.writes;
+  return writes === undefined ? 0 : writes.installSeconds.count + (writes.installing ? 1 : 0);
+}
+
 /** A proposal that is in flight when a leader is lost ends soon after there is another one. */
 class Promptness {
   readonly #cluster: Cluster;
@@ -90,7 +96,7 @@ class Promptness {
     const electedMs = scheduler.nowMs;
     const { crashes } = this.#chaos.counts;
     const limitMs = 2 * options.settings.electionTicks * HEARTBEAT_MS;
-    const open = [...this.#clients.pending];
+    const open = [...this.#clients.pending].map((one) => ({ one, installs: installs(one) }));
     scheduler.after(limitMs * (1 + options.skew), null, () => {
       const since = this.#chaos.calmSinceMs;
       const calm = since !== null && since <= electedMs && this.#chaos.counts.crashes === crashes;
@@ -98,9 +104,12 @@ class Promptness {
       if (!calm || member?.isLeader !== true || member.raftTerm !== term) {
         return;
       }
-      const late = open.find((one) => this.#clients.pending.has(one) && one.process.alive);
+      // What a snapshot covers is not applied here, so that nobody tells how it went.
+      const late = open.find(({ one, installs: before }) => {
+        return this.#clients.pending.has(one) && one.process.alive && installs(one) === before;
+      });
       if (late !== undefined) {
-        const { number, member: asked } = late.operation;
+        const { number, member: asked } = late.one.operation;
         const what = `operation ${number} through ${asked} outlived term ${term}'s start`;
         violated('prompt end', what);
       }

@@ -76,7 +76,9 @@ function made() {
     storage,
     applyIdle: () => idle,
     deliver: (responses) => events.push(`deliver ${responses.length}`),
-    installed: (snapshot) => events.push(`installed ${snapshot.metadata.index}`),
+    installed: ({ metadata }) => {
+      events.push(`installed ${metadata.index}${writes.awaitsSnapshot ? ', not the last' : ''}`);
+    },
     clock,
     wake: () => events.push('wake'),
     fatal: (message) => events.push(message),
@@ -165,6 +167,34 @@ t.test('a snapshot that comes again while it is installed is left alone', async 
   writes.turn();
   writes.dropUnwanted();
   t.notMatch(events, ['close 5']);
+});
+
+t.test('of several snapshots only the last one is there with all that is committed', async (t) => {
+  const { events, writes, setIdle, finish } = made();
+  setIdle();
+  for (const index of [20, 24, 30]) {
+    writes.received(index, index);
+    writes.write({ ...plain, snapshot: snapshotAt(index) });
+    writes.dropUnwanted();
+  }
+  writes.write({ ...plain, entries: [entry(31, 3, null)] });
+  for (let i = 0; i < 3; i++) {
+    finish();
+    await Promise.resolve();
+    writes.turn();
+  }
+  t.same(
+    events.filter((event) => event.startsWith('install')),
+    [
+      'install 20 at 20/3, commit 20',
+      'installed 20, not the last',
+      'install 24 at 24/3, commit 24',
+      'installed 24, not the last',
+      'install 30 at 30/3, commit 30',
+      'installed 30',
+    ],
+  );
+  t.notOk(writes.installing);
 });
 
 t.test('a commit index alone goes along with the next write', async (t) => {
