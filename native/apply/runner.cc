@@ -11,6 +11,7 @@ namespace {
 
 constexpr int32_t kGet = 0;
 constexpr int32_t kActivate = 1;
+constexpr int32_t kCompareValue = 3;
 
 void CollectTxnKeys(const std::vector<codec::RequestOp>& ops, std::vector<std::string_view>* keys) {
   for (const codec::RequestOp& op : ops) {
@@ -18,6 +19,15 @@ void CollectTxnKeys(const std::vector<codec::RequestOp>& ops, std::vector<std::s
     if (const auto* deletion = std::get_if<codec::DeleteRangeRequest>(&op)) {
       if (deletion->range_end.empty()) keys->emplace_back(deletion->key);
     }
+  }
+}
+
+/// Keys of which a transaction wants to know more than its writes do; most compare what they write.
+void CollectComparedKeys(const std::vector<codec::Compare>& compares,
+                         std::vector<std::string_view>* keys) {
+  for (const codec::Compare& compare : compares) {
+    if (!compare.range_end.empty() || compare.target == kCompareValue) continue;
+    if (keys->empty() || keys->back() != compare.key) keys->emplace_back(compare.key);
   }
 }
 
@@ -65,6 +75,7 @@ void Runner::Prepare(std::span<RunEntry> entries, std::vector<std::string_view>*
       if (codec::Decode(body, &txn).ok()) {
         CollectTxnKeys(txn.success, keys);
         CollectTxnKeys(txn.failure, keys);
+        CollectComparedKeys(txn.compare, keys);
       } else {
         entry.decoded.emplace<std::monostate>();
       }

@@ -51,8 +51,8 @@ class Runner {
   void Use(std::shared_ptr<const auth::Table> table) { table_ = std::move(table); }
   bool knows_permissions() const { return table_ == nullptr || table_->known(); }
 
-  /// Takes the tickets of a run's entries, decodes them and adds the keys that they will write, as
-  /// views into the entries' bytes, for the store's prefetch.
+  /// Takes the tickets of a run's entries, decodes them and adds the keys that they will write or
+  /// compare the metadata of, as views into the entries' bytes, for the store's prefetch.
   void Prepare(std::span<RunEntry> entries, std::vector<std::string_view>* keys);
 
   /// Carries out a native request that was prepared and appends its completions to *batch. An error

@@ -304,6 +304,40 @@ TEST_F(MvccTxn, AKeyThatTheTransactionDeletedIsTakenBackWhole) {
   EXPECT_EQ(attached, std::vector<std::string>{"a"});
 }
 
+/// What was looked up for the run stands behind what the run has changed, and has no value.
+class MvccTxnInARun : public MvccTxn, public ::testing::WithParamInterface<bool> {
+ protected:
+  bool HoldsHere(Compare compare) {
+    TxnRequest txn;
+    txn.compare.push_back(compare);
+    EXPECT_TRUE(h.Txn(txn).ok());
+    return h.reply.succeeded;
+  }
+};
+
+TEST_P(MvccTxnInARun, ComparesSeeWhatTheRunHasChanged) {
+  h.Begin(GetParam() ? std::vector<std::string>{"a", "b", "m"} : std::vector<std::string>());
+  EXPECT_TRUE(HoldsHere(Cmp("a", kMod, kEqual, 4)));
+  EXPECT_TRUE(HoldsHere(Cmp("a", kCreate, kEqual, 2)));
+  EXPECT_TRUE(HoldsHere(Cmp("a", kVersion, kEqual, 2)));
+  EXPECT_TRUE(HoldsHere(Cmp("a", kLease, kEqual, 5)));
+  EXPECT_TRUE(HoldsHere(Cmp("a", kValue, kEqual, 0, "x")));
+  EXPECT_TRUE(HoldsHere(Cmp("m", kVersion, kEqual, 0)));
+  EXPECT_FALSE(HoldsHere(Cmp("m", kVersion, kGreater, 0)));
+  ASSERT_TRUE(h.Put("a", "z").ok());
+  ASSERT_TRUE(h.Put("m", "new").ok());
+  ASSERT_TRUE(h.Delete("b").ok());
+  EXPECT_TRUE(HoldsHere(Cmp("a", kVersion, kEqual, 3)));
+  EXPECT_TRUE(HoldsHere(Cmp("a", kLease, kEqual, 0)));
+  EXPECT_TRUE(HoldsHere(Cmp("a", kValue, kEqual, 0, "z")));
+  EXPECT_TRUE(HoldsHere(Cmp("m", kVersion, kEqual, 1)));
+  EXPECT_TRUE(HoldsHere(Cmp("b", kCreate, kEqual, 0)));
+  EXPECT_TRUE(HoldsHere(Cmp("b", kMod, kLess, 1)));
+  h.Commit();
+}
+
+INSTANTIATE_TEST_SUITE_P(LookedUp, MvccTxnInARun, ::testing::Bool());
+
 TEST_F(MvccTxn, ReadOnlyRefusesWrites) {
   TxnRequest txn;
   txn.success.emplace_back(PutOf("p", "1"));

@@ -92,6 +92,12 @@ KeyEntry* KeyTable::Find(std::string_view key, uint64_t hash) const {
 
 void KeyTable::Prefetch(uint64_t hash) const { ShardOf(hash).entries.Prefetch(hash); }
 
+const KeyEntry* KeyTable::PrefetchEntry(uint64_t hash) const {
+  const KeyEntry* entry = ShardOf(hash).entries.Likely(hash);
+  if (entry != nullptr) __builtin_prefetch(entry);
+  return entry;
+}
+
 void KeyTable::Insert(KeyEntry::Owner entry) {
   const uint64_t hash = entry->hash();
   ShardOf(hash).entries.Insert(hash, entry.release());

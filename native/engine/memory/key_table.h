@@ -40,6 +40,11 @@ class KeyEntry final : public IndexedKey {
   bool empty() const { return !newest_; }
   const VersionRef& newest() const { return newest_; }
 
+  void Prefetch() const {
+    __builtin_prefetch(newest_.get());
+    __builtin_prefetch(older_.get());
+  }
+
   /// The version is newer than all that the entry holds (checked).
   void Append(VersionRef version);
   /// Takes the version out; null when the entry does not hold it. O(1) for the oldest.
@@ -84,6 +89,9 @@ class KeyTable {
   KeyEntry::Owner Erase(KeyEntry* entry);
   /// Asks the processor for what Find will touch; committing thread only.
   void Prefetch(uint64_t hash) const;
+  /// The same for the next step of the way, when the one before is here: the entry, or null; then
+  /// what the entry names.
+  const KeyEntry* PrefetchEntry(uint64_t hash) const;
 
   /// Number of keys; committing thread only.
   size_t size() const { return size_; }

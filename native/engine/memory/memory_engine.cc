@@ -207,11 +207,17 @@ Status MemoryEngine::Lookup(std::span<const std::string_view> keys, VersionMeta*
   // The committing thread is the only writer, so it reads its own tables without their locks.
   constexpr size_t kAhead = 16;
   std::array<uint64_t, kAhead> hashes;
+  std::array<const KeyEntry*, kAhead> entries;
   for (size_t start = 0; start < keys.size(); start += kAhead) {
     const size_t end = std::min(keys.size(), start + kAhead);
     for (size_t i = start; i < end; ++i) {
       hashes[i - start] = HashBytes(keys[i]);
       table_.Prefetch(hashes[i - start]);
+    }
+    // A step of the way at a time for all of them, so that their waits for memory overlap.
+    for (size_t i = 0; i < end - start; ++i) entries[i] = table_.PrefetchEntry(hashes[i]);
+    for (size_t i = 0; i < end - start; ++i) {
+      if (entries[i] != nullptr) entries[i]->Prefetch();
     }
     for (size_t i = start; i < end; ++i) {
       const KeyEntry* entry = table_.Find(keys[i], hashes[i - start]);

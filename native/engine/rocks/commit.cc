@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "codec/key_encoding.h"
+#include "engine/rocks/memtable/chains.h"
 #include "engine/rocks/rocks_engine.h"
 
 namespace metastore::rocks {
@@ -25,6 +26,7 @@ Status RocksEngine::Commit(const Batch& batch) {
   METASTORE_CHECK(batch.applied_index == 0 || batch.applied_index >= committed_index_.load(),
                   "applied indexes ascend");
   writes_.Clear();
+  Hash(batch);
   for (const VersionWrite& write : batch.versions) METASTORE_RETURN_IF_ERROR(AddVersion(write));
   METASTORE_RETURN_IF_ERROR(AddRows(batch));
   if (writes_.Count() == 0) return Status::Ok();
@@ -39,6 +41,19 @@ Status RocksEngine::Commit(const Batch& batch) {
   }
   Remember(batch);
   return Status::Ok();
+}
+
+/// Hashes the keys, and asks the processor for what their rows will touch, a step of the way at a
+/// time for all of them: the waits for memory overlap with each other and with what comes first.
+void RocksEngine::Hash(const Batch& batch) {
+  hashes_.clear();
+  if (batch.versions.empty()) return;
+  const std::shared_ptr<const Chains> rows = database_->memtables->Newest();
+  for (const VersionWrite& write : batch.versions) {
+    hashes_.push_back(HashBytes(write.version->key()));
+    rows->Prefetch(hashes_.back());
+  }
+  for (const uint64_t hash : hashes_) rows->PrefetchChain(hash);
 }
 
 Status RocksEngine::AddVersion(const VersionWrite& write) {
@@ -111,11 +126,11 @@ Status RocksEngine::AddRows(const Batch& batch) {
 }
 
 void RocksEngine::Remember(const Batch& batch) {
-  for (const VersionWrite& write : batch.versions) {
-    const std::string_view key = write.version->key();
-    const uint64_t hash = HashBytes(key);
-    hot_.Commit(write.version, hash);
-    cache_.Put(key, hash, write.version->view().tombstone ? VersionMeta() : write.version->meta());
+  for (size_t i = 0; i < batch.versions.size(); ++i) {
+    const Version& version = *batch.versions[i].version;
+    hot_.Commit(batch.versions[i].version, hashes_[i]);
+    cache_.Put(version.key(), hashes_[i],
+               version.view().tombstone ? VersionMeta() : version.meta());
   }
   cache_bytes_.store(cache_.bytes(), std::memory_order_relaxed);
   cache_entries_.store(cache_.entries(), std::memory_order_relaxed);
@@ -133,6 +148,7 @@ Status RocksEngine::Lookup(std::span<const std::string_view> keys, VersionMeta* 
     hashes_.push_back(HashBytes(key));
     cache_.Prefetch(hashes_.back());
   }
+  for (const uint64_t hash : hashes_) cache_.PrefetchEntry(hash);
   missing_.clear();
   for (size_t i = 0; i < keys.size(); ++i) {
     const VersionMeta* known = cache_.Find(keys[i], hashes_[i]);

@@ -13,7 +13,6 @@
 #include "base/bytes.h"
 #include "codec/key_encoding.h"
 #include "engine/rocks/host/file_system.h"
-#include "engine/rocks/memtable/factory.h"
 #include "engine/rocks/rocks_engine.h"
 
 namespace metastore::rocks {
@@ -82,10 +81,7 @@ rocksdb::ColumnFamilyOptions FamilyOptions(const RocksOptions& options, const Da
   result.disable_auto_compactions = !options.auto_compactions;
   result.max_bytes_for_level_base = std::max<uint64_t>(4 * options.write_buffer_bytes, 64 << 20);
   result.target_file_size_base = std::max<uint64_t>(options.write_buffer_bytes, 16 << 20);
-  if (family == kKey) {
-    // Most writes replace a version that is there, which a skip list would search for anew.
-    result.memtable_factory = std::make_shared<ChainsFactory>();
-  }
+  if (family == kKey) result.memtable_factory = database.memtables;
   // Compaction of revisions, and clients, delete in runs; a scan must not wade through them.
   result.table_properties_collector_factories.push_back(
       rocksdb::NewCompactOnDeletionCollectorFactory(4096, 2048));

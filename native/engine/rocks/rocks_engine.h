@@ -21,6 +21,7 @@
 
 #include "engine/engine.h"
 #include "engine/rocks/host/listener.h"
+#include "engine/rocks/memtable/factory.h"
 #include "engine/rocks/rows.h"
 #include "engine/tables/hot_map.h"
 #include "engine/tables/meta_cache.h"
@@ -49,6 +50,9 @@ struct Database {
   std::shared_ptr<Listener> listener = std::make_shared<Listener>();
   std::shared_ptr<rocksdb::Cache> block_cache;
   std::shared_ptr<rocksdb::Statistics> statistics = rocksdb::CreateDBStatistics();
+  /// Of the family `key`: most writes replace a version that is there, which a skip list would
+  /// search for anew.
+  std::shared_ptr<ChainsFactory> memtables = std::make_shared<ChainsFactory>();
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;  // by Family
   /// Up to this store revision, `hist` may name every superseded version (rows.h).
@@ -103,6 +107,7 @@ class RocksEngine final : public Engine {
 
  private:
   // commit.cc
+  void Hash(const Batch& batch);
   Status AddVersion(const VersionWrite& write);
   Status AddRows(const Batch& batch);
   void Remember(const Batch& batch);

@@ -71,6 +71,14 @@ class FlatTable {
     if (!slots_.empty()) __builtin_prefetch(&slots_[hash & mask()]);
   }
 
+  /// An item with this hash, most likely the one that is meant: for asking the processor for what
+  /// a search will touch, when its slot is here.
+  T* Likely(uint64_t hash) const {
+    if (slots_.empty()) return nullptr;
+    const Slot& slot = slots_[hash & mask()];
+    return slot.hash == hash ? slot.item : nullptr;
+  }
+
   const std::vector<Slot>& slots() const { return slots_; }
   size_t size() const { return size_; }
 

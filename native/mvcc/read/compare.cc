@@ -73,7 +73,11 @@ Status Evaluate(const Reader& reader, const codec::Compare& compare, bool* holds
   };
   const KeySelector selector = {compare.key, compare.range_end};
   const bool keys_only = compare.target != kValue;
-  METASTORE_RETURN_IF_ERROR(ReadSelected(reader, selector, kCurrent, keys_only, visit));
+  if (keys_only && selector.single()) {
+    METASTORE_RETURN_IF_ERROR(reader.GetMeta(selector.key, visit));
+  } else {
+    METASTORE_RETURN_IF_ERROR(ReadSelected(reader, selector, kCurrent, keys_only, visit));
+  }
   if (any) {
     *holds = all;
   } else {

@@ -48,6 +48,10 @@ class Reader {
   virtual int64_t key_count() const = 0;
   /// Visits the live version of `key` at `at`, or nothing. `at`: kCurrent or a readable revision.
   virtual Status Get(std::string_view key, int64_t at, VersionVisitor visit) const = 0;
+  /// As Get at kCurrent, but that the value may be left empty.
+  virtual Status GetMeta(std::string_view key, VersionVisitor visit) const {
+    return Get(key, kCurrent, visit);
+  }
   /// Visits the live versions of a range at `at`, ascending by key. With `keys_only` values may be
   /// left empty.
   virtual Status Scan(const KeyRange& range, int64_t at, bool keys_only,

@@ -83,6 +83,25 @@ Status Run::Get(std::string_view key, int64_t at, VersionVisitor visit) const {
   return ViewReader(engine_, *base_).Get(key, std::min(at, base_->revision), visit);
 }
 
+Status Run::GetMeta(std::string_view key, VersionVisitor visit) const {
+  const uint32_t* known = looked_up_.Find(key);
+  if (known == nullptr) return Get(key, kCurrent, visit);
+  if (const VersionView* own = overlay_.Find(key, kCurrent); own != nullptr) {
+    if (!own->tombstone) visit(*own);
+    return Status::Ok();
+  }
+  const VersionMeta& meta = looked_up_metas_[*known];
+  if (!meta.exists()) return Status::Ok();
+  VersionView view;
+  view.rev = meta.rev;
+  view.create_revision = meta.create_revision;
+  view.version = meta.version;
+  view.lease = meta.lease;
+  view.key = key;
+  visit(view);
+  return Status::Ok();
+}
+
 Status Run::Scan(const KeyRange& range, int64_t at, bool keys_only, VersionVisitor visit) const {
   const ViewReader below(engine_, *base_);
   if (overlay_.empty() || at <= base_->revision) {

@@ -67,6 +67,7 @@ class Run final : public Reader {
   int64_t compact_revision() const override { return numbers_.compact_revision; }
   int64_t key_count() const override { return numbers_.key_count; }
   Status Get(std::string_view key, int64_t at, VersionVisitor visit) const override;
+  Status GetMeta(std::string_view key, VersionVisitor visit) const override;
   Status Scan(const KeyRange& range, int64_t at, bool keys_only,
               VersionVisitor visit) const override;
 

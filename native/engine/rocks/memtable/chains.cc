@@ -86,15 +86,16 @@ void Chains::Insert(ChainRow* row) {
   if (chain == nullptr) {
     chain = MakeChain(key);
     chain->rows_ = 1;
+    chain->newest_tag_ = row->tag;
     chain->newest_.store(row, std::memory_order_release);
     const std::unique_lock guard(lock_);
     by_key_.Insert(HashBytes(key), chain);
     index_.Insert(chain);
     return;
   }
-  ChainRow* newest = chain->newest_.load(std::memory_order_relaxed);
-  METASTORE_CHECK(newest->tag < row->tag, "rows of a key come in order");
-  row->older = newest;
+  METASTORE_CHECK(chain->newest_tag_ < row->tag, "rows of a key come in order");
+  chain->newest_tag_ = row->tag;
+  row->older = chain->newest_.load(std::memory_order_relaxed);
   if (++chain->rows_ % kMarked == 0) {
     const std::unique_lock guard(lock_);
     if (chain->marks_ == nullptr) chain->marks_ = &marks_.emplace_back();

@@ -42,7 +42,8 @@ class Chain final : public IndexedKey {
  private:
   friend class Chains;
   std::atomic<ChainRow*> newest_{nullptr};
-  uint64_t rows_ = 0;  // the writer's
+  uint64_t newest_tag_ = 0;  // the writer's: it need not touch the row itself
+  uint64_t rows_ = 0;        // the writer's
   /// Every kMarkedth row, so that a reader of an old state need not walk all newer rows of a key
   /// that is written again and again; null while there are few. Guarded by Chains::lock_.
   std::vector<const ChainRow*>* marks_ = nullptr;
@@ -58,6 +59,10 @@ class Chains {
 
   /// The row is complete, and newer than all rows of its key (checked).
   void Insert(ChainRow* row);
+  /// Asks the processor for what an insertion of a key with this hash will touch: first the slot,
+  /// then, when that is here, the chain. The inserting thread.
+  void Prefetch(uint64_t hash) const { by_key_.Prefetch(hash); }
+  void PrefetchChain(uint64_t hash) const { __builtin_prefetch(by_key_.Likely(hash), 1); }
 
   /// The key's newest row with a tag of at most `tag`; null when there is none.
   const ChainRow* Find(std::string_view key, uint64_t tag) const;

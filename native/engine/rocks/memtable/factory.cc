@@ -7,6 +7,7 @@
 #include <array>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "base/check.h"
 #include "engine/rocks/memtable/chains.h"
@@ -178,7 +179,8 @@ class AllRows final : private OwnMemory, public Rep::Iterator {
 
 class ChainsRep final : public Rep {
  public:
-  explicit ChainsRep(rocksdb::Allocator* allocator) : Rep(allocator) {}
+  ChainsRep(rocksdb::Allocator* allocator, std::shared_ptr<Chains> chains)
+      : Rep(allocator), owner_(std::move(chains)), chains_(*owner_) {}
 
   rocksdb::KeyHandle Allocate(const size_t length, char** buffer) override {
     constexpr size_t kAlignment = alignof(ChainRow);
@@ -206,7 +208,8 @@ class ChainsRep final : public Rep {
   }
 
  private:
-  Chains chains_;
+  const std::shared_ptr<Chains> owner_;
+  Chains& chains_;
 };
 
 }  // namespace
@@ -214,7 +217,17 @@ class ChainsRep final : public Rep {
 rocksdb::MemTableRep* ChainsFactory::CreateMemTableRep(
     const rocksdb::MemTableRep::KeyComparator& /*compare*/, rocksdb::Allocator* allocator,
     const rocksdb::SliceTransform* /*transform*/, rocksdb::Logger* /*logger*/) {
-  return new ChainsRep(allocator);
+  auto chains = std::make_shared<Chains>();
+  {
+    const std::lock_guard guard(mutex_);
+    newest_ = chains;
+  }
+  return new ChainsRep(allocator, std::move(chains));
+}
+
+std::shared_ptr<const Chains> ChainsFactory::Newest() const {
+  const std::lock_guard guard(mutex_);
+  return newest_;
 }
 
 }  // namespace metastore::rocks

@@ -7,7 +7,12 @@
 
 #include <rocksdb/memtablerep.h>
 
+#include <memory>
+#include <mutex>
+
 namespace metastore::rocks {
+
+class Chains;
 
 /// For families whose keys compare as bytes. A point read, whether it finds something or not, costs
 /// one look into a hash table, so such a memtable needs no bloom filter.
@@ -19,6 +24,14 @@ class ChainsFactory final : public rocksdb::MemTableRepFactory {
                                           const rocksdb::SliceTransform* transform,
                                           rocksdb::Logger* logger) override;
   const char* Name() const override { return "metastore.Chains"; }
+
+  /// What the memtable made last is, or was, made of; null before the first. Its rows' bytes may be
+  /// gone already: only for Chains::Prefetch.
+  std::shared_ptr<const Chains> Newest() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<Chains> newest_;  // guarded by mutex_
 };
 
 }  // namespace metastore::rocks
