@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { MemberProcess } from '../../support/process.js';
 import type { Engine } from '../support/programs.js';
+import { versionIsDecided } from '../support/version.js';
 import { auth } from './scripts/auth.js';
 import { basics } from './scripts/basics.js';
 import { keys } from './scripts/keys.js';
@@ -101,6 +102,7 @@ async function startAll(t: Test, engines: readonly Engine[]): Promise<[string, M
   const start = async (name: string, options: Parameters<typeof MemberProcess.start>[0]) => {
     const member = await MemberProcess.start(options);
     t.teardown(() => member.stop());
+    await versionIsDecided(member.endpoint);
     return [name, member] as [string, MemberProcess];
   };
   const flags = ['--watch-progress-notify-interval=1s', '--bcrypt-cost=4'];

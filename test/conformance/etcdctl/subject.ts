@@ -8,7 +8,10 @@ import { normalizeErrors, normalizeProtobuf, normalizeText } from './normalize.j
 import type { Step } from './step.js';
 
 const commandTimeoutMs = 20_000;
-const settleMs = 700;
+/** For etcdctl to start, connect and watch: longer than any pause of a loaded machine. */
+const watchStartMs = 20_000;
+/** For lines to come that a command is waited for to print. */
+const linesMs = 20_000;
 
 /** The status of a streaming step that has not printed what was waited for. */
 export const tooFewLines = 'printed too few lines';
@@ -109,9 +112,18 @@ export class Subject {
     return typeof stdin === 'string' ? this.#substitute(stdin) : (stdin ?? '');
   }
 
+  /** How many watchers the server has. */
+  async #watchers(): Promise<number> {
+    const text = await (await fetch(`http://${this.endpoint}/metrics`)).text();
+    return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(text)?.[1]);
+  }
+
   /** Runs until so many lines were printed, or for long enough that they are missing. */
   async #stream(step: Step): Promise<Raw> {
     const { lines, during = [] } = step.streaming ?? { lines: 0 };
+    // Those of steps before are counted until the server has noticed their end.
+    const noneLeft = async () => (await this.#watchers()) === 0;
+    if (during.length > 0) await waitFor('the end of earlier watchers', noneLeft, watchStartMs, 50);
     const child = this.#spawn(step.args, step.environment);
     const ended = ending(child);
     let stdout = '';
@@ -124,10 +136,15 @@ export class Subject {
     });
     child.stdin.on('error', () => undefined);
     if (step.stdin !== undefined) child.stdin.write(this.#input(step.stdin));
-    if (during.length > 0) await sleep(settleMs); // etcdctl does not say when a watch is on.
+    if (during.length > 0) {
+      // etcdctl does not say when a watch is on; the server does.
+      const wanted = step.stdin === undefined ? 1 : `${step.stdin}`.trim().split('\n').length;
+      const isOn = async () => (await this.#watchers()) === wanted;
+      await waitFor('a watcher', isOn, watchStartMs, 50);
+    }
     for (const args of during) await this.#once({ args });
     const enough = () => stdout.split('\n').length > lines || child.exitCode !== null;
-    const late = await waitFor(`${lines} lines`, enough, 10_000).catch(() => 'late');
+    const late = await waitFor(`${lines} lines`, enough, linesMs).catch(() => 'late');
     await sleep(100); // Lines too many would come now.
     child.kill('SIGKILL');
     const goesOn = late === 'late' ? tooFewLines : 'went on';

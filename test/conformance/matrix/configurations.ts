@@ -33,8 +33,8 @@ export function nameOf({ members, engine, mode }: Configuration): string {
 const root = { user: 'root', password: 'secret' } as const;
 
 const READY_TIMEOUT_MS = 30_000;
-/** Until members trust each other's connections enough for a change of the membership. */
-const CONNECTED_MS = 5000;
+/** Members trust each other's connections, which may come late, after five seconds. */
+const CONNECTED_MS = 7000;
 
 export interface RunningCluster {
   /** Names of members whose process has ended, which none should. */

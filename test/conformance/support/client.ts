@@ -52,6 +52,8 @@ export class Stream {
   readonly #stream: ClientStream;
   /** Settles with the status once the stream is over. */
   readonly ended: Promise<StreamEnd>;
+  /** Settles once the stream is over and all that came before its end was handed over. */
+  readonly drained: Promise<void>;
   over = false;
 
   constructor(stream: ClientStream, onMessage: (bytes: Buffer) => void) {
@@ -60,7 +62,7 @@ export class Stream {
       this.over = true;
       return end;
     });
-    void this.#read(onMessage);
+    this.drained = this.#read(onMessage);
   }
 
   async #read(onMessage: (bytes: Buffer) => void): Promise<void> {

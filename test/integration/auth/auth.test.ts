@@ -56,13 +56,23 @@ for (const engine of ['memory', 'rocksdb'] as const) {
 
     t.test('a token lives as long as it is used', async (t) => {
       const ann = session();
-      await ann.login('ann', 'ann');
       const idle = session();
-      await idle.login('ann', 'ann');
-      for (let i = 0; i < 6; i++) {
-        await sleep(700);
-        t.equal(await ann.put('a'), 'ok');
-      }
+      const isUsedAllAlong = async () => {
+        await ann.login('ann', 'ann');
+        await idle.login('ann', 'ann');
+        let usedMs = performance.now();
+        for (let i = 0; i < 6; i++) {
+          await sleep(700);
+          const outcome = await ann.put('a');
+          const pausedMs = performance.now() - usedMs;
+          // The machine stood still, so that two seconds may have gone by.
+          if (outcome !== 'ok' && pausedMs > 1500) return false;
+          t.equal(outcome, 'ok');
+          usedMs = performance.now();
+        }
+        return true;
+      };
+      await waitFor('four seconds without a pause', isUsedAllAlong, 60_000);
       t.equal(await idle.put('a'), INVALID_TOKEN);
       t.equal(await session('abc.1').put('a'), INVALID_TOKEN);
       const startMs = Date.now();
@@ -184,6 +194,12 @@ for (const engine of ['memory', 'rocksdb'] as const) {
   });
 }
 
+async function timeOf(work: () => Promise<unknown>): Promise<number> {
+  const fromMs = performance.now();
+  await work();
+  return performance.now() - fromMs;
+}
+
 t.test('logins that nobody needs hold nobody up', async (t) => {
   const member = await MemberProcess.start({ engine: 'memory', flags: ['--bcrypt-cost=11'] });
   const root = new Session(member.endpoint);
@@ -193,6 +209,7 @@ t.test('logins that nobody needs hold nobody up', async (t) => {
   });
   await root.enable();
   const before = await root.must(calls.status, {});
+  const loginMs = await timeOf(() => root.login('root', ROOT_PASSWORD));
   const attackers = Array.from({ length: 20 }, () => new Session(member.endpoint));
   const tries = attackers.flatMap((attacker) =>
     Array.from({ length: 40 }, () =>
@@ -201,9 +218,7 @@ t.test('logins that nobody needs hold nobody up', async (t) => {
   );
   const times: number[] = [];
   for (let i = 0; i < 50; i++) {
-    const startMs = performance.now();
-    t.equal(await root.put('k'), 'ok');
-    times.push(performance.now() - startMs);
+    times.push(await timeOf(async () => t.equal(await root.put('k'), 'ok')));
     await sleep(20);
   }
   const ends = new Set(await Promise.all(tries));
@@ -212,7 +227,8 @@ t.test('logins that nobody needs hold nobody up', async (t) => {
   const after = await root.must(calls.status, {});
   t.equal(after.raftTerm, before.raftTerm, 'no election');
   const slowest = Math.max(...times);
-  t.ok(slowest < 1500, `the slowest of 50 puts took ${slowest.toFixed()} ms`);
+  const most = Math.max(1500, 10 * loginMs);
+  t.ok(slowest < most, `the slowest of 50 puts took ${slowest.toFixed()} of ${most.toFixed()} ms`);
 });
 
 t.test('signed tokens', async (t) => {

@@ -70,7 +70,8 @@ for (const engine of ['memory', 'rocksdb'] as const) {
     t.teardown(() => held.close());
     const before = performance.now();
     t.same(await member.stop(), { code: null, signal: 'SIGTERM' });
-    t.ok(performance.now() - before < 1500, `stopped in ${performance.now() - before} ms`);
+    // Its grace would be seven seconds.
+    t.ok(performance.now() - before < 4000, `stopped in ${performance.now() - before} ms`);
     for (const { code, details } of await within('ends', held.ends, 5000)) {
       t.equal(code, 14);
       t.equal(details, 'etcdserver: server stopped');
@@ -140,7 +141,7 @@ t.test('three members, stopped one after the other', async (t) => {
     }
   });
   const { term, ms } = await stopLeader(t, cluster, leader);
-  t.ok(ms < 1500, `the leader stopped in ${ms} ms`);
+  t.ok(ms < 4000, `the leader stopped in ${ms} ms`);
   const next = await cluster.leader(5000, leader);
   t.equal((await next.client.status()).raftTerm, term + 1n, 'handed over, not elected anew');
   for (const member of others) {

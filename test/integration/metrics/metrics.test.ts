@@ -6,8 +6,11 @@ import { parseScrape, scrape, valuesOf } from '../../conformance/compared/metric
 import { Cluster } from '../../support/cluster/cluster.js';
 import { bytes, EtcdClient } from '../../support/etcd/client.js';
 import { freePorts } from '../../support/ports.js';
-import { MemberProcess } from '../../support/process.js';
+import { type LogLine, MemberProcess } from '../../support/process.js';
 import { sleep, waitFor } from '../../support/wait.js';
+
+/** From when on the log tells of the apply of a request. */
+const USUAL_SLOW_MS = 100;
 
 async function startMember(t: Test, engine: 'memory' | 'rocksdb', flags: readonly string[]) {
   const member = await MemberProcess.start({ engine, flags });
@@ -93,12 +96,15 @@ t.test('the log tells of slow and of failed requests, without values', async (t)
   await client.put('foo', 'a-secret-value');
   await client.get('foo');
   await t.rejects(client.leaseRevoke(0x1234n), { code: 5 });
-  const lines = await waitFor('the lines', () => {
-    const all = member.process.logLines();
-    return all.some(({ msg }) => msg === 'failed to apply request') ? all : undefined;
+  const of = (msg: string, text: RegExp) => {
+    const isIt = (line: LogLine) => line.msg === msg && text.test(JSON.stringify(line));
+    return member.process.logLines().find(isIt);
+  };
+  await waitFor('the lines', () => {
+    const slow = 'apply request took too long';
+    const isThere = of(slow, /put:</) && of(slow, /read-only range/) && of('request stats', /Put/);
+    return isThere !== undefined && of('failed to apply request', /lease_revoke/) !== undefined;
   });
-  const of = (msg: string, text: RegExp) =>
-    lines.find((line) => line.msg === msg && text.test(JSON.stringify(line)));
   t.match(of('apply request took too long', /put:</), {
     level: 'warn',
     took: /s$/,
@@ -129,10 +135,15 @@ t.test('the log tells of slow and of failed requests, without values', async (t)
 
 t.test('with the usual thresholds nothing is said of quick requests', async (t) => {
   const { member, client } = await startMember(t, 'memory', []);
+  let slow = 0;
   for (let i = 0; i < 100; i++) {
+    const fromMs = performance.now();
     await client.put(`key/${i}`, 'x');
+    if (performance.now() - fromMs >= USUAL_SLOW_MS) slow++;
   }
-  t.notMatch(member.process.stderr, /apply request took too long|request stats/);
+  const said = member.process.stderr.match(/apply request took too long|request stats/g) ?? [];
+  // Both may be said of each that a busy machine has made slow.
+  t.ok(said.length <= 2 * slow, `${said.length} lines of ${slow} slow requests`);
 });
 
 t.test('compressed, by any method, and on ports of their own', async (t) => {

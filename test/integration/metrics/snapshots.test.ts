@@ -29,14 +29,20 @@ t.test('a snapshot is counted on both sides', async (t) => {
     'the snapshot',
     async () => {
       const values = valuesOf(await scrape(endpoint));
-      return values.has(`etcd_network_snapshot_receive_success{From=${from}}`) ? values : undefined;
+      const has = values.has(`etcd_network_snapshot_receive_success{From=${from}}`);
+      // It is installed only some time after it has come.
+      const isThere = (values.get('etcd_snap_db_fsync_duration_seconds_count') ?? 0) >= 1;
+      return has && isThere ? values : undefined;
     },
     30_000,
     200,
   );
   const sent = await waitFor('its end', async () => {
     const values = valuesOf(await scrape(`127.0.0.1:${leader.settings.clientPort}`));
-    return values.has(`etcd_network_snapshot_send_success{To=${to}}`) ? values : undefined;
+    const isOver = values.get(`etcd_network_snapshot_send_inflights_total{To=${to}}`) === 0;
+    return isOver && values.has(`etcd_network_snapshot_send_success{To=${to}}`)
+      ? values
+      : undefined;
   });
   const network = 'etcd_network_snapshot_';
   t.ok((sent.get(`${network}send_success{To=${to}}`) ?? 0) >= 1);

@@ -64,23 +64,23 @@ for (const engine of ['memory', 'rocksdb'] as const) {
     });
 
     t.test('keep-alive holds a lease beyond its time; then it ends with its keys', async (t) => {
-      const { ID } = await client.leaseGrant(3n);
+      const { ID } = await client.leaseGrant(4n);
       await client.put('kept', '1', { lease: ID });
       const stream = client.stream('/etcdserverpb.Lease/LeaseKeepAlive');
       let since = 0;
       for (let i = 0; i < 5; i++) {
-        await sleep(800);
+        await sleep(900);
         since = performance.now();
         stream.send(rpc.leaseKeepAliveRequest.encode({ ID }));
         const answer = rpc.leaseKeepAliveResponse.decode(
           (await stream.next()) as unknown as Uint8Array,
         );
-        t.match(answer, { ID, TTL: 3n });
+        t.match(answer, { ID, TTL: 4n });
       }
       t.ok(await client.get('kept'));
-      await waitFor('expiry', async () => (await client.get('kept')) === undefined, 6000, 50);
+      await waitFor('expiry', async () => (await client.get('kept')) === undefined, 20_000, 50);
       const tookMs = performance.now() - since;
-      t.ok(tookMs > 2900, `${tookMs} ms`);
+      t.ok(tookMs > 3900, `${tookMs} ms`);
       stream.send(rpc.leaseKeepAliveRequest.encode({ ID }));
       const late = await stream.next();
       t.equal(rpc.leaseKeepAliveResponse.decode(late as unknown as Uint8Array).TTL, 0n);
@@ -122,7 +122,7 @@ for (const engine of ['memory', 'rocksdb'] as const) {
       client = new EtcdClient(member.endpoint);
       const look = await client.leaseTimeToLive(41n, true);
       t.equal(look.grantedTTL, 500n);
-      t.ok(look.TTL >= 499n && look.TTL <= 501n);
+      t.ok(look.TTL >= 490n && look.TTL <= 501n, 'from the start on, which may be slow');
       t.same(look.keys.map(String), ['leased']);
       const { leases } = await client.leases();
       t.notOk(leases.some(({ ID }) => ID === 33n));

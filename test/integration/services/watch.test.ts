@@ -127,12 +127,16 @@ for (const engine of ['memory', 'rocksdb'] as const) {
       await client.put('p/a', '1');
       await client.deleteRange({ key: bytes('p/a') });
       t.same(texts(await watch.events(1)), ['DELETE p/a=']);
-      const now = (await client.put('q', '')).header?.revision;
-      await sleep(50);
-      watch.send({ progress_request: {} });
-      const progress = await watch.next();
-      t.match(progress, { watch_id: -1n, events: [] });
-      t.equal(progress.header?.revision, now);
+      const now = (await client.put('q', '')).header?.revision ?? 0n;
+      // Watchers hear of a write at about the time that its writer does, which may be after it.
+      await waitFor('progress', async () => {
+        watch.send({ progress_request: {} });
+        const progress = await watch.next();
+        t.match(progress, { watch_id: -1n, events: [] });
+        const revision = progress.header?.revision ?? 0n;
+        t.ok(revision <= now, 'never ahead');
+        return revision === now;
+      });
       watch.cancel();
     });
 
@@ -191,7 +195,8 @@ for (const engine of ['memory', 'rocksdb'] as const) {
       await watch.next();
       const since = performance.now();
       await member.stop();
-      t.ok(performance.now() - since < 1500);
+      // Its grace would be seven seconds.
+      t.ok(performance.now() - since < 4000);
       t.equal((await watch.stream.ended).code, 14);
       await member.restart();
     });

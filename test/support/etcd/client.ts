@@ -205,7 +205,9 @@ export class EtcdClient {
     const stream = this.stream('/etcdserverpb.Lease/LeaseKeepAlive', options);
     try {
       stream.send(rpc.leaseKeepAliveRequest.encode({ ID }));
-      return rpc.leaseKeepAliveResponse.decode((await stream.next()) as unknown as Uint8Array);
+      return rpc.leaseKeepAliveResponse.decode(
+        (await stream.next(options?.timeoutMs)) as unknown as Uint8Array,
+      );
     } finally {
       stream.cancel();
     }

@@ -4,7 +4,6 @@
 
 import t, { type Test } from 'tap';
 
-import { waitFor } from '../../../support/wait.js';
 import {
   hasReference,
   type Program,
@@ -12,6 +11,7 @@ import {
   scratchDirectory,
   start,
 } from '../../support/programs.js';
+import { versionIsDecided } from '../../support/version.js';
 import { authCases } from './cases/auth.js';
 import { callCases } from './cases/calls.js';
 import { corsCases, disabledCases, endpointCases, hostCases } from './cases/endpoints.js';
@@ -74,12 +74,6 @@ function title(asked: Case): string {
   return `${asked.messages === undefined ? (asked.method ?? 'POST') : 'WS'} ${asked.path} ${text}`;
 }
 
-/** The version of a cluster, which replies tell, is decided only some time after its start. */
-async function isDecided(port: number): Promise<boolean> {
-  const { body } = await exchange(port, { method: 'GET', path: '/version' }, new Map());
-  return !body.includes('not_decided');
-}
-
 async function compare(t: Test, kinds: readonly string[], list: List): Promise<void> {
   const servers: Server[] = [];
   t.teardown(async () => {
@@ -91,7 +85,8 @@ async function compare(t: Test, kinds: readonly string[], list: List): Promise<v
     const port = Number(program.address.split(':')[1]);
     servers.push({ program, captured: new Map(), port });
   }
-  await Promise.all(servers.map(({ port }) => waitFor('a cluster version', () => isDecided(port))));
+  // Replies tell it.
+  await Promise.all(servers.map(({ program }) => versionIsDecided(program.address)));
   const send = async (asked: Case) => {
     const [expected, ...others] = await Promise.all(
       servers.map(({ port, captured }) =>

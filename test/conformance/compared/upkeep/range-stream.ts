@@ -32,8 +32,7 @@ async function stream(transcript: Transcript, label: string, request: Message): 
   call.send(calls.rangeStream.encode(request));
   call.end();
   const end = await call.ended;
-  // What came before the end is still on its way through the queue of the client.
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  await call.drained;
   transcript.note(label, { chunks, code: end.code, details: end.code === 0 ? '' : end.details });
 }
 

@@ -12,6 +12,7 @@ import {
   scratchDirectory,
   start,
 } from '../../support/programs.js';
+import { versionIsDecided } from '../../support/version.js';
 import { concurrency } from './concurrency.js';
 import { maintenance } from './maintenance.js';
 import { rangeStreams } from './range-stream.js';
@@ -36,6 +37,7 @@ async function transcriptOf(scenario: Scenario, options: ProgramOptions): Promis
   });
   const transcript = new Transcript(program.address);
   try {
+    await versionIsDecided(program.address);
     await scenario.run(transcript);
     return [...transcript.lines, ...transcript.said];
   } finally {

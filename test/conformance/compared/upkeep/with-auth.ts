@@ -1,7 +1,7 @@
 // Locks, elections and maintenance where users need permissions: the same calls in the name of the
 // same users to every server, with the same answers. Called by upkeep.test.ts.
 
-import { sleep, waitFor } from '../../../support/wait.js';
+import { sleep } from '../../../support/wait.js';
 import { ask, authCalls, type Call, calls, type Message, must } from '../../support/calls.js';
 import type { Scenario, Transcript } from './transcript.js';
 
@@ -74,10 +74,6 @@ async function maintenanceAs(transcript: Transcript, who: string): Promise<void>
 }
 
 async function withUsers(transcript: Transcript): Promise<void> {
-  await waitFor('a version', async () => {
-    const answer = await fetch(`http://${transcript.address}/version`);
-    return ((await answer.json()) as Message).etcdcluster === '3.7.0';
-  });
   await must(transcript.client, calls.leaseGrant, { TTL: 600n, ID: 0x11n });
   const { root, user } = await users(transcript);
   const callers = [
