@@ -102,9 +102,11 @@ Result<intake::Route> MemberCore::SubmitInternal(intake::Ticket ticket, std::str
 }
 
 void MemberCore::Proposed(bool of_plane) {
-  // TypeScript knows of its own.
-  if (grant_->Kick() || !of_plane) return;
-  const uint64_t waiting = completions_.holds() ? proposals_.Waiting() : 0;
+  if (grant_->Kick()) return;
+  const bool holds = completions_.holds();
+  // TypeScript knows of its own, but not whether there are enough.
+  if (!of_plane && !holds) return;
+  const uint64_t waiting = holds ? proposals_.Waiting() : 0;
   completions_.Want(apply::kDemandProposals, waiting);
 }
 

@@ -6,7 +6,9 @@ import type { Logger } from '../../base/log/logger.js';
 import {
   type Message,
   MessageType,
+  NONE,
   type NodeId,
+  ProgressState,
   type RawNode,
   StateType,
 } from '../../raft/index.js';
@@ -69,5 +71,26 @@ export function isOldNews(raw: RawNode, { type, index, snapshot }: Message): boo
     index !== 0 &&
     snapshot === null &&
     raw.isStable(index)
+  );
+}
+
+/**
+ * Whether a message is an acknowledgement of what is committed anyway, by a member that has been
+ * sent and told everything: nothing follows from it at once, so that any turn will do for it.
+ */
+export function canRest({ raft }: RawNode, message: Message): boolean {
+  const { type, from, term, index, reject } = message;
+  const { state, log, leadTransferee, tracker } = raft;
+  if (type !== MessageType.AppResp || reject || state !== StateType.Leader || term !== raft.term) {
+    return false;
+  }
+  const progress = tracker.progress.get(from);
+  return (
+    index <= log.committed &&
+    leadTransferee === NONE &&
+    progress?.state === ProgressState.Replicate &&
+    !progress.isPaused &&
+    progress.sentCommit >= log.committed &&
+    progress.next > log.lastIndex()
   );
 }

@@ -24,6 +24,7 @@ import {
 import type { InstalledSnapshot } from '../../storage/native.js';
 import { Inbox } from './inbox.js';
 import {
+  canRest,
   isLeadershipNews,
   isOldNews,
   type LoopEvents,
@@ -154,7 +155,9 @@ export class ReplicaLoop {
    */
   receive(message: Message, importId = 0): void {
     this.#inbox.push({ message, importId });
-    this.wake();
+    if (!canRest(this.#parts.raw, message)) {
+      this.wake();
+    }
   }
 
   /** Tells Raft something outside of any call of its own, in the next turn. */

@@ -60,6 +60,10 @@ export class Proposals {
   readonly #pace: Pace;
   #wait = false;
   #forwards = 0;
+  // The log's last entry when the last batch was handed over, and the last one that came behind:
+  // most likely it is among those.
+  #forwardedAt = 0;
+  #carriedBy = 0;
   // The leader refused: nothing is sent to it before the next tick.
   #refused = false;
 
@@ -72,7 +76,8 @@ export class Proposals {
   /** Something has been put into the queue. */
   queued(): void {
     this.#wait = true;
-    if (!this.#pace.isHeld) {
+    // Otherwise a turn is certain to come, or native code sees that there are enough.
+    if (this.#pace.isFree) {
       this.#parts.wake();
     }
   }
@@ -99,7 +104,7 @@ export class Proposals {
   /** Takes what waits to where it belongs; once per turn of the loop. */
   turn({ lead, isLeader, term }: Leadership): void {
     const { isFree, isGathering } = this.#pace;
-    const atLeast = this.#pace.atLeast(isLeader ? this.#isAsking : this.#forwards > 0);
+    const atLeast = this.#pace.atLeast(isLeader ? this.#isAsking : this.#isCarried());
     if (atLeast === Number.POSITIVE_INFINITY) {
       return;
     }
@@ -119,6 +124,15 @@ export class Proposals {
   get #isAsking(): boolean {
     const { log, tracker } = this.#parts.raw.raft;
     return tracker.ids.length > 1 && log.committed < log.lastIndex();
+  }
+
+  /** Whether what was handed over last is not known to be committed. */
+  #isCarried(): boolean {
+    const { log } = this.#parts.raw.raft;
+    if (this.#carriedBy === Number.POSITIVE_INFINITY && log.lastIndex() > this.#forwardedAt) {
+      this.#carriedBy = log.lastIndex();
+    }
+    return log.committed < this.#carriedBy;
   }
 
   /** How many proposals left. */
@@ -168,7 +182,7 @@ export class Proposals {
     if (this.#forwards >= FORWARDS_MAX || this.#refused) {
       return 0;
     }
-    const { core, errors, peers, log, wake } = this.#parts;
+    const { core, errors, peers, log } = this.#parts;
     const most = [FORWARD_OPERATIONS_MAX, FORWARD_BYTES_MAX] as const;
     const forwards = core.takeForwards(...most, term, atLeast);
     if (forwards === null) {
@@ -177,28 +191,37 @@ export class Proposals {
     }
     const count = forwards.readUInt32LE(FORWARD_COUNT_OFFSET);
     this.#forwards++;
-    peers
-      .forward(lead, term, forwards)
-      .then(
-        (refusal) => {
-          if (refusal === 'TooManyRequests') {
-            core.returnForwards(forwards, errors.codeOf(refusal));
-          } else if (refusal !== null) {
-            this.#refused = true;
-            this.#wait = true;
-            core.returnForwards(forwards, 0);
-          }
-        },
-        (error: unknown) => {
-          log.debug('forwarded proposals may be lost', { count, error });
-        },
-      )
-      .finally(() => {
-        this.#forwards--;
-        wake();
-      });
-    // There may be more in the queue: the answer is a turn that looks.
+    this.#forwardedAt = this.#parts.raw.raft.log.lastIndex();
+    this.#carriedBy = Number.POSITIVE_INFINITY;
+    peers.forward(lead, term, forwards).then(
+      (refusal) => {
+        if (refusal === 'TooManyRequests') {
+          core.returnForwards(forwards, errors.codeOf(refusal));
+        } else if (refusal !== null) {
+          this.#refused = true;
+          this.#wait = true;
+          core.returnForwards(forwards, 0);
+        }
+        this.#answered(refusal === null);
+      },
+      (error: unknown) => {
+        log.debug('forwarded proposals may be lost', { count, error });
+        this.#answered(false);
+      },
+    );
+    // There may be more in the queue: a turn is certain to come that looks.
     this.#pace.begins(count);
     return count;
+  }
+
+  /** That all is well is no reason for a turn, unless the next batch has waited for it. */
+  #answered(isQueued: boolean): void {
+    const waited = this.#forwards-- >= FORWARDS_MAX;
+    if (!isQueued) {
+      this.#carriedBy = 0;
+    }
+    if (!isQueued || waited) {
+      this.#parts.wake();
+    }
   }
 }

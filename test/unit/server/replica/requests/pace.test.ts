@@ -14,15 +14,13 @@ function made() {
   const pace = new Pace({ holdProposals: (wakeAt) => state.holds.push(wakeAt) }, clock, () => {
     state.wakes++;
   });
-  /** Rounds that are answered at once, each of so many. */
-  const rounds = (count: number, operations: number) => {
-    for (let i = 0; i < count; i++) {
-      pace.begins(operations);
-      clock.advance(1);
-      pace.atLeast(false);
-    }
+  /** A round of so many that is answered after 2 ms. */
+  const round = (operations: number) => {
+    pace.begins(operations);
+    clock.advance(2);
+    return pace.atLeast(false);
   };
-  return { clock, state, pace, rounds };
+  return { clock, state, pace, round };
 }
 
 t.test('a round holds what comes until it is answered, or old', async (t) => {
@@ -31,7 +29,7 @@ t.test('a round holds what comes until it is answered, or old', async (t) => {
   pace.begins(3);
   t.same(state.holds, [NOBODY]);
   t.equal(pace.atLeast(true), Number.POSITIVE_INFINITY);
-  t.ok(pace.isHeld);
+  t.notOk(pace.isFree);
   t.equal(pace.atLeast(false), 0, 'few are not waited for');
   t.same(state.holds, [NOBODY, 0]);
   t.ok(pace.isFree);
@@ -44,46 +42,103 @@ t.test('a round holds what comes until it is answered, or old', async (t) => {
   t.equal(pace.atLeast(true), 0);
 });
 
-t.test('clients that come back are waited for, once it is known how many do', async (t) => {
-  const { clock, state, pace, rounds } = made();
-  rounds(63, 10);
-  t.ok(pace.isFree, 'nobody is waited for before it has been tried');
-  pace.begins(10);
-  clock.advance(1);
-  state.holds.length = 0;
-  t.equal(pace.atLeast(false), 18, 'those of the last two rounds, but for a few');
-  t.same(state.holds, [18], 'the one who completes them wakes');
+t.test('rounds that take longer are given longer, but for a limit', async (t) => {
+  const { clock, pace } = made();
+  for (const [answeredMs, nextMs] of [
+    [3.5, 7],
+    [6.5, 10],
+    [9, 10],
+    [1, 4],
+  ] as const) {
+    pace.begins(3);
+    clock.advance(answeredMs);
+    t.equal(pace.atLeast(false), 0);
+    pace.begins(3);
+    clock.advance(nextMs - 0.1);
+    t.equal(pace.atLeast(true), Number.POSITIVE_INFINITY, `after ${answeredMs} ms`);
+    if (answeredMs === 9) {
+      clock.advance(0.1);
+      t.equal(pace.atLeast(true), 0, 'nobody answered');
+      pace.begins(3);
+      clock.advance(4);
+      t.equal(pace.atLeast(true), 0, 'so the next one is not given as long');
+    } else {
+      pace.atLeast(false);
+    }
+  }
+});
+
+t.test('clients that come back are waited for', async (t) => {
+  const { clock, state, pace, round } = made();
+  t.equal(round(20), 18, 'but for a few');
+  t.same(state.holds, [NOBODY, 18], 'the one who completes them wakes');
   t.ok(pace.isGathering);
-  t.notOk(pace.isHeld, 'what is handed over needs a turn');
   t.equal(pace.atLeast(false), 18);
-  pace.begins(19);
-  t.same(state.holds, [18, NOBODY]);
-  clock.advance(1);
-  t.equal(pace.atLeast(false), 18, 'of those who came back');
-  state.wakes = 0;
-  clock.advance(1);
+  clock.advance(1.9);
+  t.equal(pace.atLeast(false), 18, 'for as long as the round took');
+  t.equal(state.wakes, 0);
+  clock.advance(0.1);
   t.equal(state.wakes, 1, 'a turn comes when they do not');
   t.ok(pace.isGathering);
   t.equal(pace.atLeast(false), 0);
-  pace.took(12);
-  pace.begins(12);
-  clock.advance(2);
-  t.equal(pace.atLeast(false), 11, 'fewer are waited for then');
-  clock.advance(0.9);
-  t.equal(pace.atLeast(false), 11, 'for a moment behind the answer');
-  clock.advance(0.1);
-  t.equal(pace.atLeast(false), 0);
-  pace.took(0);
-  pace.begins(1);
-  t.equal(pace.atLeast(false), 0, 'nobody came back');
+  t.ok(pace.isFree);
 });
 
-t.test('a round that is old makes room for another without waiting for clients', async (t) => {
-  const { clock, pace, rounds } = made();
-  rounds(63, 10);
-  pace.begins(10);
-  clock.advance(4);
-  t.equal(pace.atLeast(true), 0);
-  pace.begins(10);
-  t.equal(pace.atLeast(true), Number.POSITIVE_INFINITY);
+t.test('fewer are waited for when too few come back again and again', async (t) => {
+  const { clock, pace, round } = made();
+  const missed = (operations: number) => {
+    clock.advance(2);
+    t.equal(pace.atLeast(false), 0, 'the time is over');
+    pace.begins(operations);
+    pace.took(operations);
+    clock.advance(2);
+    return pace.atLeast(false);
+  };
+  t.equal(round(20), 18);
+  t.equal(missed(10), 18);
+  t.equal(missed(12), 18);
+  t.equal(missed(18), 18, 'at the last moment there were enough');
+  t.equal(missed(10), 18);
+  t.equal(missed(12), 18);
+  t.equal(missed(11), 11, 'most of those who came in time');
+  for (let i = 0; i < 3; i++) {
+    missed(2);
+  }
+  t.ok(pace.isFree, 'so few are not waited for');
+});
+
+t.test('who has not waited for the answer shows that there are more clients', async (t) => {
+  const { clock, pace, round } = made();
+  const crowded = (times: number) => {
+    let waitedFor = 0;
+    for (let i = 0; i < times; i++) {
+      waitedFor = round(20);
+    }
+    return waitedFor;
+  };
+  // Two groups that take turns.
+  t.equal(crowded(4), 18);
+  t.equal(crowded(1), 36, 'those of two rounds');
+  t.equal(pace.atLeast(false), 36);
+  for (let i = 0; i < 3; i++) {
+    clock.advance(2);
+    t.equal(pace.atLeast(false), 0);
+    pace.begins(20);
+    pace.took(20);
+    clock.advance(2);
+    pace.atLeast(false);
+  }
+  t.equal(pace.atLeast(false), 18, 'they did not come together');
+  t.equal(crowded(100), 18, 'it is not tried again soon');
+  t.equal(crowded(40), 36);
+});
+
+t.test('a batch behind which others may follow holds nothing', async (t) => {
+  const { state, pace, round } = made();
+  round(20);
+  pace.passes();
+  t.ok(pace.isFree);
+  t.equal(state.holds.at(-1), 0);
+  pace.passes();
+  t.equal(state.holds.length, 3, 'once');
 });

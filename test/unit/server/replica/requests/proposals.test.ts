@@ -199,8 +199,8 @@ t.test('only so many batches are under way', async (t) => {
   t.equal(events.at(-1), 'forward 2 to 2 in 4', 'what has waited goes as one');
 });
 
-t.test('what comes while the leader has not answered gathers for a moment', async (t) => {
-  const { events, holds, clock, answers, proposals, put } = made();
+t.test('what comes while the last batch is not committed gathers for a moment', async (t) => {
+  const { events, holds, wakes, clock, raft, answers, proposals, put } = made();
   put(1);
   proposals.turn(following);
   put(1);
@@ -208,10 +208,20 @@ t.test('what comes while the leader has not answered gathers for a moment', asyn
   proposals.turn(following);
   t.same(events.splice(0), ['forward 1 to 2 in 4']);
   t.same(holds, [true], 'nobody is woken for it');
+  t.equal(wakes.count, 1);
   answers[0]?.(null);
   await new Promise(setImmediate);
+  t.equal(wakes.count, 1, 'nor by the answer');
+  raft.log.committed = 5;
   proposals.turn(following);
-  t.same(events.splice(0), ['forward 2 to 2 in 4']);
+  raft.log.last = 7;
+  proposals.turn(following);
+  raft.log.committed = 6;
+  proposals.turn(following);
+  t.same(events, []);
+  raft.log.committed = 7;
+  proposals.turn(following);
+  t.same(events.splice(0), ['forward 2 to 2 in 4'], 'what came behind it is committed');
   t.same(holds, [true, false, true]);
   put(1);
   clock.advance(3);
@@ -220,9 +230,15 @@ t.test('what comes while the leader has not answered gathers for a moment', asyn
   clock.advance(1);
   proposals.turn(following);
   t.same(events, ['forward 1 to 2 in 4'], 'a leader that is far away holds nobody up');
+  put(1);
   answers[1]?.(null);
-  answers[2]?.(null);
+  answers[2]?.(new Error('connection lost'));
   await new Promise(setImmediate);
+  t.equal(wakes.count, 3, 'a batch that is lost is no reason to wait');
+  proposals.turn(following);
+  t.same(events.at(-1), 'forward 1 to 2 in 4');
+  t.equal(events.length, 2);
+  clock.advance(4);
   proposals.turn(leaderless);
   t.equal(holds.at(-1), false, 'whoever leads next');
 });
