@@ -24,12 +24,19 @@ import type { InboundListener, InboundStream } from './stream.js';
 
 /** How long a member may take to read why its stream ends. */
 const LAST_WORD_MS = 1000;
+/**
+ * Answers that say that all is well go together: so many that nobody waits who has that many
+ * proposals under way, as members of earlier versions may.
+ */
+const ANSWERS_TOGETHER = 4;
 
 export class RawInbound implements InboundStream {
   readonly #socket: Socket;
   readonly #head: Buffer;
   readonly #reader = new RawReader((kind, body) => this.#frame(kind, body));
   #listener: InboundListener | null = null;
+  // Answers that have not been sent, in order.
+  #owed: Buffer[] = [];
 
   /** @param head what the connection has brought behind the request */
   constructor(socket: Socket, head: Buffer) {
@@ -64,7 +71,16 @@ export class RawInbound implements InboundStream {
   }
 
   answer(number: number, error: string): void {
-    this.#write(encodeAnswer(number, error));
+    this.#owed.push(encodeAnswer(number, error));
+    if (error !== '' || this.#owed.length === ANSWERS_TOGETHER) {
+      this.answerOwed();
+    }
+  }
+
+  answerOwed(): void {
+    if (this.#owed.length > 0) {
+      this.#write(Buffer.concat(this.#owed.splice(0).map(bytesOf)));
+    }
   }
 
   refuse(status: grpc.ServiceError): void {

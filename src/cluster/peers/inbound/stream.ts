@@ -24,8 +24,12 @@ export interface InboundStream {
   /** Accepts the stream, saying who this member is, and reads from now on. */
   open(greeting: grpc.Metadata, listener: InboundListener): void;
   pong(value: number): void;
-  /** Answers a forward: '' when it is queued, or the name of an error. */
+  /**
+   * Answers a forward: '' when it is queued, or the name of an error. Nobody waits for the former,
+   * which goes with others, or when answerOwed() is called.
+   */
   answer(number: number, error: string): void;
+  answerOwed(): void;
   /** Ends it with the reason. */
   refuse(status: grpc.ServiceError): void;
 }
@@ -65,6 +69,9 @@ export class CallStream implements InboundStream {
   answer(): void {
     throw new Error('proposals have a call of their own');
   }
+
+  /** Nothing is ever owed. */
+  answerOwed(): void {}
 
   refuse(status: grpc.ServiceError): void {
     this.#call.emit('error', status);

@@ -94,6 +94,7 @@ export class InboundStreams {
   /** To be called at a steady interval: ends streams that have died without a word. */
   tick(): void {
     for (const stream of [...this.#open.values()]) {
+      stream.carrier.answerOwed();
       stream.idleTicks++;
       if (stream.idleTicks > stream.silentTicksMax) {
         this.#close(stream, 'silent');

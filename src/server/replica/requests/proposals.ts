@@ -20,8 +20,11 @@ const TURN_BYTES_MAX = 16 << 20;
 const FORWARD_OPERATIONS_MAX = 8192;
 /** Smaller batches than this are not left to native code, which writes them one by one. */
 const RUN_OPERATIONS_MIN = 512;
-/** Batches on their way to the leader; while so many are, the next one grows. */
-const FORWARDS_MAX = 4;
+/**
+ * Batches that the leader has not answered; while they are so many, the next one grows. It answers
+ * several at once, for which nobody waits.
+ */
+const FORWARDS_MAX = 8;
 const FORWARD_BYTES_MAX = 4 << 20;
 /** In front of forwarded proposals: their checksum, their term, then their number. */
 const FORWARD_COUNT_OFFSET = 12;

@@ -218,6 +218,32 @@ t.test('proposals are handed over within the stream, and answered', async (t) =>
   t.equal(member.events.forwards[0]?.bytes.toString(), 'first');
 });
 
+t.test('answers that nobody waits for go together, in order', async (t) => {
+  const member = await receiver(t);
+  const caller = new Caller(t, member, 'Bulk', greet(identity(1n), 2n));
+  await waitFor('the stream', () => caller.text.endsWith('\r\n\r\n'));
+  const before = caller.text.length;
+  member.events.forwardAnswer = null;
+  const answers = () => {
+    const found: { number: number; error: string }[] = [];
+    const reader = new RawReader((_kind, body) => found.push(decodeAnswer(body)));
+    reader.push(bytes(caller.text.slice(before)));
+    return found;
+  };
+  const well = (number: number) => ({ number, error: '' });
+  for (const number of [1, 2, 3, 4]) {
+    caller.write(encodeForward(number, 9, bytes('one')));
+  }
+  await waitFor('four answers', () => answers().length >= 4);
+  t.strictSame(answers(), [1, 2, 3, 4].map(well));
+  caller.write(encodeForward(5, 9, bytes('five')));
+  await waitFor('the forward', () => member.events.forwards.length === 5);
+  member.events.forwardAnswer = 'NotLeader';
+  caller.write(encodeForward(6, 9, bytes('six')));
+  await waitFor('the refusal', () => answers().length >= 6);
+  t.strictSame(answers().slice(4), [well(5), { number: 6, error: 'NotLeader' }]);
+});
+
 for (const [older, newer] of [
   [1, 2],
   [2, 1],
