@@ -185,18 +185,19 @@ void WatchWorker::End() {
                                              " watchers did not get one event of each put");
 }
 
+int64_t WatchWorker::DueNs() const {
+  const double every_ns = static_cast<double>(kSecondNs) / options_.rate;
+  return first_due_ns_ + static_cast<int64_t>(every_ns * static_cast<double>(intended_ns_.size()));
+}
+
 void WatchWorker::Put() {
   if (!is_running()) return;
   const int64_t now = NowNs();
   if (options_.watch == WatchMode::kLatency) {
-    const double every_ns = static_cast<double>(kSecondNs) / options_.rate;
-    while (puts_under_way_ < options_.in_flight && !IsAllPut()) {
-      const auto sent = static_cast<double>(intended_ns_.size());
-      const int64_t due_ns = first_due_ns_ + static_cast<int64_t>(every_ns * sent);
-      if (due_ns > now) break;
-      PutOnce(due_ns);
+    while (puts_under_way_ < options_.in_flight && !IsAllPut() && DueNs() <= now) {
+      PutOnce(DueNs());
     }
-    return pacer_.Arm(now + kTickNs);
+    return pacer_.Arm(std::max(now + kTickNs, DueNs()));
   }
   while (puts_under_way_ < options_.in_flight && !IsAllPut() &&
          intended_ns_.size() * options_.watchers - events_ <

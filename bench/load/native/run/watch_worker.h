@@ -51,6 +51,8 @@ class WatchWorker : private ConnectionOwner, private CallHandler {
   /// As many puts have been sent as were asked for.
   bool IsAllPut() const;
   void End();
+  /// When the next put of an open loop is due.
+  int64_t DueNs() const;
   /// Puts as long as events of earlier ones are not too far behind, or what is due.
   void Put();
   void PutOnce(int64_t intended_ns);

@@ -178,7 +178,7 @@ void Worker::SendDue() {
     if (connection == nullptr || !StartOn(connection, due_ns)) break;
     due_++;
   }
-  if (is_running()) pacer_.Arm(now + kTickNs);
+  if (is_running()) pacer_.Arm(std::max(now + kTickNs, DueNs()));
 }
 
 Op Worker::ChooseOp() {
