@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/slices.h"
 #include "wal/log.h"
 
 namespace metastore::wal {
@@ -106,6 +107,8 @@ Status Log::Open(const Identity& identity, Recovered* recovered) {
   if (executor_ == nullptr) {
     own_executor_ = std::make_unique<ThreadExecutor>("log");
     executor_ = own_executor_.get();
+    // It mostly waits for the disk, and others wait for it.
+    own_executor_->Post([] { PreferShortSlices(); });
   }
   return Status::Ok();
 }
