@@ -82,7 +82,8 @@ class Store {
   // ---- Apply thread. -------------------------------------------------------------------------
 
   /// Starts a run of entries. `prefetch` names keys that the run will write or compare, so that the
-  /// engine can look their metadata up in one go; it warms caches only. Their bytes stay until Commit.
+  /// engine can look their metadata up in one go; it warms caches only. Their bytes stay until
+  /// Commit.
   virtual void Begin(std::span<const std::string_view> prefetch) = 0;
   /// Each appends the reply message to *reply (left as it was on error) and takes part in the
   /// run's batch. `header` is written with the revision after the operation.
