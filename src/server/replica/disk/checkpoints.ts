@@ -28,7 +28,7 @@ export interface CheckpointStore extends Pick<MemberCore, 'checkpoint' | 'trunca
 }
 
 /** Pause after a checkpoint, in multiples of the time that it took. */
-const PAUSE_FACTOR = 9;
+const PAUSE_FACTOR = 19;
 /** The shortest pause, so that a small --snapshot-count does not write without end. */
 const PAUSE_MIN_MS = 200;
 
