@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "test/support/auth_tables.h"
 
@@ -59,6 +60,59 @@ TEST_P(PlaneHot, ReadsAtOnceWhatIsInMemory) {
     EXPECT_EQ(hot.answer(read)->reply, hot.voter.Call(intake::Method::kRange, request).reply);
     EXPECT_EQ(hot.wire(read).accepted, request.size());
   }
+}
+
+TEST_P(PlaneHot, ReadsThatComeTogetherAreServedTogether) {
+  std::vector<std::string> requests;
+  for (int i = 0; i < 40; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    ASSERT_EQ(hot.Call("Put", PutRequest(key, std::string(i * 20, 'v'))).status, 0);
+    requests.push_back(i % 2 == 0 ? RangeOf(key) : Serializable(key));
+    hot.Call("Range", requests.back());  // is in memory from now on
+  }
+  requests.push_back(RangeOf("k1") + Number(4, 3));
+  std::vector<std::string> replies;
+  for (const std::string& request : requests) {
+    replies.push_back(hot.voter.Call(intake::Method::kRange, request).reply);
+  }
+  plane::HotLane& lane = *hot.lanes[0].hot;
+  lane.OnInputBegin();
+  std::vector<CallId> reads;
+  for (const std::string& request : requests) reads.push_back(hot.Send("Range", request));
+  const CallId wrong = hot.Send("Range", "");
+  const CallId future = hot.Send("Range", RangeOf("k1") + Number(4, 9999));
+  const CallId missing = hot.Send("Range", RangeOf("nobody"));
+  const CallId many = hot.Send("Range", Bytes(1, "k1") + Bytes(2, "k3"));
+  const CallId put = hot.Send("Put", PutRequest("p", "v"));
+  EXPECT_FALSE(hot.answer(reads[0]).has_value()) << "the input goes on";
+  // Calls end in the middle, by their client and with their connection.
+  hot.call(reads[3]).OnEnd();
+  hot.lanes[0].calls.entries.erase(reads[5]);
+  lane.OnInputEnd();
+  for (size_t i = 0; i < reads.size(); ++i) {
+    if (i == 5) continue;
+    ASSERT_EQ(hot.answer(reads[i]).has_value(), i != 3) << i;
+    if (i == 3) continue;
+    EXPECT_EQ(hot.answer(reads[i])->reply, replies[i]);
+    EXPECT_EQ(hot.wire(reads[i]).accepted, requests[i].size());
+  }
+  EXPECT_EQ(hot.Wait(wrong).text, CodeText(Code::kEmptyKey));
+  EXPECT_EQ(hot.Wait(future).text, CodeText(Code::kFutureRevision));
+  EXPECT_EQ(hot.Wait(missing).status, 0);
+  EXPECT_EQ(hot.Wait(many).status, 0);
+  EXPECT_EQ(hot.Wait(put).status, 0);
+  // Afterwards, and without solo, as ever.
+  EXPECT_EQ(hot.Call("Range", requests[0]).reply,
+            hot.voter.Call(intake::Method::kRange, requests[0]).reply);
+  hot.gate.Set(plane::kGateOpen | plane::kGateLeader);
+  lane.OnInputBegin();
+  const CallId waits = hot.Send("Range", requests[0]);
+  const CallId stale = hot.Send("Range", requests[1]);
+  lane.OnInputEnd();
+  EXPECT_FALSE(hot.answer(waits).has_value());
+  EXPECT_TRUE(hot.answer(stale).has_value());
+  EXPECT_EQ(hot.Wait(waits).status, 0);
+  EXPECT_EQ(hot.service->in_flight(), 0u);
 }
 
 TEST_P(PlaneHot, ReadsOfOldRevisionsAndCompactedOnes) {

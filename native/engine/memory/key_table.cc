@@ -8,6 +8,20 @@
 #include "base/check.h"
 
 namespace metastore {
+namespace {
+
+/// Of a key and of a version's key and value together: what is usual, which is fetched ahead.
+constexpr size_t kKeyBytes = 32;
+constexpr size_t kValueBytes = 320;
+
+void PrefetchBytes(const void* from, size_t bytes) {
+  constexpr size_t kLine = 64;
+  const auto* at = static_cast<const char*>(from);
+  if (at == nullptr) return;
+  for (size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(at + i);
+}
+
+}  // namespace
 
 void KeyEntry::Deleter::operator()(KeyEntry* entry) const {
   entry->~KeyEntry();
@@ -96,6 +110,29 @@ const KeyEntry* KeyTable::PrefetchEntry(uint64_t hash) const {
   const KeyEntry* entry = ShardOf(hash).entries.Likely(hash);
   if (entry != nullptr) __builtin_prefetch(entry);
   return entry;
+}
+
+void KeyTable::Warm(std::span<const std::string_view> keys) const {
+  constexpr size_t kTogether = 16;
+  std::array<uint64_t, kTogether> hashes;
+  for (; !keys.empty(); keys = keys.subspan(std::min(keys.size(), kTogether))) {
+    const size_t count = std::min(keys.size(), kTogether);
+    // One step of the way for all keys, then the next one, so that they wait for memory together.
+    for (size_t i = 0; i < count; ++i) {
+      hashes[i] = HashBytes(keys[i]);
+      const std::lock_guard guard(LockOf(hashes[i]));
+      Prefetch(hashes[i]);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const std::lock_guard guard(LockOf(hashes[i]));
+      PrefetchBytes(ShardOf(hashes[i]).entries.Likely(hashes[i]), sizeof(KeyEntry) + kKeyBytes);
+    }
+    for (size_t i = 0; i < count; ++i) {
+      const std::lock_guard guard(LockOf(hashes[i]));
+      const KeyEntry* entry = ShardOf(hashes[i]).entries.Likely(hashes[i]);
+      if (entry != nullptr) PrefetchBytes(entry->newest().get(), sizeof(Version) + kValueBytes);
+    }
+  }
 }
 
 void KeyTable::Insert(KeyEntry::Owner entry) {

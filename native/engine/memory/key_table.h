@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -92,6 +93,9 @@ class KeyTable {
   /// The same for the next step of the way, when the one before is here: the entry, or null; then
   /// what the entry names.
   const KeyEntry* PrefetchEntry(uint64_t hash) const;
+
+  /// As Warming::Warm. Any thread.
+  void Warm(std::span<const std::string_view> keys) const;
 
   /// Number of keys; committing thread only.
   size_t size() const { return size_; }

@@ -19,6 +19,7 @@
 #include "engine/memory/revision_log.h"
 #include "engine/tables/index/key_index.h"
 #include "engine/tables/row_tree.h"
+#include "engine/warming.h"
 
 namespace metastore {
 namespace {
@@ -36,7 +37,7 @@ const Rows& RowsOf(const EngineSnapshot& snapshot) {
   return static_cast<const MemorySnapshot&>(snapshot).rows;
 }
 
-class MemoryEngine final : public Engine {
+class MemoryEngine final : public Engine, public Warming {
  public:
   bool persistent() const override { return false; }
   std::string_view name() const override { return "memory"; }
@@ -50,6 +51,7 @@ class MemoryEngine final : public Engine {
                    VersionVisitor visit) override {
     return Get(snapshot, key, at, visit).ok();
   }
+  void Warm(std::span<const std::string_view> keys) const override { table_.Warm(keys); }
   Status GetRevision(const EngineSnapshot& snapshot, Revision rev, VersionVisitor visit) override;
   Status Scan(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, bool keys_only,
               VersionVisitor visit) override;

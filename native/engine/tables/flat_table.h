@@ -75,8 +75,10 @@ class FlatTable {
   /// a search will touch, when its slot is here.
   T* Likely(uint64_t hash) const {
     if (slots_.empty()) return nullptr;
-    const Slot& slot = slots_[hash & mask()];
-    return slot.hash == hash ? slot.item : nullptr;
+    for (size_t at = hash & mask(); slots_[at].item != nullptr; at = (at + 1) & mask()) {
+      if (slots_[at].hash == hash) return slots_[at].item;
+    }
+    return nullptr;
   }
 
   const std::vector<Slot>& slots() const { return slots_; }

@@ -1,10 +1,11 @@
 // The work of resident.h.
 #include "member/work/resident.h"
 
+#include <array>
 #include <utility>
 
 #include "auth/check.h"
-#include "codec/requests.h"
+#include "base/check.h"
 #include "intake/check.h"
 
 namespace metastore::member {
@@ -12,6 +13,14 @@ namespace {
 
 /// Times up to here fall into the first bucket of their metric, and are counted together.
 constexpr double kQuickSeconds = 0.0001;
+
+/// Whether the bytes ask for one key in a way that is served here.
+bool IsPointRead(std::string_view request, bool confirmed, codec::RangeRequest* range) {
+  *range = {};
+  if (!codec::Decode(request, range).ok()) return false;
+  if (!range->range_end.empty() || (!range->serializable && !confirmed)) return false;
+  return intake::CheckRange(*range) == Code::kOk;
+}
 
 }  // namespace
 
@@ -21,6 +30,7 @@ const View& ResidentReads::Current(const Store& store) {
   if (view_ == nullptr || store_ != &store || publication_ != publication) {
     publication_ = publication;
     store_ = &store;
+    warming_ = dynamic_cast<const Warming*>(&store.engine());
     view_ = store.Pin();
     header_ = parts_.header->Get();
   }
@@ -29,32 +39,63 @@ const View& ResidentReads::Current(const Store& store) {
 
 bool ResidentReads::Serve(std::string_view request, const auth::Caller& caller, bool confirmed,
                           Code* code, std::string* reply) {
-  if (parts_.closing->load() || parts_.failed->load()) return false;
   codec::RangeRequest range;
-  if (!codec::Decode(request, &range).ok()) return false;
-  if (!range.range_end.empty() || (!range.serializable && !confirmed)) return false;
-  if (caller.refusal != Code::kOk || intake::CheckRange(range) != Code::kOk) return false;
+  if (!IsOpen() || !IsPointRead(request, confirmed, &range)) return false;
+  if (caller.refusal != Code::kOk) return false;
   Stopwatch stopwatch;
   const size_t begin = reply->size();
-  Status status;
   const bool served = parts_.stores->With([&](const Store& store) {
-    const View& view = Current(store);
-    // After the view, as for every read.
-    const auto table = parts_.tables->Get();
-    const auth::Check check(table.get(), caller);
-    status = check.Range(range);
-    if (!status.ok()) return true;
+    return ServeAt(store, Current(store), range, caller, code, reply);
+  });
+  if (!served) return false;
+  Measure(request, *code, std::string_view(*reply).substr(begin), stopwatch.Lap());
+  return true;
+}
+
+bool ResidentReads::ServeAt(const Store& store, const View& view, const codec::RangeRequest& range,
+                            const auth::Caller& caller, Code* code, std::string* reply) {
+  const size_t begin = reply->size();
+  // After the view, as for every read.
+  const auto table = parts_.tables->Get();
+  const auth::Check check(table.get(), caller);
+  Status status = check.Range(range);
+  if (status.ok()) {
     if (!store.RangeResident(view, range, header_, reply, &status)) return false;
     if (check.revision() != 0 && check.revision() != parts_.tables->revision()) {
       reply->resize(begin);
       status = Code::kAuthOldRevision;
     }
-    return true;
-  });
-  if (!served) return false;
+  }
   *code = status.code();
-  Measure(request, *code, std::string_view(*reply).substr(begin), stopwatch.Lap());
   return true;
+}
+
+void ResidentReads::ServeAll(std::span<const Question> questions, Answer answer) {
+  METASTORE_CHECK(questions.size() <= kMostTogether, "so many are served together");
+  if (!IsOpen()) return;
+  std::array<codec::RangeRequest, kMostTogether> ranges;
+  std::array<std::string_view, kMostTogether> keys;
+  std::array<size_t, kMostTogether> places;
+  size_t count = 0;
+  for (size_t i = 0; i < questions.size(); ++i) {
+    const Question& question = questions[i];
+    if (!IsPointRead(question.request, question.confirmed, &ranges[count])) continue;
+    keys[count] = ranges[count].key;
+    places[count++] = i;
+  }
+  if (count == 0) return;
+  parts_.stores->With([&](const Store& store) {
+    Stopwatch stopwatch;
+    const View& view = Current(store);
+    if (warming_ != nullptr && count > 1) warming_->Warm({keys.data(), count});
+    for (size_t i = 0; i < count; ++i) {
+      Code code = Code::kOk;
+      reply_.clear();
+      if (!ServeAt(store, view, ranges[i], auth::Caller(), &code, &reply_)) continue;
+      Measure(questions[places[i]].request, code, reply_, stopwatch.Lap());
+      answer(places[i], code, reply_);
+    }
+  });
 }
 
 void ResidentReads::Measure(std::string_view request, Code code, std::string_view reply,

@@ -15,7 +15,10 @@ constexpr intake::Method kMethods[] = {intake::Method::kRange, intake::Method::k
 
 }  // namespace
 
-HotCall::~HotCall() { Leave(); }
+HotCall::~HotCall() {
+  if (state_ == State::kGathered) lane_->Ungather(this);
+  Leave();
+}
 
 void HotCall::OnMessage(std::string message) {
   if (foreign_) return foreign_->OnMessage(std::move(message));
@@ -34,7 +37,12 @@ void HotCall::OnHalfClose() {
   }
   HotLane::Ordinary ordinary;
   if (!lane_->Look(wire_->head(), method_, &ordinary)) return HandOver();
-  Serve(ordinary);
+  Begin(ordinary);
+  if (lane_->Gather(this, ordinary)) {
+    state_ = State::kGathered;
+  } else {
+    Ask(ordinary);
+  }
 }
 
 void HotCall::OnWritten(uint64_t bytes) {
@@ -47,14 +55,13 @@ void HotCall::HandOver() {
   foreign_->OnHalfClose();
 }
 
-void HotCall::Serve(const HotLane::Ordinary& ordinary) {
+void HotCall::Begin(const HotLane::Ordinary& ordinary) {
   began_ns_ = lane_->now_ns_;
   state_ = State::kServing;
   MethodCounts& counts = lane_->tally().methods[static_cast<size_t>(method_)];
   counts.started.Add();
   counts.received_bytes.Add(message_.size());
   lane_->state_->versions.Add(ordinary.version);
-  Ask(ordinary);
 }
 
 void HotCall::Ask(const HotLane::Ordinary& ordinary) {
@@ -160,6 +167,7 @@ void HotCall::Answer(Code code, std::string_view reply, bool accepted) {
 void HotCall::OnEnd() {
   if (foreign_) return foreign_->OnEnd();
   const bool was_begun = state_ != State::kOpen && state_ != State::kOver;
+  if (state_ == State::kGathered) lane_->Ungather(this);
   // Its result may still come to the core, and finds nobody.
   Leave();
   state_ = State::kOver;

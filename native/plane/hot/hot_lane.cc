@@ -2,6 +2,7 @@
 #include "plane/hot/hot_lane.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <optional>
 #include <utility>
@@ -57,6 +58,54 @@ std::unique_ptr<Call> HotLane::Make(CallId id, Wire* wire) {
   const auto method = MethodOf(wire->head().path);
   if (!method.has_value() || !service_->gate_->Has(kGateOpen)) return nullptr;
   return std::make_unique<HotCall>(this, id, wire, *method);
+}
+
+bool HotLane::Gather(HotCall* call, const Ordinary& ordinary) {
+  // What says who asks is kept for one call only.
+  const bool may_wait = gathers_ && (ordinary.gate & kGateAuth) == 0;
+  if (!may_wait || call->method_ != HotMethod::kRange) return false;
+  gathered_.push_back({call, ordinary});
+  return true;
+}
+
+void HotLane::Ungather(const HotCall* call) {
+  for (Gathered& gathered : gathered_) {
+    if (gathered.call == call) gathered.call = nullptr;
+  }
+}
+
+void HotLane::OnInputEnd() {
+  gathers_ = false;
+  if (!gathered_.empty()) ServeGathered();
+}
+
+void HotLane::ServeGathered() {
+  constexpr size_t kMost = member::ResidentReads::kMostTogether;
+  std::array<member::ResidentReads::Question, kMost> questions;
+  for (size_t at = 0; at < gathered_.size(); at += kMost) {
+    const size_t count = std::min(kMost, gathered_.size() - at);
+    for (size_t i = 0; i < count; ++i) {
+      const Gathered& gathered = gathered_[at + i];
+      questions[i] = {};
+      if (gathered.call == nullptr) continue;
+      questions[i].request = gathered.call->message_;
+      questions[i].confirmed = (gathered.ordinary.gate & kGateSolo) != 0;
+    }
+    const auto answer = [&](size_t i, Code code, std::string_view reply) {
+      HotCall* call = std::exchange(gathered_[at + i].call, nullptr);
+      call->state_ = HotCall::State::kServing;
+      call->wire_->Accept(call->message_.size());
+      call->Answer(code, reply, true);
+    };
+    resident_->ServeAll({questions.data(), count}, answer);
+    for (size_t i = 0; i < count; ++i) {
+      HotCall* call = std::exchange(gathered_[at + i].call, nullptr);
+      if (call == nullptr) continue;
+      call->state_ = HotCall::State::kServing;
+      call->Submit(gathered_[at + i].ordinary);
+    }
+  }
+  gathered_.clear();
 }
 
 void HotLane::OnTurnEnd() {

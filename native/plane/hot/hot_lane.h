@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/caller.h"
 #include "intake/queues.h"
@@ -28,6 +29,8 @@ class HotLane final : public Service {
   /// Null for other methods, and while the gate is closed.
   std::unique_ptr<Call> Make(CallId id, Wire* wire) override;
   void OnTurnBegin(int64_t now_ns) override { now_ns_ = now_ns; }
+  void OnInputBegin() override { gathers_ = true; }
+  void OnInputEnd() override;
   /// Tells of what the turn has proposed, hands what it has gathered for the readers to them, and
   /// lets go of the state.
   void OnTurnEnd() override;
@@ -49,6 +52,10 @@ class HotLane final : public Service {
   /// call is looked at.
   bool Look(const RequestHead& head, HotMethod method, Ordinary* ordinary);
   bool Identify(const RequestHead& head);
+  /// Whether the call is a read that will be served together with others of its connection.
+  bool Gather(HotCall* call, const Ordinary& ordinary);
+  void Ungather(const HotCall* call);
+  void ServeGathered();
   void Link(HotCall* call);
   void Unlink(HotCall* call);
   void TellSlow(const HotCall& call, int64_t took_ns, const std::string_view* reply);
@@ -64,7 +71,14 @@ class HotLane final : public Service {
   /// Reads of this turn that go to the readers.
   intake::ReadBatch reads_;
   bool proposed_ = false;  // something in this turn
-  std::string reply_;      // scratch
+  /// Reads that came in one piece of input; null for those that have ended since.
+  struct Gathered {
+    HotCall* call = nullptr;
+    Ordinary ordinary;
+  };
+  std::vector<Gathered> gathered_;
+  bool gathers_ = false;
+  std::string reply_;  // scratch
   auth::HeldCaller caller_;
   /// Calls that may run out of time, in the order in which they began.
   HotCall* oldest_ = nullptr;
@@ -95,6 +109,7 @@ class HotCall final : public Call {
   friend class HotLane;
   enum class State : uint8_t {
     kOpen,      // the request is not whole
+    kGathered,  // is served with what else its connection asks for
     kServing,   // its result comes, sooner or later
     kProposed,  // waits for consensus
     kReadWaits,
@@ -102,7 +117,8 @@ class HotCall final : public Call {
     kOver,
   };
 
-  void Serve(const HotLane::Ordinary& ordinary);
+  /// It is served here from now on.
+  void Begin(const HotLane::Ordinary& ordinary);
   void Ask(const HotLane::Ordinary& ordinary);
   void Submit(const HotLane::Ordinary& ordinary);
   void HandOver();

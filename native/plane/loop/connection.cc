@@ -106,7 +106,10 @@ void Connection::Feed(std::string_view bytes) {
 }
 
 void Connection::Receive(std::string_view bytes) {
-  After(session_->Receive(bytes, lane_->now_ns()));
+  lane_->BeginInput();
+  const bool goes_on = session_->Receive(bytes, lane_->now_ns());
+  lane_->EndInput();
+  After(goes_on);
 }
 
 void Connection::After(bool goes_on) {

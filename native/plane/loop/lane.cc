@@ -110,6 +110,14 @@ void Lane::BeginTurn() {
   for (const auto& service : services_) service->OnTurnBegin(now_ns_);
 }
 
+void Lane::BeginInput() {
+  for (const auto& service : services_) service->OnInputBegin();
+}
+
+void Lane::EndInput() {
+  for (const auto& service : services_) service->OnInputEnd();
+}
+
 void Lane::Settle() {
   if (ended_) return;
   for (int i = 0; i < kRounds; ++i) {

@@ -93,6 +93,8 @@ class Lane final : public CallTable {
   CallSlots* slots() { return &slots_; }
   bool is_draining() const { return is_draining_; }
   void BeginTurn();
+  void BeginInput();
+  void EndInput();
   void MarkDirty(Connection* connection);
   void SetTimer(Connection* connection, int64_t due_ns) { timers_.Set(connection, due_ns); }
   void OnWithheld(uint64_t connection) { withheld_.push_back(connection); }

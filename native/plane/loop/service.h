@@ -23,6 +23,10 @@ class Service : public CallFactory {
   std::unique_ptr<Call> Make(CallId id, Wire* wire) override = 0;
   /// A turn of the loop begins: input and mail follow. A monotonic time, the turn's only one.
   virtual void OnTurnBegin(int64_t now_ns) { (void)now_ns; }
+  /// Around what a connection has received: calls that come in between may be gathered, and are
+  /// served, or under way, when it ends.
+  virtual void OnInputBegin() {}
+  virtual void OnInputEnd() {}
   /// All input and mail of the turn has been handed out, and output is written next. Calls must be
   /// reached by CallTable::Find in here.
   virtual void OnTurnEnd() {}
