@@ -63,14 +63,12 @@ bool Worker::Run(std::string* error) {
 }
 
 void Worker::OnReady(Connection* connection) {
-  now_ns_ = NowNs();
   if (phase_ != Phase::kConnecting) return Refill(connection);
   fleet_.Connected();
   if (fleet_.is_complete()) StartLoad();
 }
 
 void Worker::OnLost(Connection* connection, const std::string& why) {
-  now_ns_ = NowNs();
   failure_ = why;
   if (phase_ != Phase::kConnecting) return Refill(connection);
   // A server that cannot be reached at all is an error of the command, not of the server.
@@ -160,8 +158,7 @@ void Worker::Refill(Connection* preferred) {
   if (options_.rate > 0) return SendDue();
   while (MayStart()) {
     Connection* connection = Pick(preferred);
-    // Since the answer came that it follows: a clock is not read for each.
-    if (connection == nullptr || !StartOn(connection, now_ns_)) return;
+    if (connection == nullptr || !StartOn(connection, NowNs())) return;
   }
 }
 

@@ -1,10 +1,12 @@
-// HTTP/2 and gRPC of the client; see client_session.h. What the server sends is in answers.cc of
-// http2/.
+// HTTP/2 and gRPC of the client, on nghttp2; see client_session.h.
 #include "wire/client_session.h"
 
 #include <algorithm>
 #include <array>
-#include <utility>
+#include <charconv>
+#include <cstring>
+
+#include "base/check.h"
 
 namespace metastore::load {
 
@@ -18,23 +20,144 @@ constexpr std::array<std::string_view, kMethods> kPaths = {"/etcdserverpb.KV/Ran
                                                            "/etcdserverpb.Lease/LeaseKeepAlive",
                                                            "/etcdserverpb.Auth/Authenticate",
                                                            "/etcdserverpb.Watch/Watch"};
+// Large enough that flow control never slows what is measured down.
+constexpr uint32_t kStreamWindow = 8u << 20;
+constexpr int32_t kConnectionWindow = 64 << 20;
+constexpr size_t kPrefix = 5;
 
-constexpr uint16_t kEnablePush = 2;
-constexpr uint16_t kInitialWindow = 4;
-constexpr size_t kSettingBytes = 6;
-constexpr uint32_t kDefaultWindow = 65535;
+nghttp2_nv View(std::string_view name, std::string_view value) {
+  auto bytes = [](std::string_view text) {
+    return reinterpret_cast<uint8_t*>(const_cast<char*>(text.data()));
+  };
+  return {bytes(name), bytes(value), name.size(), value.size(),
+          NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
+}
+
+Call* CallOf(nghttp2_session* session, int32_t stream) {
+  return static_cast<Call*>(nghttp2_session_get_stream_user_data(session, stream));
+}
+
+ssize_t ReadBody(nghttp2_session*, int32_t, uint8_t* buffer, size_t length, uint32_t* flags,
+                 nghttp2_data_source* source, void*) {
+  auto* call = static_cast<Call*>(source->ptr);
+  const size_t size = std::min(length, call->out.size() - call->sent);
+  std::memcpy(buffer, call->out.data() + call->sent, size);
+  call->sent += size;
+  const bool is_all = call->sent == call->out.size();
+  if (call->half_close) {
+    if (is_all) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    return static_cast<ssize_t>(size);
+  }
+  if (is_all) {
+    call->out.clear();
+    call->sent = 0;
+  }
+  if (size == 0) return NGHTTP2_ERR_DEFERRED;
+  return static_cast<ssize_t>(size);
+}
+
+std::string_view Text(nghttp2_rcbuf* buffer) {
+  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+}
+
+int OnHeader(nghttp2_session* session, const nghttp2_frame* frame, nghttp2_rcbuf* name,
+             nghttp2_rcbuf* value, uint8_t, void*) {
+  const std::string_view text = Text(name);
+  if (text.size() < 11 || text[0] != 'g') return 0;
+  Call* call = CallOf(session, frame->hd.stream_id);
+  if (call == nullptr) return 0;
+  if (text == "grpc-status") {
+    const std::string_view number = Text(value);
+    const auto end = number.data() + number.size();
+    if (std::from_chars(number.data(), end, call->status).ptr != end) call->status = -1;
+  } else if (text == "grpc-message") {
+    const std::string_view words = Text(value);
+    if (!words.empty()) call->error_text = words;
+  }
+  return 0;
+}
+
+/// The length that gRPC's prefix announces; `bytes` holds it.
+size_t Announced(std::string_view bytes) {
+  auto byte = [&](size_t at) { return static_cast<size_t>(static_cast<uint8_t>(bytes[at])); };
+  return byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4);
+}
+
+int OnData(nghttp2_session* session, uint8_t, int32_t stream, const uint8_t* data, size_t length,
+           void* user) {
+  Call* call = CallOf(session, stream);
+  if (call == nullptr) return 0;
+  CallHandler* handler = static_cast<ClientSession*>(user)->handler();
+  std::string_view bytes(reinterpret_cast<const char*>(data), length);
+  if (!call->partial.empty()) {
+    call->partial.append(bytes);
+    bytes = call->partial;
+  }
+  size_t taken = 0;
+  while (bytes.size() - taken >= kPrefix) {
+    const size_t size = Announced(bytes.substr(taken));
+    if (bytes.size() - taken - kPrefix < size) break;
+    handler->OnMessage(call, bytes.substr(taken + kPrefix, size));
+    taken += kPrefix + size;
+  }
+  if (call->partial.empty()) {
+    call->partial.assign(bytes.substr(taken));
+  } else {
+    call->partial.erase(0, taken);
+  }
+  return 0;
+}
+
+int OnClose(nghttp2_session* session, int32_t stream, uint32_t error, void* user) {
+  Call* call = CallOf(session, stream);
+  if (call != nullptr) static_cast<ClientSession*>(user)->Finish(call, error);
+  return 0;
+}
+
+/// One table of callbacks for all sessions.
+nghttp2_session_callbacks* Callbacks() {
+  static nghttp2_session_callbacks* const kCallbacks = [] {
+    nghttp2_session_callbacks* made = nullptr;
+    METASTORE_CHECK(nghttp2_session_callbacks_new(&made) == 0, "out of memory");
+    nghttp2_session_callbacks_set_on_header_callback2(made, OnHeader);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, OnData);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, OnClose);
+    return made;
+  }();
+  return kCallbacks;
+}
 
 }  // namespace
 
 ClientSession::ClientSession(const std::string& authority, const std::string& token, bool tls,
                              CallHandler* handler)
-    : handler_(handler), heads_({kPaths.begin(), kPaths.end()}, authority, token, tls) {
-  out_ = kPreface;
-  AppendFrameHeader({2 * kSettingBytes, FrameType::kSettings, 0, 0}, &out_);
-  AppendSetting(kEnablePush, 0, &out_);
-  AppendSetting(kInitialWindow, kStreamWindowBytes, &out_);
-  AppendNumberFrame(FrameType::kWindowUpdate, 0, kConnectionWindowBytes - kDefaultWindow, &out_);
+    : authority_(authority), authorization_(token), handler_(handler) {
+  METASTORE_CHECK(
+      nghttp2_session_client_new3(&session_, Callbacks(), this, nullptr, memory_.table()) == 0,
+      "out of memory");
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
+  };
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  for (const std::string_view path : kPaths) {
+    std::vector<nghttp2_nv> head = {
+        View(":method", "POST"),
+        View(":scheme", tls ? "https" : "http"),
+        View(":path", path),
+        View(":authority", authority_),
+        View("te", "trailers"),
+        View("content-type", "application/grpc"),
+        View("user-agent", "metastore-load"),
+    };
+    if (!authorization_.empty()) head.push_back(View("token", authorization_));
+    heads_.push_back(std::move(head));
+  }
 }
+
+ClientSession::~ClientSession() { nghttp2_session_del(session_); }
 
 Call* ClientSession::NewCall() {
   if (free_.empty()) {
@@ -55,104 +178,53 @@ Call* ClientSession::NewCall() {
 }
 
 bool ClientSession::Start(Call* call, Method method) {
-  if (!IsOpen()) {
-    Recycle(call);
+  const std::vector<nghttp2_nv>& head = heads_[static_cast<size_t>(method)];
+  nghttp2_data_provider body;
+  body.source.ptr = call;
+  body.read_callback = ReadBody;
+  call->stream = nghttp2_submit_request(session_, nullptr, head.data(), head.size(), &body, call);
+  if (call->stream < 0) {
+    free_.push_back(call);
     return false;
   }
-  call->method = method;
-  if (streams_.used() >= streams_most_) {
-    call->stream = 0;
-    waiting_.push_back(call);
-  } else {
-    Open(call);
-  }
+  under_way_++;
   return true;
 }
 
-void ClientSession::Open(Call* call) {
-  streams_.Open(call);
-  call->window = stream_window_;
-  call->owed = 0;
-  call->is_sent = false;
-  const std::string_view head = heads_.Next(static_cast<size_t>(call->method));
-  AppendFrameHeader(
-      {static_cast<uint32_t>(head.size()), FrameType::kHeaders, kEndHeaders, call->stream}, &out_);
-  out_.append(head);
-  Send(call);
-}
-
-void ClientSession::Send(Call* call) {
-  while (!call->is_sent) {
-    const size_t left = call->out.size() - call->sent;
-    if (left == 0 && !call->half_close) break;
-    const int64_t room =
-        std::min<int64_t>({window_, call->window, static_cast<int64_t>(frame_bytes_most_)});
-    if (left > 0 && room <= 0) {
-      if (!std::exchange(call->is_blocked, true)) blocked_.push_back(call);
-      return;
-    }
-    const size_t size = std::min(left, static_cast<size_t>(std::max<int64_t>(room, 0)));
-    call->is_sent = call->half_close && size == left;
-    const uint8_t flags = call->is_sent ? kEndStream : 0;
-    AppendFrameHeader({static_cast<uint32_t>(size), FrameType::kData, flags, call->stream}, &out_);
-    out_.append(call->out, call->sent, size);
-    call->sent += size;
-    call->window -= static_cast<int64_t>(size);
-    window_ -= static_cast<int64_t>(size);
-  }
-  call->out.clear();
-  call->sent = 0;
-}
-
-void ClientSession::SendBlocked() {
-  std::vector<Call*> blocked;
-  blocked.swap(blocked_);
-  for (Call* call : blocked) call->is_blocked = false;
-  for (Call* call : blocked) Send(call);
-}
-
-void ClientSession::Resume(Call* call) {
-  if (call->stream > 0 && !call->is_blocked) Send(call);
-}
-
-void ClientSession::StartWaiting() {
-  while (!waiting_.empty() && IsOpen() && streams_.used() < streams_most_) {
-    Call* call = waiting_.front();
-    waiting_.pop_front();
-    Open(call);
-  }
-}
+void ClientSession::Resume(Call* call) { nghttp2_session_resume_data(session_, call->stream); }
 
 void ClientSession::Finish(Call* call, uint32_t http2_error) {
-  if (call->stream > 0) streams_.Close(call);
-  if (std::exchange(call->is_blocked, false)) std::erase(blocked_, call);
-  if (!waiting_.empty()) StartWaiting();
-  handler_->OnEnd(call, http2_error);
-  Recycle(call);
-}
-
-void ClientSession::Recycle(Call* call) {
+  under_way_--;
   call->stream = -1;
+  handler_->OnEnd(call, http2_error);
   free_.push_back(call);
 }
 
+bool ClientSession::Receive(std::string_view bytes) {
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.data());
+  const ssize_t taken = nghttp2_session_mem_recv(session_, data, bytes.size());
+  if (taken != static_cast<ssize_t>(bytes.size())) return false;
+  return nghttp2_session_want_read(session_) != 0 || nghttp2_session_want_write(session_) != 0;
+}
+
 void ClientSession::Produce(std::string* out) {
-  if (out->empty()) {
-    out->swap(out_);
-  } else {
-    out->append(out_);
-    out_.clear();
+  while (true) {
+    const uint8_t* data = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(session_, &data);
+    if (size <= 0) return;
+    out->append(reinterpret_cast<const char*>(data), static_cast<size_t>(size));
   }
 }
 
-bool ClientSession::IsOpen() const { return !is_going_away_ && streams_.has_numbers(); }
+bool ClientSession::IsOpen() const { return nghttp2_session_check_request_allowed(session_) != 0; }
 
 void ClientSession::Lost() {
-  is_going_away_ = true;
-  std::deque<Call*> waiting;
-  waiting.swap(waiting_);
-  for (Call* call : waiting) Finish(call, kConnectError);
-  streams_.Each([this](Call* call) { Finish(call, kConnectError); });
+  for (size_t at = 0; at < calls_.size(); at++) {
+    Call* call = calls_[at].get();
+    if (call->stream < 0) continue;
+    nghttp2_session_set_stream_user_data(session_, call->stream, nullptr);
+    Finish(call, NGHTTP2_CONNECT_ERROR);
+  }
 }
 
 }  // namespace metastore::load
