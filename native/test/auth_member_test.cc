@@ -1,5 +1,5 @@
-// Permissions in a whole member: where proposals, reads and watches are held to them, and from
-// which entry on a new table counts.
+// Permissions in a whole member: where proposals and reads are held to them, and from which entry
+// on a new table counts.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,19 +12,28 @@
 
 #include "intake/raft_request.h"
 #include "test/support/auth_tables.h"
+#include "test/support/auth_users.h"
 #include "test/support/transfer_harness.h"
-#include "test/support/watch_harness.h"
 
 namespace metastore::member {
 namespace {
 
 using auth::Caller;
 using auth::kCurrentAuthRevision;
+using auth_test::kBad;
 using auth_test::Key;
+using auth_test::kGhost;
+using auth_test::kNew;
+using auth_test::kNobody;
+using auth_test::kOld;
+using auth_test::kRevision;
+using auth_test::kRoot;
+using auth_test::kUser;
 using auth_test::kZero;
 using auth_test::MakeDisabled;
 using auth_test::MakeTable;
 using auth_test::TestUser;
+using auth_test::Users;
 using intake::Method;
 using member_test::Bytes;
 using member_test::Field;
@@ -34,19 +43,6 @@ using member_test::Outcome;
 using member_test::PutRequest;
 using member_test::ScratchDirectory;
 using member_test::TinyVoter;
-
-constexpr uint64_t kRevision = 11;
-constexpr Caller kUser{"u", kRevision};
-constexpr Caller kNobody{};
-constexpr Caller kGhost{"ghost", kRevision};
-constexpr Caller kRoot{"root", kCurrentAuthRevision};
-constexpr Caller kOld{"u", kRevision - 1};
-constexpr Caller kNew{"u", kRevision + 5};
-constexpr Caller kBad{"", 0, Code::kInvalidAuthToken};
-
-std::vector<TestUser> Users() {
-  return {{"root", true}, {"u", false, {{"a/", "b/"}, Key("k")}, {{"a/", "b/"}, Key("w")}}};
-}
 
 /// A request that TypeScript decides.
 const std::string kInternal = Field(1301, Number(1, 5));
@@ -290,34 +286,6 @@ TEST_P(AuthMemberTest, WhatOthersCheckIsNotCheckedHere) {
   EXPECT_EQ(core.CheckRange(kNobody, false, "k", ""), Code::kUserEmpty);
 }
 
-/// A stepped core with a read that has been released and not served: what changes now, counts.
-TEST(AuthStepped, ATableThatComesBetweenWaitAndReadCounts) {
-  ScratchDirectory directory;
-  MemberOptions options = OptionsFor(directory.path(), EngineKind::kMemory);
-  options.stepped = true;
-  TinyVoter voter(options);
-  ASSERT_TRUE(voter.Open().ok());
-  MemberCore& core = voter.core();
-  core.SetAuth(MakeTable(kRevision, Users()));
-  const auto read_with = [&](uint64_t ticket, const Caller& caller, apply::PermissionTable table) {
-    EXPECT_EQ(voter.Submit(ticket, Method::kRange, Bytes(1, "k"), caller), Code::kOk);
-    voter.Turn();
-    EXPECT_FALSE(voter.results.contains(ticket)) << "no executor has run";
-    core.SetAuth(std::move(table));
-    while (core.Step(StepExecutor::kRead)) {
-    }
-    voter.Turn();
-    return voter.results[ticket].code;
-  };
-  const Caller current{"u", kCurrentAuthRevision};
-  EXPECT_EQ(read_with(1, current, MakeTable(kRevision + 1, {{"u"}})), Code::kPermissionDenied);
-  EXPECT_EQ(read_with(2, current, MakeTable(kRevision + 2, Users())), Code::kOk);
-  EXPECT_EQ(read_with(3, {"u", kRevision + 2}, MakeTable(kRevision + 3, Users())),
-            Code::kAuthOldRevision);
-  EXPECT_EQ(read_with(4, kNobody, MakeDisabled(kRevision + 4)), Code::kOk);
-  EXPECT_EQ(read_with(5, kNobody, MakeTable(kRevision + 4, Users())), Code::kUserEmpty);
-}
-
 // ---- Starts and snapshots. -------------------------------------------------------------------
 
 /// Stores that auth is on, and makes that durable without the log.
@@ -368,90 +336,6 @@ TEST_P(AuthMemberTest, AfterAnInstallNobodyPassesBeforeTheTable) {
   target.core().SetAuth(MakeTable(kRevision, Users()));
   EXPECT_EQ(target.Call(Method::kRange, Bytes(1, "k")).code, Code::kUserEmpty);
   EXPECT_EQ(target.Call(Method::kRange, Bytes(1, "k"), kUser).code, Code::kOk);
-}
-
-// ---- Watches. --------------------------------------------------------------------------------
-
-class AuthWatchTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    tables_.Set(MakeTable(kRevision, Users()));
-    harness_.Open(1);
-  }
-  static watch::HubOptions Options(const auth::TableSlot* tables) {
-    watch::HubOptions options = watch_test::ManualOptions();
-    options.tables = tables;
-    return options;
-  }
-  /// The reason of a refusal, or "" for a watcher.
-  std::string Create(const watch_test::CreateOptions& options, const Caller& caller) {
-    EXPECT_TRUE(harness_.hub->Request(1, watch_test::CreateBytes(options), caller).ok());
-    harness_.Run();
-    const watch_test::Response response = harness_.Must(1);
-    EXPECT_TRUE(response.created);
-    EXPECT_EQ(response.canceled, response.watch_id == -1);
-    return response.cancel_reason;
-  }
-
-  auth::TableSlot tables_;
-  watch_test::Harness harness_{Options(&tables_)};
-  const std::string denied_ = GrpcText(Code::kPermissionDenied);
-};
-
-TEST_F(AuthWatchTest, NeedsTheRightToReadWhatItNames) {
-  EXPECT_EQ(Create({.key = "k"}, kUser), "");
-  EXPECT_EQ(Create({.key = "a/", .end = "b/"}, kUser), "");
-  EXPECT_EQ(Create({.key = "m"}, kUser), denied_);
-  EXPECT_EQ(Create({.key = "w"}, kUser), denied_);
-  EXPECT_EQ(Create({.key = "k", .end = kZero}, kUser), denied_);
-  EXPECT_EQ(Create({.key = "a/", .end = kZero}, kUser), denied_);
-  EXPECT_EQ(Create({}, kUser), denied_);
-  EXPECT_EQ(Create({.end = kZero}, kUser), denied_);
-  EXPECT_EQ(Create({.end = kZero}, kRoot), "");
-  EXPECT_EQ(Create({.key = "k"}, kGhost), denied_);
-  EXPECT_EQ(Create({.key = "k"}, kNew), "");
-  EXPECT_EQ(Create({.key = "k"}, kOld),
-            "rpc error: code = InvalidArgument desc = etcdserver: revision of auth store is old");
-  EXPECT_EQ(Create({.key = "k"}, kNobody),
-            "rpc error: code = InvalidArgument desc = etcdserver: user name is empty");
-  EXPECT_EQ(Create({.key = "k"}, kBad),
-            "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token");
-}
-
-TEST_F(AuthWatchTest, TheEmptyKeyIsTheLeastOne) {
-  tables_.Set(MakeTable(kRevision, {{"u", false, {Key(kZero)}}, {"all", false, {{kZero, ""}}}}));
-  EXPECT_EQ(Create({}, kUser), "");
-  EXPECT_EQ(Create({.end = kZero}, kUser), denied_);
-  EXPECT_EQ(Create({.end = kZero}, {"all", kRevision}), "");
-}
-
-TEST_F(AuthWatchTest, ItsPlaceIsBetweenNegativeStartsAndEmptyRanges) {
-  const std::string negative = "etcdserver: mvcc: required revision has been compacted";
-  EXPECT_EQ(Create({.key = "m", .start = -1}, kUser), negative);
-  EXPECT_EQ(Create({.key = "m", .start = -1}, kBad), negative);
-  EXPECT_EQ(Create({.key = "m", .end = "l"}, kUser), denied_);
-  EXPECT_EQ(Create({.key = "a/5", .end = "a/1"}, kUser), "mvcc: watcher range is empty");
-  EXPECT_EQ(Create({.key = "k", .id = 5}, kUser), "");
-  EXPECT_EQ(Create({.key = "m", .id = 5}, kUser), denied_);
-  EXPECT_EQ(Create({.key = "k", .id = 5}, kUser),
-            "mvcc: duplicate watch ID provided on the WatchStream");
-}
-
-TEST_F(AuthWatchTest, AWatcherOutlivesItsRight) {
-  ASSERT_EQ(Create({.key = "k"}, kUser), "");
-  tables_.Set(MakeTable(kRevision + 1, {{"u"}}));
-  harness_.Put("k", "1");
-  EXPECT_EQ(harness_.Must(1).events.size(), 1u);
-  EXPECT_EQ(Create({.key = "k"}, {"u", kCurrentAuthRevision}), denied_);
-}
-
-TEST_F(AuthWatchTest, OtherRequestsNeedNobody) {
-  ASSERT_EQ(Create({.key = "k"}, kUser), "");
-  ASSERT_TRUE(harness_.hub->Request(1, watch_test::ProgressBytes(), kBad).ok());
-  ASSERT_TRUE(harness_.hub->Request(1, watch_test::CancelBytes(0), kNobody).ok());
-  harness_.Run();
-  EXPECT_EQ(harness_.Must(1).watch_id, -1);
-  EXPECT_TRUE(harness_.Must(1).canceled);
 }
 
 // ---- Races. ----------------------------------------------------------------------------------

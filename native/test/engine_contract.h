@@ -103,6 +103,13 @@ std::optional<Row> GetAt(Engine* engine, const EngineSnapshot& snapshot, std::st
                          int64_t at);
 std::vector<std::string> AttachedTo(Engine* engine, const EngineSnapshot& snapshot, int64_t lease);
 
+/// All keys.
+inline KeyRange Everything() {
+  KeyRange range;
+  range.unbounded = true;
+  return range;
+}
+
 /// A directory that goes away with the object.
 class TemporaryDirectory {
  public:

@@ -215,6 +215,12 @@ inline std::string Story(const std::vector<Frame>& frames, uint32_t stream) {
   return story;
 }
 
+/// The error of the GOAWAY among these; -1 without one.
+inline int64_t Goaway(const std::vector<Frame>& frames) {
+  const auto found = Of(frames, NGHTTP2_GOAWAY);
+  return found.empty() ? -1 : static_cast<int64_t>(found[0].Number(4));
+}
+
 }  // namespace metastore::test
 
 #endif  // METASTORE_TEST_SUPPORT_PLANE_HARNESS_H_
