@@ -2,6 +2,7 @@
 // memory, and never in a crash. RFC 9113 by section.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -246,6 +247,28 @@ TEST(PlaneSessionHostile, LateFramesOfStreamsThatBothHaveEnded) {
   EXPECT_EQ(Story(h.Send(FrameClient::Data(1, "crossed")), 1), "");
   frames = h.Send(FrameClient::Reset(1, NGHTTP2_CANCEL) + FrameClient::Data(1, "late"));
   EXPECT_EQ(Story(frames, 1), "reset 5");
+}
+
+TEST(PlaneSessionHostile, SettingsComeBeforeAnswersToTheFirstBytes) {
+  const auto first_of = [](const std::function<std::string(FrameClient*)>& bytes) {
+    SessionHarness h;
+    h.options.max_concurrent_streams = 7;
+    h.Make();
+    const auto frames = h.Send(bytes(&h.client));
+    EXPECT_GE(frames.size(), 2u) << "something was answered";
+    if (frames.empty()) return std::string();
+    EXPECT_EQ(frames[0].type, NGHTTP2_SETTINGS);
+    return frames[0].payload;
+  };
+  const std::string settings = first_of([](FrameClient* client) {
+    // Data of a stream that the client has ended is answered beside nghttp2.
+    return FrameClient::Preface() + client->Headers(1, FrameClient::Grpc(kWatch)) +
+           FrameClient::Reset(1, NGHTTP2_CANCEL) + FrameClient::Data(1, "late");
+  });
+  const std::string streams("\0\3\0\0\0\7", 6);
+  EXPECT_NE(settings.find(streams), std::string::npos) << "also with what is written in";
+  first_of([](FrameClient*) { return FrameClient::Preface() + FrameClient::Data(1, "x"); });
+  first_of([](FrameClient*) { return std::string("GET / HTTP/1.1\r\n\r\n, and more"); });
 }
 
 TEST(PlaneSessionHostile, StreamNumbersThatGoBack) {

@@ -253,25 +253,17 @@ void ServerSession::Produce(std::string* out, size_t most, int64_t now_ns) {
   TellCalls();
   out_ = out;
   out_most_ = most < SIZE_MAX - out->size() ? out->size() + most : SIZE_MAX;
+  // SETTINGS come before everything, also before what a client's first bytes may have provoked
+  // (RFC 9113, section 3.4).
+  if (is_first_output_) TakeSettings(out);
   out->append(raw_);
   raw_.clear();
   while (!is_failed_ && out->size() < out_most_) {
-    const uint8_t* frame = nullptr;
     const size_t at = out->size();
-    const ssize_t length = nghttp2_session_mem_send(session_, &frame);
-    METASTORE_CHECK(length != NGHTTP2_ERR_NOMEM, "no memory for a frame");
-    if (length < 0) {
-      Fail(NGHTTP2_INTERNAL_ERROR, "");
-      break;
-    }
-    if (length == 0) {
-      // Calls that hear that their messages have left may have more to say.
-      if (out->size() == at && credited_.empty()) break;
-      TellCalls();
-      continue;
-    }
-    out->append(reinterpret_cast<const char*>(frame), static_cast<size_t>(length));
-    if (is_first_output_) AnnounceStreams(out->data() + at, static_cast<size_t>(length));
+    if (TakeFrame(out) != 0) continue;
+    // Calls that hear that their messages have left may have more to say.
+    if (is_failed_ || (out->size() == at && credited_.empty())) break;
+    TellCalls();
   }
   out->append(raw_);
   raw_.clear();
@@ -280,8 +272,23 @@ void ServerSession::Produce(std::string* out, size_t most, int64_t now_ns) {
   if (!parked_.empty()) ServeParked();
 }
 
-void ServerSession::AnnounceStreams(char* settings, size_t length) {
+size_t ServerSession::TakeFrame(std::string* out) {
+  const uint8_t* frame = nullptr;
+  const ssize_t length = nghttp2_session_mem_send(session_, &frame);
+  METASTORE_CHECK(length != NGHTTP2_ERR_NOMEM, "no memory for a frame");
+  if (length < 0) {
+    Fail(NGHTTP2_INTERNAL_ERROR, "");
+    return 0;
+  }
+  out->append(reinterpret_cast<const char*>(frame), static_cast<size_t>(length));
+  return static_cast<size_t>(length);
+}
+
+void ServerSession::TakeSettings(std::string* out) {
   is_first_output_ = false;
+  const size_t begin = out->size();
+  const size_t length = TakeFrame(out);
+  char* const settings = out->data() + begin;
   for (size_t at = kFrameHeaderBytes; at + kSettingBytes <= length; at += kSettingBytes) {
     if (settings[at + 1] != NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS) continue;
     for (size_t i = 0; i < 4; ++i) {

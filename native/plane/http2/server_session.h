@@ -73,7 +73,10 @@ class ServerSession final : public Session {
   enum class DrainStep : uint8_t { kNone, kAnnounced, kFinal };
 
   void Feed(std::string_view bytes);
-  void AnnounceStreams(char* settings, size_t length);
+  /// Appends the next frame of nghttp2's; its size, 0 without one.
+  size_t TakeFrame(std::string* out);
+  /// Appends the first frame, with the number of streams that may be open written in.
+  void TakeSettings(std::string* out);
 
   // requests.cc: what nghttp2 has read.
   void OnRequest(int32_t id, bool is_end);
@@ -172,7 +175,7 @@ class ServerSession final : public Session {
   // Calls that wait until they may be served, and those that have waited and are being served.
   std::deque<Stream*> parked_;
   size_t resumed_ = 0;
-  // Frames that are not nghttp2's; they go first.
+  // Frames that are not nghttp2's; they go first, but for SETTINGS.
   std::string raw_;
   // Where Produce writes; null outside of it.
   std::string* out_ = nullptr;

@@ -45,9 +45,7 @@ class OutputChecker {
   }
 
   void Frame(uint8_t type, uint8_t flags, uint32_t id, size_t length, uint32_t first) {
-    // A client that does not speak HTTP/2 is sent away at once.
-    METASTORE_CHECK(!is_first_ || type == NGHTTP2_SETTINGS || type == NGHTTP2_GOAWAY,
-                    "the first frame is SETTINGS");
+    METASTORE_CHECK(!is_first_ || type == NGHTTP2_SETTINGS, "the first frame is SETTINGS");
     is_first_ = false;
     switch (type) {
       case NGHTTP2_DATA:
