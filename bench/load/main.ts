@@ -8,7 +8,7 @@ import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../../src/base/package.js';
-import { type JavaScriptCost, javaScriptCost } from './measure/javascript.js';
+import { type JavaScriptCost, javaScriptCost, warmUpLooks } from './measure/javascript.js';
 import { fill, measure, type Sample, type Timing } from './measure/sample.js';
 import { type Place, places, startTarget, type Target } from './measure/targets.js';
 import { barChart } from './report/chart.js';
@@ -85,7 +85,9 @@ async function runReads(target: Target, round: number): Promise<void> {
   // Once without looking, for what only the first reads cost.
   const [first = 0] = readRates;
   await javaScriptCost(target, first, 1).catch(() => null);
-  for (const rate of readRates) {
+  await warmUpLooks(target);
+  // Turned in every other round, so that what still changes with time is not taken for the rate's.
+  for (const rate of round % 2 === 0 ? readRates : [...readRates].reverse()) {
     const what = `round ${round + 1}: ${rate} reads/s ${target.server}`;
     try {
       const cost = { ...(await javaScriptCost(target, rate, timing.seconds)), round };
