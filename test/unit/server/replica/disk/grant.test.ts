@@ -3,8 +3,8 @@
 
 import t from 'tap';
 
-import type { RawNode } from '../../../../src/raft/index.js';
-import { Grant } from '../../../../src/server/replica/disk/grant.js';
+import type { RawNode } from '../../../../../src/raft/index.js';
+import { Grant } from '../../../../../src/server/replica/disk/grant.js';
 
 function made(runOperations = 100) {
   const events: string[] = [];

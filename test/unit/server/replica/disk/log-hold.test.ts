@@ -4,9 +4,9 @@
 
 import t from 'tap';
 
-import { ProgressState } from '../../../../src/raft/index.js';
-import { LogHold } from '../../../../src/server/replica/disk/log-hold.js';
-import { ManualClock } from '../../../support/fakes/manual-clock.js';
+import { ProgressState } from '../../../../../src/raft/index.js';
+import { LogHold } from '../../../../../src/server/replica/disk/log-hold.js';
+import { ManualClock } from '../../../../support/fakes/manual-clock.js';
 
 function made() {
   const clock = new ManualClock();

@@ -12,12 +12,12 @@ import {
   makeEntry,
   makeMessage,
   type Snapshot,
-} from '../../../../src/raft/index.js';
-import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
-import { appendRuns, Writes } from '../../../../src/server/replica/disk/writes.js';
-import { NativePayload, ReceivedPayload } from '../../../../src/storage/entry-run.js';
-import type { InstalledSnapshot, Recovered } from '../../../../src/storage/native.js';
-import { ManualClock } from '../../../support/fakes/manual-clock.js';
+} from '../../../../../src/raft/index.js';
+import { LogStorage } from '../../../../../src/server/replica/disk/log-storage.js';
+import { appendRuns, Writes } from '../../../../../src/server/replica/disk/writes.js';
+import { NativePayload, ReceivedPayload } from '../../../../../src/storage/entry-run.js';
+import type { InstalledSnapshot, Recovered } from '../../../../../src/storage/native.js';
+import { ManualClock } from '../../../../support/fakes/manual-clock.js';
 
 const run = new Uint8Array(100);
 const otherRun = new Uint8Array(10);

@@ -2,11 +2,11 @@
 // log. What Raft reads must be the log, wherever its parts are kept.
 
 import t from 'tap';
-import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../../src/raft/index.js';
-import { Prng } from '../../../../src/server/election/prng.js';
-import { LogStorage } from '../../../../src/server/replica/disk/log-storage.js';
-import { NativePayload, ReceivedPayload } from '../../../../src/storage/entry-run.js';
-import type { Recovered } from '../../../../src/storage/native.js';
+import { type Entry, EntryType, emptyConfState, makeEntry } from '../../../../../src/raft/index.js';
+import { Prng } from '../../../../../src/server/election/prng.js';
+import { LogStorage } from '../../../../../src/server/replica/disk/log-storage.js';
+import { NativePayload, ReceivedPayload } from '../../../../../src/storage/entry-run.js';
+import type { Recovered } from '../../../../../src/storage/native.js';
 
 /** A native log that holds what the model holds. */
 function double(model: Map<number, Entry>) {

@@ -3,12 +3,12 @@
 
 import t from 'tap';
 
-import { createLogger } from '../../../../src/base/log/logger.js';
+import { createLogger } from '../../../../../src/base/log/logger.js';
 import {
   type CheckpointPolicy,
   Checkpoints,
-} from '../../../../src/server/replica/disk/checkpoints.js';
-import type { CoreStatus } from '../../../../src/storage/native.js';
+} from '../../../../../src/server/replica/disk/checkpoints.js';
+import type { CoreStatus } from '../../../../../src/storage/native.js';
 
 const log = createLogger(
   { level: 'fatal', format: 'json', outputs: [] },
