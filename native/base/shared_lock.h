@@ -32,6 +32,7 @@ class SharedLock {
   void lock() { METASTORE_CHECK(pthread_rwlock_wrlock(&lock_) == 0, "write lock"); }
   void unlock() { pthread_rwlock_unlock(&lock_); }
   void lock_shared() { METASTORE_CHECK(pthread_rwlock_rdlock(&lock_) == 0, "read lock"); }
+  bool try_lock_shared() { return pthread_rwlock_tryrdlock(&lock_) == 0; }
   void unlock_shared() { pthread_rwlock_unlock(&lock_); }
 
  private:

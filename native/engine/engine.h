@@ -141,6 +141,14 @@ class Engine {
   virtual Status Scan(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at,
                       bool keys_only, VersionVisitor visit) = 0;
 
+  /// As Scan, when that needs neither disk nor a wait, nor a look at more than `most` keys: false,
+  /// whatever has been visited, when it might.
+  virtual bool ScanResident(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at,
+                            size_t most, VersionVisitor visit) {
+    (void)snapshot, (void)range, (void)at, (void)most, (void)visit;
+    return false;
+  }
+
   /// Visits every stored version, tombstones too, in ascending (main, sub), from `from` on while
   /// main <= to_main.
   virtual Status ScanRevisions(const EngineSnapshot& snapshot, Revision from, int64_t to_main,

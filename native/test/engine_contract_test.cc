@@ -94,6 +94,47 @@ TEST_P(EngineContract, RangesHaveBounds) {
   EXPECT_EQ(keys("e", "", true), "");
 }
 
+TEST_P(EngineContract, ShortRangesAreResident) {
+  script_->Next();
+  const auto key = [](int i) { return "k" + std::to_string(100 + i); };
+  for (int i = 0; i < 80; ++i) script_->Put(key(i), "old");
+  script_->Next();
+  for (int i = 0; i < 40; ++i) script_->Put(key(i), key(i));
+  for (int i = 40; i < 80; ++i) script_->Delete(key(i));
+  script_->Commit();
+  const auto snapshot = script_->Pin();
+  // False when it is not served; else it has to be what Scan shows.
+  const auto served = [&](const std::string& start, const std::string& end, int64_t at) {
+    const KeyRange range{start, end, false};
+    std::vector<Row> rows;
+    const bool whole =
+        engine_->ScanResident(*snapshot, range, at, 32, [&](const VersionView& view) {
+          rows.push_back(RowOf(view));
+          return true;
+        });
+    if (!whole) return false;
+    EXPECT_EQ(rows, ScanAll(engine_.get(), *snapshot, range, at)) << start << " " << end;
+    return true;
+  };
+  for (const int count : {0, 1, 10, 31, 32}) {
+    EXPECT_TRUE(served(key(3), key(3 + count), snapshot->revision)) << count;
+  }
+  EXPECT_TRUE(served(key(5), key(3), snapshot->revision));
+  EXPECT_TRUE(served("x", "y", snapshot->revision));
+  // One key too many, and keys that do not show: they take time as well.
+  EXPECT_FALSE(served(key(3), key(36), snapshot->revision));
+  EXPECT_FALSE(served(key(45), key(79), snapshot->revision));
+  served(key(3), key(13), snapshot->revision - 1);
+  // Who has seen enough does not need the rest.
+  int seen = 0;
+  const auto three = [&](const VersionView&) { return ++seen < 3; };
+  EXPECT_TRUE(engine_->ScanResident(*snapshot, Everything(), snapshot->revision, 32, three));
+  EXPECT_EQ(seen, 3);
+  // Out of files it may take the disk, or not; what is served is right.
+  ASSERT_TRUE(engine_->Flush().ok());
+  served(key(3), key(13), snapshot->revision);
+}
+
 TEST_P(EngineContract, VisitorsStopScans) {
   script_->Next();
   for (int i = 0; i < 2000; ++i) script_->Put("k" + std::to_string(10000 + i), "v");

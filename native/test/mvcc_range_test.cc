@@ -214,6 +214,55 @@ TEST_F(MvccRange, Filters) {
   EXPECT_FALSE(h.reply.more);
 }
 
+/// The harness compares what is served so with what reader threads would say.
+TEST(MvccRangeResident, ShortRangesNeedNoOtherThread) {
+  MvccHarness h;
+  const auto key = [](int i) { return "k" + std::to_string(100 + i); };
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(h.Put(key(i), "v").ok());
+  const auto served = [&](int count, int64_t limit = 0, bool count_only = false) {
+    const std::string end = key(count);
+    codec::RangeRequest request = RangeOf("k100", end);
+    request.limit = limit;
+    request.count_only = count_only;
+    EXPECT_TRUE(h.Range(request).ok());
+    EXPECT_EQ(h.reply.count, count);
+    return h.served_resident;
+  };
+  EXPECT_TRUE(served(1));
+  EXPECT_TRUE(served(32));
+  EXPECT_TRUE(served(32, 10));
+  EXPECT_TRUE(served(32, 0, true));
+  EXPECT_FALSE(served(33));
+  EXPECT_FALSE(served(33, 0, true));
+  // A page of a long range: the rest has to be counted, up to as many keys again.
+  EXPECT_TRUE(served(42, 10));
+  EXPECT_FALSE(served(43, 10));
+  // All keys are counted without a look at them.
+  codec::RangeRequest everything = RangeOf(kZero, kZero);
+  everything.limit = 10;
+  ASSERT_TRUE(h.Range(everything).ok());
+  EXPECT_TRUE(h.served_resident);
+  EXPECT_EQ(h.reply.count, 50);
+  everything.sort_order = 2;
+  ASSERT_TRUE(h.Range(everything).ok());
+  EXPECT_FALSE(h.served_resident);
+}
+
+TEST(MvccRangeResident, NeitherAreManyBytes) {
+  MvccHarness h;
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(h.Put("k" + std::to_string(i), std::string(16000, 'v')).ok());
+  }
+  ASSERT_TRUE(h.Range("k0", "k4").ok());
+  EXPECT_TRUE(h.served_resident);
+  ASSERT_TRUE(h.Range("k0", "k5").ok());
+  EXPECT_FALSE(h.served_resident);
+  EXPECT_EQ(h.reply.kvs.size(), 5u);
+  // Errors are told at once, too.
+  EXPECT_EQ(h.Range("k0", "k5", 100).code(), Code::kFutureRevision);
+  EXPECT_TRUE(h.served_resident);
+}
+
 TEST_F(MvccRange, DescendingLimitOverManyKeys) {
   for (int i = 0; i < 5000; i++) {
     h.Begin();

@@ -55,6 +55,8 @@ class MemoryEngine final : public Engine, public Warming {
   Status GetRevision(const EngineSnapshot& snapshot, Revision rev, VersionVisitor visit) override;
   Status Scan(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, bool keys_only,
               VersionVisitor visit) override;
+  bool ScanResident(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, size_t most,
+                    VersionVisitor visit) override;
   Status ScanRevisions(const EngineSnapshot& snapshot, Revision from, int64_t to_main,
                        VersionVisitor visit) override;
   Status GetMeta(const EngineSnapshot& snapshot, std::string_view key,
@@ -76,6 +78,7 @@ class MemoryEngine final : public Engine, public Warming {
   void CommitRows(const Batch& batch);
   void CountRemoved(const std::vector<VersionRef>& removed);
   /// Collects what is visible among the next `limit` keys; false when the range has ended.
+  /// index_lock_ held.
   bool Collect(const KeyRange& range, std::string* from, int64_t at, size_t limit,
                std::vector<VersionRef>* out) const;
 
@@ -255,7 +258,6 @@ Status MemoryEngine::GetRevision(const EngineSnapshot& snapshot, Revision rev,
 bool MemoryEngine::Collect(const KeyRange& range, std::string* from, int64_t at, size_t limit,
                            std::vector<VersionRef>* out) const {
   out->clear();
-  std::shared_lock guard(index_lock_);
   auto cursor = index_.LowerBound(*from);
   for (size_t seen = 0; cursor.Valid(); cursor.Next(), ++seen) {
     const auto* entry = static_cast<const KeyEntry*>(cursor.entry());
@@ -279,12 +281,32 @@ Status MemoryEngine::Scan(const EngineSnapshot& snapshot, const KeyRange& range,
   std::vector<VersionRef> piece;
   bool more = true;
   for (size_t limit = kFirstPiece; more; limit = std::min(limit * 2, kLargestPiece)) {
-    more = Collect(range, &from, at, limit, &piece);
+    {
+      std::shared_lock guard(index_lock_);
+      more = Collect(range, &from, at, limit, &piece);
+    }
     for (const VersionRef& version : piece) {
       if (!visit(version->view())) return Status::Ok();
     }
   }
   return Status::Ok();
+}
+
+bool MemoryEngine::ScanResident(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at,
+                                size_t most, VersionVisitor visit) {
+  METASTORE_CHECK(at <= snapshot.revision, "reads stay within what is pinned");
+  std::string from(range.start);
+  std::vector<VersionRef> piece;
+  bool more = false;
+  {
+    std::shared_lock guard(index_lock_, std::try_to_lock);
+    if (!guard.owns_lock()) return false;
+    more = Collect(range, &from, at, most, &piece);
+  }
+  for (const VersionRef& version : piece) {
+    if (!visit(version->view())) return true;
+  }
+  return !more;
 }
 
 Status MemoryEngine::ScanRevisions(const EngineSnapshot& snapshot, Revision from, int64_t to_main,

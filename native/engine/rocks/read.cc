@@ -276,6 +276,25 @@ Status RocksEngine::Scan(const EngineSnapshot& snapshot, const KeyRange& range, 
   return rows.status();
 }
 
+bool RocksEngine::ScanResident(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at,
+                               size_t most, VersionVisitor visit) {
+  METASTORE_CHECK(at <= snapshot.revision, "reads stay within what is pinned");
+  if (at < snapshot.revision) return false;
+  if (!range.unbounded && range.end <= range.start) return true;
+  rocksdb::ReadOptions options = At(snapshot);
+  // Reaching what is not in memory, or many removed rows, ends the walk with a status.
+  options.read_tier = rocksdb::kBlockCacheTier;
+  options.max_skippable_internal_keys = most;
+  Rows rows(Of(snapshot), kKey, options, std::string(range.start),
+            range.unbounded ? std::string() : std::string(range.end));
+  for (size_t seen = 0; rows.Valid(); rows.Next(), ++seen) {
+    VersionView view;
+    if (seen == most || !DecodeKeyRow(rows.key(), rows.value(), &view).ok()) return false;
+    if (!visit(view)) return true;
+  }
+  return rows.status().ok();
+}
+
 Status RocksEngine::ScanHistoric(const RocksSnapshot& snapshot, const KeyRange& range, int64_t at,
                                  VersionVisitor visit) {
   if (at < 0) return Status::Ok();

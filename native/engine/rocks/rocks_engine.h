@@ -91,6 +91,8 @@ class RocksEngine final : public Engine {
   Status GetRevision(const EngineSnapshot& snapshot, Revision rev, VersionVisitor visit) override;
   Status Scan(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, bool keys_only,
               VersionVisitor visit) override;
+  bool ScanResident(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, size_t most,
+                    VersionVisitor visit) override;
   Status ScanRevisions(const EngineSnapshot& snapshot, Revision from, int64_t to_main,
                        VersionVisitor visit) override;
   Status GetMeta(const EngineSnapshot& snapshot, std::string_view key,

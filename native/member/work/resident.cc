@@ -14,11 +14,11 @@ namespace {
 /// Times up to here fall into the first bucket of their metric, and are counted together.
 constexpr double kQuickSeconds = 0.0001;
 
-/// Whether the bytes ask for one key in a way that is served here.
-bool IsPointRead(std::string_view request, bool confirmed, codec::RangeRequest* range) {
+/// Whether the bytes ask for what may be served here, if it is in memory.
+bool IsServedHere(std::string_view request, bool confirmed, codec::RangeRequest* range) {
   *range = {};
   if (!codec::Decode(request, range).ok()) return false;
-  if (!range->range_end.empty() || (!range->serializable && !confirmed)) return false;
+  if (!range->serializable && !confirmed) return false;
   return intake::CheckRange(*range) == Code::kOk;
 }
 
@@ -40,7 +40,7 @@ const View& ResidentReads::Current(const Store& store) {
 bool ResidentReads::Serve(std::string_view request, const auth::Caller& caller, bool confirmed,
                           Code* code, std::string* reply) {
   codec::RangeRequest range;
-  if (!IsOpen() || !IsPointRead(request, confirmed, &range)) return false;
+  if (!IsOpen() || !IsServedHere(request, confirmed, &range)) return false;
   if (caller.refusal != Code::kOk) return false;
   Stopwatch stopwatch;
   const size_t begin = reply->size();
@@ -79,7 +79,8 @@ void ResidentReads::ServeAll(std::span<const Question> questions, Answer answer)
   size_t count = 0;
   for (size_t i = 0; i < questions.size(); ++i) {
     const Question& question = questions[i];
-    if (!IsPointRead(question.request, question.confirmed, &ranges[count])) continue;
+    if (!IsServedHere(question.request, question.confirmed, &ranges[count])) continue;
+    if (!ranges[count].range_end.empty()) continue;
     keys[count] = ranges[count].key;
     places[count++] = i;
   }

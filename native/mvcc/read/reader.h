@@ -96,7 +96,7 @@ class ViewReader final : public Reader {
 };
 
 /// A pinned view, read as far as that needs no disk: whatever else it comes to fails, and the
-/// reader is `away` from then on. For point reads.
+/// reader is `away` from then on. Ranges are read as far as they are short.
 class ResidentReader final : public Reader {
  public:
   ResidentReader(Engine* engine, const View& view) : engine_(engine), view_(view) {}

@@ -25,7 +25,6 @@ Status StoreImpl::Range(const View& view, const codec::RangeRequest& request,
 
 bool StoreImpl::RangeResident(const View& view, const codec::RangeRequest& request,
                               const HeaderInfo& header, std::string* reply, Status* status) const {
-  if (!request.range_end.empty()) return false;
   const ResidentReader reader(engine_.get(), view);
   Status outcome = mvcc::Range(reader, request, HeaderAt(header, view.revision), reply);
   if (reader.away()) return false;

@@ -51,6 +51,10 @@ class SharedEngine final : public Engine {
               VersionVisitor visit) override {
     return engine_->Scan(snapshot, range, at, keys_only, visit);
   }
+  bool ScanResident(const EngineSnapshot& snapshot, const KeyRange& range, int64_t at, size_t most,
+                    VersionVisitor visit) override {
+    return engine_->ScanResident(snapshot, range, at, most, visit);
+  }
   Status ScanRevisions(const EngineSnapshot& snapshot, Revision from, int64_t to_main,
                        VersionVisitor visit) override {
     return engine_->ScanRevisions(snapshot, from, to_main, visit);
@@ -165,6 +169,16 @@ class MvccHarness {
     bytes.clear();
     const ViewRef view = store->Pin();
     Status status = store->Range(*view, request, header, &bytes);
+    std::string resident = "before";
+    Status outcome;
+    served_resident = store->RangeResident(*view, request, header, &resident, &outcome);
+    if (served_resident) {
+      // Wherever it is served from, the answer is the same.
+      EXPECT_EQ(outcome.code(), status.code());
+      EXPECT_EQ(resident, "before" + bytes);
+    } else {
+      EXPECT_EQ(resident, "before");
+    }
     reply = ParseRange(bytes);
     return status;
   }
@@ -215,6 +229,8 @@ class MvccHarness {
   bool in_run = false;
   std::string bytes;
   Reply reply;
+  /// Whether the last Range was one that needs no other thread.
+  bool served_resident = false;
   LeaseRow granted;
   std::vector<codec::AlarmMember> alarms;
 };
