@@ -110,13 +110,15 @@ void HotCall::Leave() {
 
 void HotCall::OnResult(Code code, std::string_view reply) {
   if (state_ == State::kOver || foreign_) return;
-  const bool changes_nothing = code == Code::kOk && !is_proposal();
-  if (changes_nothing && wire_->Postpone(reply.size(), message_.size())) {
-    Leave();
-    state_ = State::kPostponed;
-    return;
-  }
-  Answer(code, reply, true);
+  if (!IsPostponed(code, reply)) Answer(code, reply, true);
+}
+
+bool HotCall::IsPostponed(Code code, std::string_view reply) {
+  if (code != Code::kOk || is_proposal()) return false;
+  if (!wire_->Postpone(reply.size(), message_.size())) return false;
+  Leave();
+  state_ = State::kPostponed;
+  return true;
 }
 
 void HotCall::OnAgain() {

@@ -95,6 +95,8 @@ void HotLane::ServeGathered() {
       HotCall* call = std::exchange(gathered_[at + i].call, nullptr);
       call->state_ = HotCall::State::kServing;
       call->wire_->Accept(call->message_.size());
+      // All of these were let in before the first of them was answered.
+      if (call->IsPostponed(code, reply)) return;
       call->Answer(code, reply, true);
     };
     resident_->ServeAll({questions.data(), count}, answer);

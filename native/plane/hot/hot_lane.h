@@ -124,6 +124,8 @@ class HotCall final : public Call {
   void HandOver();
   /// Answers. `accepted`: what had been asked for was taken in before it came to this.
   void Answer(Code code, std::string_view reply, bool accepted);
+  /// The client leaves too much untaken to be given this read's answer: it is asked again later.
+  bool IsPostponed(Code code, std::string_view reply);
   HotRequest KindOf(bool is_proposal) const;
   bool waits() const { return state_ == State::kProposed || state_ == State::kReadWaits; }
   /// It is no longer under way.
