@@ -25,15 +25,15 @@ export const watches: readonly Step[] = [
   run('watch w/a w/c --rev=${start+2}', { streaming: { lines: 9 } }),
   run('watch w/ --prefix --rev=${start+1} --hex', { streaming: { lines: 15 } }),
   run('watch w/a --rev=${start+1} --hex -w json', { streaming: { lines: 1 } }),
-  run('watch w/a --rev=${start+1} -w fields', { streaming: { lines: 20 } }),
+  run('watch w/a --rev=${start+1} -w fields', { streaming: { lines: 25 } }),
   run(['watch', '', '--prefix', '--rev=${start+4}'], { streaming: { lines: 6 } }),
-  run('watch w/ --prefix', { streaming: { lines: 8, during: live } }),
+  run('watch w/ --prefix', { streaming: { lines: 9, during: live } }),
   run('watch w/ --prefix --prev-kv -w json', {
-    streaming: { lines: 3, during: [...live, words('put w/b again')] },
+    streaming: { lines: 4, during: [...live, words('put w/b again')] },
   }),
   run('watch w/a --rev=${start+12}', {
     streaming: {
-      lines: 3,
+      lines: 9,
       during: [words('put w/a early'), words('put w/a right'), words('put w/a late')],
     },
   }),
@@ -42,11 +42,11 @@ export const watches: readonly Step[] = [
     streaming: { lines: 2 },
     normalize: (text) => text.split('\n').slice(0, 1).join('\n'),
   }),
-  run(['watch', 'w/a', '--rev=${start+1}', '--', 'sh', '-c', show], { streaming: { lines: 12 } }),
+  run(['watch', 'w/a', '--rev=${start+1}', '--', 'sh', '-c', show], { streaming: { lines: 40 } }),
   run(['watch', '--rev=${start+2}', 'w/', '--prefix', '--', 'echo', 'event'], {
-    streaming: { lines: 16 },
+    streaming: { lines: 56 },
   }),
-  run('watch -i', { stdin: 'watch w/a --rev=${start+1}\n', streaming: { lines: 9 } }),
+  run('watch -i', { stdin: 'watch w/a --rev=${start+1}\n', streaming: { lines: 30 } }),
   run('watch -i', {
     stdin: 'watch w/b\nwatch w/c --prefix\n',
     streaming: { lines: 6, during: [words('put w/b i'), words('put w/c/d i')] },
