@@ -86,7 +86,7 @@ overEach(t, 'slow readers', async (t, transport) => {
     );
 
     await t.test('answers of 4 MiB on many connections, beside a client that reads its own', (t) =>
-      // Without the budget: CROWD times 4 MiB. What the allocator keeps of thrown away answers counts.
+      // 800 MiB without a budget. What the allocator keeps of thrown away answers counts.
       subject.endure(t, 4 * BUDGET_MIB, async () => {
         const reader = new EtcdClient(subject.member.endpoint);
         const read = () => reader.range(bigKeys);
