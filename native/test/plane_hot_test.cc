@@ -155,22 +155,22 @@ TEST_P(PlaneHot, WithoutSoloALinearizableReadWaitsForARound) {
 
 TEST_P(PlaneHot, RangesOfManyKeysGoToTheReaders) {
   // Up to 32 keys in memory are few.
-  for (char last = 'a'; last < 'a' + 33; ++last) {
+  for (char last = 'A'; last < 'A' + 33; ++last) {
     ASSERT_EQ(hot.Call("Put", PutRequest(std::string("k") + last, "v")).status, 0);
   }
   const auto through = [](char last) {
     return Bytes(1, "k") + Bytes(2, std::string("k") + static_cast<char>(last + 1));
   };
-  const std::string few = through('a' + 31);
+  const std::string few = through('A' + 31);
   const CallId at_once = hot.Send("Range", few);
   ASSERT_TRUE(hot.answer(at_once).has_value());
   EXPECT_EQ(hot.Wait(at_once).reply, hot.voter.Call(intake::Method::kRange, few).reply);
-  const std::string many = through('a' + 32);
+  const std::string many = through('A' + 32);
   const CallId range = hot.Send("Range", many);
   EXPECT_FALSE(hot.answer(range).has_value());
   EXPECT_EQ(hot.Wait(range).reply, hot.voter.Call(intake::Method::kRange, many).reply);
   // A transaction that only reads, at once as well: no round under solo.
-  const std::string txn = Bytes(2, Bytes(1, RangeOf("ka")));
+  const std::string txn = Bytes(2, Bytes(1, RangeOf("kA")));
   EXPECT_EQ(hot.Call("Txn", txn).reply, hot.voter.Call(intake::Method::kTxn, txn).reply);
 }
 
