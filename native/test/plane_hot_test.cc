@@ -75,6 +75,9 @@ TEST_P(PlaneHot, ReadsThatComeTogetherAreServedTogether) {
   for (const std::string& request : requests) {
     replies.push_back(hot.voter.Call(intake::Method::kRange, request).reply);
   }
+  const std::string short_range = Bytes(1, "k1") + Bytes(2, "k3");
+  requests.push_back(short_range);
+  replies.push_back(hot.voter.Call(intake::Method::kRange, short_range).reply);
   plane::HotLane& lane = *hot.lanes[0].hot;
   lane.OnInputBegin();
   std::vector<CallId> reads;
@@ -82,13 +85,14 @@ TEST_P(PlaneHot, ReadsThatComeTogetherAreServedTogether) {
   const CallId wrong = hot.Send("Range", "");
   const CallId future = hot.Send("Range", RangeOf("k1") + Number(4, 9999));
   const CallId missing = hot.Send("Range", RangeOf("nobody"));
-  const CallId many = hot.Send("Range", Bytes(1, "k1") + Bytes(2, "k3"));
+  const CallId many = hot.Send("Range", Bytes(1, "k") + Bytes(2, "l"));
   const CallId put = hot.Send("Put", PutRequest("p", "v"));
   EXPECT_FALSE(hot.answer(reads[0]).has_value()) << "the input goes on";
   // Calls end in the middle, by their client and with their connection.
   hot.call(reads[3]).OnEnd();
   hot.lanes[0].calls.entries.erase(reads[5]);
   lane.OnInputEnd();
+  EXPECT_FALSE(hot.answer(many).has_value()) << "long ranges are the readers'";
   for (size_t i = 0; i < reads.size(); ++i) {
     if (i == 5) continue;
     ASSERT_EQ(hot.answer(reads[i]).has_value(), i != 3) << i;

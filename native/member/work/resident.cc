@@ -77,18 +77,18 @@ void ResidentReads::ServeAll(std::span<const Question> questions, Answer answer)
   std::array<std::string_view, kMostTogether> keys;
   std::array<size_t, kMostTogether> places;
   size_t count = 0;
+  size_t points = 0;
   for (size_t i = 0; i < questions.size(); ++i) {
     const Question& question = questions[i];
     if (!IsServedHere(question.request, question.confirmed, &ranges[count])) continue;
-    if (!ranges[count].range_end.empty()) continue;
-    keys[count] = ranges[count].key;
+    if (ranges[count].range_end.empty()) keys[points++] = ranges[count].key;
     places[count++] = i;
   }
   if (count == 0) return;
   parts_.stores->With([&](const Store& store) {
     Stopwatch stopwatch;
     const View& view = Current(store);
-    if (warming_ != nullptr && count > 1) warming_->Warm({keys.data(), count});
+    if (warming_ != nullptr && points > 1) warming_->Warm({keys.data(), points});
     for (size_t i = 0; i < count; ++i) {
       Code code = Code::kOk;
       reply_.clear();
