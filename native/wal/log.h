@@ -53,8 +53,6 @@ class Log final : public Wal {
     /// Entries behind this index have been replaced by a later operation; guarded by mutex_.
     uint64_t valid_to = UINT64_MAX;
     std::function<void(Status)> done;
-    /// What a kTruncate has forgotten; the writer frees it.
-    EntryTable::Payloads dropped;
 
     uint64_t Bytes() const;
   };
@@ -94,11 +92,15 @@ class Log final : public Wal {
   void Encode(const Operation& operation, RecordEncoder* encoder);
   void Locate(const std::vector<uint64_t>& offsets);
   Status RemoveSegments();
+  void Trim(size_t count);
   void Fail(Status status);
 
   const WalOptions options_;
   FileLayer* const files_;
   std::unique_ptr<ThreadExecutor> own_executor_;
+  /// Closes the files of removed segments: the last to close a file waits until the system has
+  /// let go of all its pages. Null, and it is done at once, on an executor of the caller's.
+  std::unique_ptr<ThreadExecutor> sweeper_;
   Executor* executor_ = nullptr;
   std::shared_ptr<Anchor> anchor_;
 
@@ -108,6 +110,7 @@ class Log final : public Wal {
   std::deque<std::shared_ptr<Segment>> segments_;  // guarded by mutex_
   std::deque<Operation> queue_;                    // guarded by mutex_
   bool scheduled_ = false;                         // a task is posted; guarded by mutex_
+  bool untrimmed_ = false;                         // table_ has more to trim; guarded by mutex_
   bool closing_ = false;                           // guarded by mutex_
   WalStats stats_;                                 // guarded by mutex_
   std::function<void(double seconds)> slow_sync_;  // guarded by mutex_

@@ -109,7 +109,9 @@ Status Log::Open(const Identity& identity, Recovered* recovered) {
     executor_ = own_executor_.get();
     // It mostly waits for the disk, and others wait for it.
     own_executor_->Post([] { PreferShortSlices(); });
+    sweeper_ = std::make_unique<ThreadExecutor>("log-files");
   }
+  untrimmed_ = true;
   return Status::Ok();
 }
 

@@ -71,7 +71,8 @@ void Log::Truncate(uint64_t index, uint64_t term, std::function<void(Status)> do
   operation.done = std::move(done);
   if (index > queued_.start_index) {
     METASTORE_CHECK(table_.At(index).term == term, "the caller means this very entry");
-    table_.CutHead(index, &operation.dropped);
+    table_.CutHead(index);
+    untrimmed_ = true;
     queued_.start_index = index;
     queued_.start_term = term;
     operation.kind = Kind::kTruncate;

@@ -22,7 +22,7 @@ void EntryTable::Reset(uint64_t index) {
   slots_.clear();
   cache_.clear();
   cached_bytes_ = 0;
-  start_ = cache_start_ = located_ = index;
+  start_ = slots_start_ = cache_start_ = located_ = index;
 }
 
 void EntryTable::Append(const Entry& entry) {
@@ -51,21 +51,26 @@ void EntryTable::CutTail(uint64_t index) {
   located_ = std::min(located_, last());
 }
 
-void EntryTable::CutHead(uint64_t index, Payloads* dropped) {
+void EntryTable::CutHead(uint64_t index) {
   METASTORE_CHECK(index <= last(), "only entries that exist are forgotten");
-  while (start_ < index) {
-    slots_.pop_front();
-    ++start_;
-    if (cache_start_ < start_) PopCacheFront(dropped);
-  }
+  start_ = std::max(start_, index);
   located_ = std::max(located_, start_);
+}
+
+bool EntryTable::Trim(size_t count, Payloads* dropped) {
+  for (size_t n = 0; n < count && slots_start_ < start_; ++n, ++slots_start_) slots_.pop_front();
+  for (size_t n = 0; n < count && cache_start_ < start_; ++n) {
+    dropped->push_back(cache_.front());
+    PopCacheFront();
+  }
+  return slots_start_ < start_ || cache_start_ < start_;
 }
 
 void EntryTable::Locate(uint64_t index, uint64_t segment, uint64_t offset) {
   METASTORE_CHECK(Contains(index), "only live entries have a place");
   METASTORE_CHECK(segment != 0 && segment <= 0xffffffffull && offset <= 0xffffffffull,
                   "segments and offsets are kept in 32 bits");
-  Slot& slot = slots_[index - start_ - 1];
+  Slot& slot = slots_[index - slots_start_ - 1];
   slot.segment = static_cast<uint32_t>(segment);
   slot.offset = static_cast<uint32_t>(offset);
   if (index == located_ + 1) located_ = index;
@@ -75,16 +80,15 @@ void EntryTable::Evict() {
   while (cached_bytes_ > cache_limit_bytes_ && cache_start_ < located_) PopCacheFront();
 }
 
-void EntryTable::PopCacheFront(Payloads* dropped) {
+void EntryTable::PopCacheFront() {
   cached_bytes_ -= Cost(cache_.front());
-  if (dropped != nullptr) dropped->push_back(std::move(cache_.front()));
   cache_.pop_front();
   ++cache_start_;
 }
 
 const Slot& EntryTable::At(uint64_t index) const {
   METASTORE_CHECK(Contains(index), "the caller looked whether the entry is live");
-  return slots_[index - start_ - 1];
+  return slots_[index - slots_start_ - 1];
 }
 
 bool EntryTable::Cached(uint64_t index, std::shared_ptr<const std::string>* payload) const {
