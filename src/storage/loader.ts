@@ -1,6 +1,7 @@
 // Finds and loads the native addon, once per process. The only place that knows where it may lie:
 // the local build first, then the prebuilt per-platform package. Called by app/compose and tests.
 
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -16,15 +17,24 @@ const LOCAL_BUILDS = [
 
 let loaded: Addon | undefined;
 
+const { RTLD_LAZY = 0, RTLD_DEEPBIND = 0 } = constants.dlopen as Record<string, number>;
+const JEMALLOC = /^([^ :]*\/)?libjemalloc\.so\.2$/;
+
 /**
  * Node exports the functions of the nghttp2, libuv and zlib inside it, and they would be found
  * before those of the libraries that the addon was compiled for. Where the linker can, it looks at
  * the addon's own first. Not with preloaded libraries: an allocator or a sanitizer has to be found
- * before everything else.
+ * before everything else. Where jemalloc alone is preloaded (scripts/metastore does it), the
+ * addon's twin has it before everything else, and its own libraries then.
  */
-function loadFlags(): number {
-  const { RTLD_LAZY = 0, RTLD_DEEPBIND = 0 } = constants.dlopen as Record<string, number>;
-  return (process.env.LD_PRELOAD ?? '') === '' ? RTLD_LAZY | RTLD_DEEPBIND : RTLD_LAZY;
+function load(path: string): Addon {
+  const preloaded = process.env.LD_PRELOAD ?? '';
+  const twin = path.replace(/\.node$/, '-jemalloc.node');
+  const isTwin = JEMALLOC.test(preloaded) && twin !== path && existsSync(twin);
+  const flags = isTwin || preloaded === '' ? RTLD_LAZY | RTLD_DEEPBIND : RTLD_LAZY;
+  const module: { exports: unknown } = { exports: {} };
+  process.dlopen(module, isTwin ? twin : path, flags);
+  return module.exports as Addon;
 }
 
 /** e.g. `@metastore/native-linux-x64-gnu`; macOS has no C library variants. */
@@ -52,9 +62,7 @@ export function loadAddon(): Addon {
   const failures: string[] = [];
   for (const candidate of candidates) {
     try {
-      const module: { exports: unknown } = { exports: {} };
-      process.dlopen(module, require.resolve(candidate), loadFlags());
-      loaded = module.exports as Addon;
+      loaded = load(require.resolve(candidate));
       return loaded;
     } catch (error) {
       const reason = error instanceof Error ? error.message.split('\n')[0] : String(error);
