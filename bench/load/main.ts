@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageRoot } from '../../src/base/package.js';
 import { type JavaScriptCost, javaScriptCost, warmUpLooks } from './measure/javascript.js';
+import { rest } from './measure/rest.js';
 import { fill, measure, type Sample, type Timing } from './measure/sample.js';
 import { type Place, places, startTarget, type Target } from './measure/targets.js';
 import { barChart } from './report/chart.js';
@@ -33,12 +34,14 @@ const { values: options } = parseArgs({
     rows: { type: 'string', default: 'all' },
     'read-rates': { type: 'string', default: '10000,100000' },
     flags: { type: 'string', default: '' },
+    'no-rest': { type: 'boolean', default: false },
     out: { type: 'string', default: join(packageRoot, 'bench', 'reports') },
     name: { type: 'string', default: 'load' },
   },
 });
 
 const timing: Timing = { seconds: Number(options.seconds), warmUp: Number(options['warm-up']) };
+const rests = !options['no-rest'];
 const chosen = chosenRows(options.rows);
 const readRates = options['read-rates'].split(',').filter(Boolean).map(Number);
 const { names: servers, missing } = chosenServers(options.servers);
@@ -70,6 +73,7 @@ async function runRow(target: Target, row: Row, round: number): Promise<void> {
   const rate = rateFor(row, round);
   if (row.rateOf !== undefined && rate === null) return;
   try {
+    if (rests) await rest(target);
     const { result: _, ...sample } = await measure(target, row, timing, rate);
     samples.push({ ...sample, round });
     const cpu = sample.cpuMicros === null ? '' : `, ${sample.cpuMicros.toFixed(1)} µs each`;
@@ -138,6 +142,7 @@ function facts(loadBefore: number): Record<string, string> {
       `${timing.seconds} s a measurement after ${timing.warmUp} s of warm-up`,
       `${options.rounds} rounds, servers fresh in each; values of 256 bytes, 10,000 keys, ` +
         '10 connections unless said',
+      ...(rests ? ['servers rest before each row'] : []),
       'server and generator share the machine',
     ].join('; '),
     ...(missing.length > 0 ? { missing: missing.join(', ') } : {}),

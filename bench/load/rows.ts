@@ -23,6 +23,8 @@ export interface Row {
   readonly isCounted?: boolean;
   /** How long the scenario lasts when it is run by itself. */
   readonly fullSeconds?: number;
+  /** Of a cluster's members only the leader is asked. */
+  readonly atLeader?: boolean;
   /** An open loop at the rate that etcd has reached in another row of the same round. */
   readonly rateOf?: string;
   readonly args: readonly string[];
@@ -171,6 +173,22 @@ const others: readonly Row[] = [
     title: '3 members on the machine: Put, 1,000 in flight over all members',
     place: 'cluster',
     goals: [rate(4)],
+    args: closed('put', 1000),
+  },
+  {
+    id: 'leader-put-100',
+    title: '3 members on the machine: Put, 100 in flight at the leader',
+    place: 'cluster',
+    goals: [rate(4)],
+    atLeader: true,
+    args: closed('put', 100),
+  },
+  {
+    id: 'leader-put-1000',
+    title: '3 members on the machine: Put, 1,000 in flight at the leader',
+    place: 'cluster',
+    goals: [rate(4)],
+    atLeader: true,
     args: closed('put', 1000),
   },
 ];

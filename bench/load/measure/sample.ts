@@ -5,7 +5,7 @@
 import { countedOf, type Row } from '../rows.js';
 import { cpuMicroseconds } from '../servers.js';
 import { answeredInAll, failuresText, type LoadResult, runGenerator } from './generator.js';
-import type { Target } from './targets.js';
+import { leaderOf, type Target } from './targets.js';
 
 export interface Sample {
   readonly row: string;
@@ -64,8 +64,11 @@ export async function measure(
   timing: Timing,
   rate: number | null,
 ): Promise<Omit<Sample, 'round'> & { readonly result: LoadResult }> {
+  const args = argsOf(target, row, timing, rate);
+  // The last of repeated flags wins.
+  if (row.atLeader === true) args.push(`--endpoints=${await leaderOf(target)}`);
   const before = cpuOf(target);
-  const result = await runGenerator(argsOf(target, row, timing, rate), timing.seconds);
+  const result = await runGenerator(args, timing.seconds);
   const after = cpuOf(target);
   if (result.failed > 0) {
     throw new Error(`${row.id} on ${target.server}: ${failuresText(result)}`);

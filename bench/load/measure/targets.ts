@@ -18,6 +18,7 @@ export interface Target {
   readonly args: readonly string[];
   /** `http://host:port` of a server in clear text. */
   readonly url: string | null;
+  readonly clientUrls: readonly string[];
   stop(): Promise<void>;
 }
 
@@ -132,6 +133,16 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
     pids: running.map((one) => one.pid),
     args: [`--endpoints=${endpoints}`, ...tls.args],
     url: place === 'tls' ? null : (plans[0]?.clientUrl ?? null),
+    clientUrls: plans.map(({ clientUrl }) => clientUrl),
     stop: () => stopAll(running),
   };
+}
+
+/** The URL of the member that leads. @throws Error when none says so of itself */
+export async function leaderOf(target: Target): Promise<string> {
+  for (const url of target.clientUrls) {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    if (/^etcd_server_is_leader 1$/m.test(metrics)) return url;
+  }
+  throw new Error(`${target.server}: no member leads`);
 }

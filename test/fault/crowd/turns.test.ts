@@ -34,6 +34,7 @@ async function start(t: Test): Promise<Target> {
     pids: [member.pid],
     args: [`--endpoints=${member.endpoint}`],
     url: `http://${member.endpoint}`,
+    clientUrls: [`http://${member.endpoint}`],
     stop: async () => undefined,
   };
 }
