@@ -28,6 +28,8 @@ function runner(endpoint: string) {
         (error, stdout, stderr) =>
           resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr }),
       );
+      // Most commands read nothing, and may be over before this is written: their answer counts.
+      child.stdin?.on('error', () => undefined);
       child.stdin?.end(input);
     });
 }
