@@ -1,9 +1,11 @@
 // Time limits, slow calls, counts and threads of KV on the lanes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -213,53 +215,118 @@ TEST(PlaneHotCounts, MoreVersionsThanThereIsRoomForGoElsewhere) {
 }
 
 // Lanes on threads of their own beside apply, readers and scrapes, as in production.
-class PlaneHotThreads : public ::testing::TestWithParam<EngineKind> {};
+class PlaneHotThreads : public ::testing::TestWithParam<EngineKind> {
+ protected:
+  struct Request {
+    std::string method;
+    std::string bytes;
+  };
+
+  /// On a lane's thread: calls, several as one piece of input, and their answers.
+  std::vector<Answer> Serve(size_t index, const std::vector<Request>& requests) {
+    HotHarness::Lane& lane = hot_.lanes[index];
+    std::vector<HotHarness::Entry*> entries;
+    if (requests.size() > 1) lane.hot->OnInputBegin();
+    for (const Request& request : requests) {
+      HotHarness::Entry& entry = lane.calls.entries[++count_[index] << plane::kLaneBits | index];
+      entry.wire = std::make_unique<HotWire>();
+      entry.wire->head_.path = "/etcdserverpb.KV/" + request.method;
+      entry.call = lane.hot->Make(count_[index] << plane::kLaneBits | index, entry.wire.get());
+      entry.call->OnMessage(request.bytes);
+      entry.call->OnHalfClose();
+      entries.push_back(&entry);
+    }
+    lane.hot->OnInputEnd();
+    const auto answered = [](auto* entry) { return entry->wire->answer.has_value(); };
+    for (int turn = 0; !std::ranges::all_of(entries, answered) && turn < 200000; ++turn) {
+      lane.hot->OnTurnEnd();
+      lane.hot->OnTurnBegin(turn);
+      for (auto& mail : hot_.office.Take(index)) mail->Deliver(&lane.calls);
+      if (!std::ranges::all_of(entries, answered)) std::this_thread::yield();
+    }
+    std::vector<Answer> answers;
+    for (auto* entry : entries) {
+      answers.push_back(entry->wire->answer.value_or(Answer{-1, "", ""}));
+      if (answers.back().status != 0) wrong_.store(true);
+    }
+    lane.calls.entries.clear();
+    return answers;
+  }
+  std::string ServeOne(size_t index, const std::string& method, const std::string& bytes) {
+    return Serve(index, {{method, bytes}})[0].reply;
+  }
+
+  void Compact(uint64_t revision) {
+    const Code code = hot_.voter.Submit(revision, intake::Method::kCompact, Number(1, revision));
+    if (code != Code::kOk) wrong_.store(true);
+  }
+
+  /// Runs the work once for each lane, on a thread of its own.
+  void Run(const std::function<void(size_t index)>& work) {
+    std::atomic<int> done{0};
+    std::vector<std::thread> lanes;
+    for (const size_t index : {0u, 1u}) {
+      lanes.emplace_back([&, index] {
+        work(index);
+        hot_.lanes[index].hot->OnTurnEnd();
+        done.fetch_add(1);
+      });
+    }
+    EXPECT_TRUE(hot_.voter.DriveUntil([&] {
+      for (const double number : hot_.service->Numbers()) EXPECT_FALSE(std::isnan(number));
+      hot_.service->Expire(After(kNever / kMs / 2));
+      return done.load() == 2;
+    }));
+    for (std::thread& lane : lanes) lane.join();
+    EXPECT_FALSE(wrong_.load());
+  }
+
+  HotHarness hot_{GetParam()};
+  std::atomic<bool> wrong_{false};
+
+ private:
+  uint64_t count_[2] = {0, 0};  // calls of each lane
+};
 
 TEST_P(PlaneHotThreads, LanesServeAtOnce) {
-  HotHarness hot(GetParam());
-  std::atomic<int> done{0};
-  std::atomic<bool> wrong{false};
-  const auto drive = [&](size_t index) {
-    HotHarness::Lane& lane = hot.lanes[index];
+  Run([&](size_t index) {
     const std::string key = "lane" + std::to_string(index);
-    uint64_t count = 0;
-    const auto serve = [&](const std::string& method, const std::string& request) {
-      const CallId id = ++count << plane::kLaneBits | index;
-      HotHarness::Entry& entry = lane.calls.entries[id];
-      entry.wire = std::make_unique<HotWire>();
-      entry.wire->head_.path = "/etcdserverpb.KV/" + method;
-      entry.call = lane.hot->Make(id, entry.wire.get());
-      entry.call->OnMessage(request);
-      entry.call->OnHalfClose();
-      for (int turn = 0; !entry.wire->answer.has_value() && turn < 200000; ++turn) {
-        lane.hot->OnTurnEnd();
-        lane.hot->OnTurnBegin(turn);
-        for (auto& mail : hot.office.Take(index)) mail->Deliver(&lane.calls);
-        if (!entry.wire->answer.has_value()) std::this_thread::yield();
-      }
-      const Answer answer = entry.wire->answer.value_or(Answer{-1, "", ""});
-      lane.calls.entries.erase(id);
-      if (answer.status != 0) wrong.store(true);
-      return answer.reply;
-    };
     for (int i = 0; i < 150; ++i) {
       const std::string value = "<" + std::to_string(i) + ">";
-      serve("Put", PutRequest(key, value));
-      if (serve("Range", RangeOf(key)).find(value) == std::string::npos) wrong.store(true);
-      serve("Range", Bytes(1, "a") + Bytes(2, "z"));
+      ServeOne(index, "Put", PutRequest(key, value));
+      if (ServeOne(index, "Range", RangeOf(key)).find(value) == std::string::npos) {
+        wrong_.store(true);
+      }
+      ServeOne(index, "Range", Bytes(1, "a") + Bytes(2, "z"));
     }
-    lane.hot->OnTurnEnd();
-    done.fetch_add(1);
-  };
-  std::vector<std::thread> lanes;
-  for (const size_t index : {0u, 1u}) lanes.emplace_back(drive, index);
-  EXPECT_TRUE(hot.voter.DriveUntil([&] {
-    for (const double number : hot.service->Numbers()) EXPECT_FALSE(std::isnan(number));
-    hot.service->Expire(After(kNever / kMs / 2));
-    return done.load() == 2;
-  }));
-  for (std::thread& lane : lanes) lane.join();
-  EXPECT_FALSE(wrong.load());
+  });
+}
+
+// Reads that come together look for keys before they read them, while the other lane's keys come
+// and go and what has been replaced is compacted away.
+TEST_P(PlaneHotThreads, LanesGatherReadsOfKeysThatComeAndGo) {
+  Run([&](size_t index) {
+    const std::string mine = "lane" + std::to_string(index), gone = mine + "-gone";
+    const std::string other = "lane" + std::to_string(1 - index), others_gone = other + "-gone";
+    for (int i = 0; i < 100; ++i) {
+      const std::string value = "<" + std::to_string(i) + ">";
+      ServeOne(index, "Put", PutRequest(mine, value));
+      ServeOne(index, "Put", PutRequest(gone, value));
+      ServeOne(index, "DeleteRange", RangeOf(gone));
+      // Each round makes three revisions at least.
+      if (index == 0 && i % 4 == 3) Compact(3 * i);
+      std::vector<Request> reads;
+      for (int round = 0; round < 8; ++round) {
+        for (const std::string& key : {mine, other, gone, others_gone}) {
+          reads.push_back({"Range", round % 2 == 0 ? RangeOf(key) : Serializable(key)});
+        }
+      }
+      reads.push_back({"Range", Bytes(1, "lane0") + Bytes(2, "lane0.")});
+      const std::vector<Answer> answers = Serve(index, reads);
+      if (answers[0].reply.find(value) == std::string::npos) wrong_.store(true);
+      if (answers[2].reply.find(value) != std::string::npos) wrong_.store(true);
+    }
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Memory, PlaneHotThreads, ::testing::Values(EngineKind::kMemory));
