@@ -249,6 +249,18 @@ TEST(PlaneSessionHostile, LateFramesOfStreamsThatBothHaveEnded) {
   EXPECT_EQ(Story(frames, 1), "reset 5");
 }
 
+TEST(PlaneSessionHostile, LateFramesAreAnsweredBehindTheResetOfTheirStream) {
+  SessionHarness h;
+  h.Start();
+  h.Send(h.client.Headers(1, FrameClient::Grpc(kWatch)));
+  // The window grows over what is possible, which resets the stream; that has not been written
+  // when the client resets it too, and goes on.
+  const auto frames = h.Send(FrameClient::WindowUpdate(1, 0x7fffffff) +
+                             FrameClient::Reset(1, NGHTTP2_CANCEL) + FrameClient::Data(1, "late"));
+  EXPECT_EQ(Story(frames, 1), "reset 3 | reset 5");
+  EXPECT_TRUE(h.is_open);
+}
+
 TEST(PlaneSessionHostile, SettingsComeBeforeAnswersToTheFirstBytes) {
   const auto first_of = [](const std::function<std::string(FrameClient*)>& bytes) {
     SessionHarness h;
@@ -261,7 +273,7 @@ TEST(PlaneSessionHostile, SettingsComeBeforeAnswersToTheFirstBytes) {
     return frames[0].payload;
   };
   const std::string settings = first_of([](FrameClient* client) {
-    // Data of a stream that the client has ended is answered beside nghttp2.
+    // Data of a stream that the client has ended is late.
     return FrameClient::Preface() + client->Headers(1, FrameClient::Grpc(kWatch)) +
            FrameClient::Reset(1, NGHTTP2_CANCEL) + FrameClient::Data(1, "late");
   });

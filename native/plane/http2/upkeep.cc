@@ -140,10 +140,8 @@ void ServerSession::OnLateFrame(const FrameHeader& frame) {
   if (!idle_frames_.Take(now_ns_)) {
     Fail(NGHTTP2_ENHANCE_YOUR_CALM, "late frames");
   } else if (end == ClosedStreams::End::kByClient) {
-    std::string payload;
-    AppendNumber(NGHTTP2_STREAM_CLOSED, 4, &payload);
-    AppendFrame(NGHTTP2_RST_STREAM, id, payload);
-    // It is told once.
+    // It is told once, and behind what waits to be written: that may be a reset of this stream.
+    ResetStream(id, NGHTTP2_STREAM_CLOSED);
     closed_.Change(id, ClosedStreams::End::kByUs);
   }
 }
