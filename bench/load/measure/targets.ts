@@ -1,6 +1,7 @@
 // What a row of the report is measured on: one server in clear text, one over TLS, or a cluster of
 // three; MetaStore with either engine or a real etcd. Started fresh, stopped after its rows.
 
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Authority } from '../../../test/support/etcd/certificates.js';
 import { freePorts } from '../../../test/support/ports.js';
@@ -54,6 +55,7 @@ async function tlsFlags(): Promise<{ flags: string[]; args: string[] }> {
 
 interface MemberPlan {
   readonly name: string;
+  readonly dir: string;
   readonly clientUrl: string;
   readonly peerUrl: string;
 }
@@ -62,6 +64,7 @@ async function planMembers(count: number, scheme: string): Promise<MemberPlan[]>
   const ports = await freePorts(2 * count);
   return Array.from({ length: count }, (_, index) => ({
     name: `m${index + 1}`,
+    dir: tempDir('bench'),
     clientUrl: `${scheme}://127.0.0.1:${ports[2 * index]}`,
     peerUrl: `http://127.0.0.1:${ports[2 * index + 1]}`,
   }));
@@ -73,7 +76,7 @@ function launch(plan: MemberPlan, initial: string, options: TargetOptions, more:
   const own = server === 'etcd' ? [] : [`--storage-engine=${engine}`, ...flags, ...particular];
   const args = [
     `--name=${plan.name}`,
-    `--data-dir=${join(tempDir(`bench-${engine}`), 'data')}`,
+    `--data-dir=${join(plan.dir, 'data')}`,
     `--listen-client-urls=${plan.clientUrl}`,
     `--advertise-client-urls=${plan.clientUrl}`,
     `--listen-peer-urls=${plan.peerUrl}`,
@@ -121,10 +124,15 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
   const plans = await planMembers(place === 'cluster' ? 3 : 1, place === 'tls' ? 'https' : 'http');
   const initial = plans.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join();
   const running = plans.map((plan) => launch(plan, initial, options, more));
+  // Five rounds of three members leave more than many a disk has room for.
+  const stop = async (): Promise<void> => {
+    await stopAll(running);
+    for (const { dir } of plans) rmSync(dir, { recursive: true, force: true });
+  };
   try {
     await Promise.all(running.map((one, index) => waitReady(one, plans[index]?.clientUrl ?? '')));
   } catch (error) {
-    await stopAll(running);
+    await stop();
     throw new Error(`${server} (${place}) did not start`, { cause: error });
   }
   const endpoints = plans.map(({ clientUrl }) => clientUrl).join();
@@ -134,7 +142,7 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
     args: [`--endpoints=${endpoints}`, ...tls.args],
     url: place === 'tls' ? null : (plans[0]?.clientUrl ?? null),
     clientUrls: plans.map(({ clientUrl }) => clientUrl),
-    stop: () => stopAll(running),
+    stop,
   };
 }
 
