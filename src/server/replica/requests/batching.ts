@@ -70,8 +70,13 @@ export class BatchWait {
     }
     const nowMs = this.#clock.nowMs();
     if (this.#dueMs === null) {
-      this.#dueMs = nowMs + this.#maxWaitMs;
-      this.#clock.after(this.#maxWaitMs, this.#wake);
+      const dueMs = nowMs + this.#maxWaitMs;
+      this.#dueMs = dueMs;
+      this.#clock.after(this.#maxWaitMs, () => {
+        // A timer may come a moment before the clock says so, and comes once.
+        if (this.#dueMs === dueMs) this.#dueMs = nowMs;
+        this.#wake();
+      });
     }
     return nowMs < this.#dueMs ? this.maxOperations : 0;
   }

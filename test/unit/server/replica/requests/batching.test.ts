@@ -3,6 +3,7 @@
 
 import t from 'tap';
 
+import type { Cancel } from '../../../../../src/base/clock.js';
 import { Membership } from '../../../../../src/cluster/membership.js';
 import {
   BatchWait,
@@ -85,4 +86,24 @@ t.test('entries hold several operations once every member reads them', async (t)
   );
   membership.reload(rows);
   t.equal(membership.entryFormat, 1);
+});
+
+/** Its timers come a quarter of a millisecond early, as those of the event loop may. */
+class EarlyClock extends ManualClock {
+  override after(delayMs: number, callback: () => void): Cancel {
+    return super.after(delayMs - 0.25, callback);
+  }
+}
+
+t.test('a timer that comes a moment early ends the wait all the same', async (t) => {
+  const clock = new EarlyClock();
+  let wakes = 0;
+  const batching = { ...defaultBatching, maxOperations: 100, maxWaitMs: 1 };
+  const wait = new BatchWait(batching, clock, () => wakes++);
+  t.equal(wait.atLeast(), 100);
+  clock.advance(0.75);
+  t.equal(wakes, 1);
+  t.equal(wait.atLeast(), 0);
+  wait.taken();
+  t.equal(wait.atLeast(), 100, 'the next one waits anew');
 });
