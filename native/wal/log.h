@@ -110,7 +110,6 @@ class Log final : public Wal {
   std::deque<std::shared_ptr<Segment>> segments_;  // guarded by mutex_
   std::deque<Operation> queue_;                    // guarded by mutex_
   bool scheduled_ = false;                         // a task is posted; guarded by mutex_
-  bool untrimmed_ = false;                         // table_ has more to trim; guarded by mutex_
   bool closing_ = false;                           // guarded by mutex_
   WalStats stats_;                                 // guarded by mutex_
   std::function<void(double seconds)> slow_sync_;  // guarded by mutex_

@@ -111,7 +111,6 @@ Status Log::Open(const Identity& identity, Recovered* recovered) {
     own_executor_->Post([] { PreferShortSlices(); });
     sweeper_ = std::make_unique<ThreadExecutor>("log-files");
   }
-  untrimmed_ = true;
   return Status::Ok();
 }
 

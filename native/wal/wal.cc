@@ -72,7 +72,6 @@ void Log::Truncate(uint64_t index, uint64_t term, std::function<void(Status)> do
   if (index > queued_.start_index) {
     METASTORE_CHECK(table_.At(index).term == term, "the caller means this very entry");
     table_.CutHead(index);
-    untrimmed_ = true;
     queued_.start_index = index;
     queued_.start_term = term;
     operation.kind = Kind::kTruncate;

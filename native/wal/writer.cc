@@ -56,7 +56,9 @@ void Log::RunStep() {
   }
   std::lock_guard<std::mutex> lock(mutex_);
   scheduled_ = false;
-  if (!closing_ && (phase_ != Phase::kIdle || !queue_.empty() || untrimmed_)) ScheduleLocked();
+  if (!closing_ && (phase_ != Phase::kIdle || !queue_.empty() || table_.untrimmed())) {
+    ScheduleLocked();
+  }
 }
 
 bool Log::TakeGroup() {
@@ -209,7 +211,7 @@ void Log::StepReport() {
 void Log::Trim(size_t count) {
   EntryTable::Payloads dropped;  // freed outside the lock
   std::lock_guard<std::mutex> lock(mutex_);
-  if (untrimmed_) untrimmed_ = table_.Trim(count, &dropped);
+  (void)table_.Trim(count, &dropped);
 }
 
 Status Log::RemoveSegments() {

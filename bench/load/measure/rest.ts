@@ -3,16 +3,12 @@
 // several times as much in the same seconds. Called by main.ts.
 
 import { spawnSync } from 'node:child_process';
-import { cpuMicroseconds } from '../servers.js';
+import { cpuOf } from './sample.js';
 import type { Target } from './targets.js';
 
 const lookMs = 200;
 /** Share of one processor below which a server rests: its clocks and heartbeats go on. */
 const restingShare = 0.06;
-
-function cpuOf(target: Target): number {
-  return target.pids.reduce((sum, pid) => sum + (cpuMicroseconds(pid) ?? 0), 0);
-}
 
 /**
  * Waits until the system has written what it holds and the server's processes do next to nothing.
@@ -22,9 +18,9 @@ function cpuOf(target: Target): number {
 export async function rest(target: Target, mostMs = 4000): Promise<void> {
   spawnSync('sync');
   const until = performance.now() + mostMs;
-  for (let before = cpuOf(target); performance.now() < until; ) {
+  for (let before = cpuOf(target) ?? 0; performance.now() < until; ) {
     await new Promise((resolve) => setTimeout(resolve, lookMs));
-    const now = cpuOf(target);
+    const now = cpuOf(target) ?? 0;
     if (now - before <= lookMs * 1000 * restingShare * target.pids.length) return;
     before = now;
   }

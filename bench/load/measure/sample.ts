@@ -29,7 +29,8 @@ export interface Timing {
   readonly warmUp: number;
 }
 
-function cpuOf(target: Target): number | null {
+/** CPU time of all its processes so far, microseconds; null where the system does not tell. */
+export function cpuOf(target: Target): number | null {
   const each = target.pids.map(cpuMicroseconds);
   return each.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0);
 }

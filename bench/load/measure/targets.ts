@@ -135,13 +135,13 @@ export async function startTarget(options: TargetOptions): Promise<Target> {
     await stop();
     throw new Error(`${server} (${place}) did not start`, { cause: error });
   }
-  const endpoints = plans.map(({ clientUrl }) => clientUrl).join();
+  const clientUrls = plans.map(({ clientUrl }) => clientUrl);
   return {
     server,
     pids: running.map((one) => one.pid),
-    args: [`--endpoints=${endpoints}`, ...tls.args],
-    url: place === 'tls' ? null : (plans[0]?.clientUrl ?? null),
-    clientUrls: plans.map(({ clientUrl }) => clientUrl),
+    args: [`--endpoints=${clientUrls.join()}`, ...tls.args],
+    url: place === 'tls' ? null : (clientUrls[0] ?? null),
+    clientUrls,
     stop,
   };
 }

@@ -63,7 +63,7 @@ bool EntryTable::Trim(size_t count, Payloads* dropped) {
     dropped->push_back(cache_.front());
     PopCacheFront();
   }
-  return slots_start_ < start_ || cache_start_ < start_;
+  return untrimmed();
 }
 
 void EntryTable::Locate(uint64_t index, uint64_t segment, uint64_t offset) {

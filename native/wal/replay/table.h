@@ -43,6 +43,8 @@ class EntryTable {
   /// tenth of a second, in which nobody's write would move. Their payloads are added to *dropped,
   /// to be freed where nothing waits. False when none is left.
   bool Trim(size_t count, Payloads* dropped);
+  /// Whether there is anything to trim.
+  bool untrimmed() const { return slots_start_ < start_ || cache_start_ < start_; }
   /// The entry is on disk; with those before it, its payload may leave the cache.
   void Locate(uint64_t index, uint64_t segment, uint64_t offset);
   /// Drops the oldest payloads that are on disk while the cache is over its limit.
